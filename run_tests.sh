@@ -1,0 +1,35 @@
+#!/bin/sh
+# usage: sh run_tests.sh [--quick] [pytest options]
+#
+# Lint, types, tests: first the quick ones, then those marked slow, which run the benchmark end to end.
+#
+#   sh run_tests.sh                    everything
+#   sh run_tests.sh --quick            without the slow tests
+#   sh run_tests.sh -k manifest        lint, types and one pytest call; paths are the repository's
+#
+# Exit status: 0, or that of the first part that failed.
+
+set -eu
+ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source=script/environment.sh
+. "$ROOT/script/environment.sh"
+
+cd "$ROOT"
+# where pip put shellcheck and hadolint
+PATH=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("scripts"))'):$PATH
+
+"$PYTHON" -m ruff check .
+"$PYTHON" -m ruff format --check .
+shellcheck --external-sources ./*.sh script/*.sh docker/*.sh .ci/run
+hadolint docker/Dockerfile
+"$PYTHON" -m mypy
+
+if [ "${1:-}" = --quick ]; then
+    shift
+    exec "$PYTHON" -m pytest -m "not slow" "$@"
+fi
+if [ $# -gt 0 ]; then
+    exec "$PYTHON" -m pytest "$@"
+fi
+"$PYTHON" -m pytest -m "not slow"
+"$PYTHON" -m pytest -m slow

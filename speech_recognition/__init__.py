@@ -1,0 +1,1 @@
+"""DeepSpeech2 on LibriSpeech, as an MLPerf-style training benchmark."""

@@ -1,0 +1,31 @@
+"""The 29 symbols of the benchmark: text to ids and back.
+
+Index 0 is the blank of CTC, then apostrophe, A to Z, and the space between
+words (labels of the MLPerf reference).
+"""
+
+from collections.abc import Iterable
+
+SYMBOLS = "_'ABCDEFGHIJKLMNOPQRSTUVWXYZ "
+BLANK = 0
+SPACE = SYMBOLS.index(" ")
+
+_ID = {symbol: index for index, symbol in enumerate(SYMBOLS) if index != BLANK}
+
+
+def unknown_symbols(text: str) -> str:
+    """The characters of `text` that are outside the alphabet, each once, in order."""
+    return "".join(dict.fromkeys(symbol for symbol in text if symbol not in _ID))
+
+
+def encode(text: str) -> list[int]:
+    """Ids of the symbols of `text`. Raises ValueError on a character outside the alphabet."""
+    unknown = unknown_symbols(text)
+    if unknown:
+        raise ValueError(f"{unknown!r} is outside the alphabet (A to Z, apostrophe, space)")
+    return [_ID[symbol] for symbol in text]
+
+
+def decode(ids: Iterable[int]) -> str:
+    """Text of symbol ids (none of them blank)."""
+    return "".join(SYMBOLS[index] for index in ids)

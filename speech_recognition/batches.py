@@ -1,0 +1,98 @@
+"""Utterances of a manifest to batches of waveforms: order, reading, padding."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader, Dataset
+
+from speech_recognition import alphabet
+from speech_recognition.corpus.audio import read_pcm
+from speech_recognition.corpus.manifest import Utterance
+
+Indices = list[int]
+
+
+class Batch(NamedTuple):
+    """Waveforms and transcripts of some utterances, zero-padded on the right."""
+
+    waveforms: Tensor
+    """[batch, samples], 16-bit integers"""
+    lengths: Tensor
+    """[batch], in samples"""
+    targets: Tensor
+    """[batch, symbols], ids of the alphabet"""
+    target_lengths: Tensor
+    """[batch], in symbols"""
+    indices: Tensor
+    """[batch], places in the manifest"""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on `device`; pinned memory is copied while the host goes on."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+def ascending(count: int, batch_size: int) -> list[Indices]:
+    """Consecutive batches of a manifest that is sorted by length: shortest first, the remainder last."""
+    return [list(range(start, min(start + batch_size, count))) for start in range(0, count, batch_size)]
+
+
+def batch_shuffle(count: int, batch_size: int, seed: int, epoch: int) -> list[Indices]:
+    """The batches of `ascending` in an order drawn for this epoch; a shorter remainder stays last.
+
+    TensorFlow model garden, deep_speech: members of a batch have nearly one
+    length and stay together in every epoch.
+    """
+    batches = ascending(count, batch_size)
+    remainder = [batches.pop()] if count % batch_size else []
+    order = np.random.default_rng([seed, epoch]).permutation(len(batches))
+    return [batches[index] for index in order] + remainder
+
+
+def epoch_batches(order: str, count: int, batch_size: int, seed: int, epoch: int) -> list[Indices]:
+    """The batches of one epoch in `params.DataParams.order`."""
+    if order == "ascending":
+        return ascending(count, batch_size)
+    return batch_shuffle(count, batch_size, seed, epoch)
+
+
+def too_short(utterance: Utterance, output_frames: int) -> bool:
+    """Whether no CTC path exists: a frame for each symbol and one blank between equal neighbours."""
+    text = utterance.transcript
+    repeats = sum(a == b for a, b in itertools.pairwise(text))
+    return output_frames < len(text) + repeats
+
+
+class _Recordings(Dataset[tuple[int, Tensor, Tensor]]):
+    def __init__(self, utterances: Sequence[Utterance]) -> None:
+        self._utterances = utterances
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor, Tensor]:
+        utterance = self._utterances[index]
+        waveform = torch.from_numpy(read_pcm(utterance.audio))
+        return index, waveform, torch.tensor(alphabet.encode(utterance.transcript))
+
+
+def collate(items: Sequence[tuple[int, Tensor, Tensor]]) -> Batch:
+    """Pad `(index, waveform, target)` triples into one batch."""
+    indices, waveforms, targets = zip(*items, strict=True)
+    return Batch(
+        waveforms=pad_sequence(list(waveforms), batch_first=True),
+        lengths=torch.tensor([len(waveform) for waveform in waveforms]),
+        targets=pad_sequence(list(targets), batch_first=True),
+        target_lengths=torch.tensor([len(target) for target in targets]),
+        indices=torch.tensor(indices),
+    )
+
+
+def load(
+    utterances: Sequence[Utterance], batches: Sequence[Indices], workers: int, pin: bool = False
+) -> Iterator[Batch]:
+    """Read the given batches in turn, in `workers` processes. Raises InputError on audio that cannot be read."""
+    yield from DataLoader(
+        _Recordings(utterances), batch_sampler=batches, num_workers=workers, collate_fn=collate, pin_memory=pin
+    )

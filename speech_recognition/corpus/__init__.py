@@ -1,0 +1,1 @@
+"""From recordings, or a synthesiser, to a verified dataset of utterances."""

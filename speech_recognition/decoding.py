@@ -1,0 +1,19 @@
+"""Log-probabilities to text: the likeliest path, without a language model."""
+
+import torch
+from torch import Tensor
+
+from speech_recognition import alphabet
+
+
+def greedy(log_probs: Tensor, lengths: Tensor) -> list[str]:
+    """The text of the likeliest symbol of every frame: repeats collapsed, then blanks removed.
+
+    log_probs: [time, batch, symbol]; lengths: [batch], in frames. Graves et al.
+    2006, "Connectionist Temporal Classification", section 3.2.
+    """
+    path = log_probs.argmax(-1).T  # [batch, time]
+    previous = torch.nn.functional.pad(path[:, :-1], (1, 0), value=alphabet.BLANK)
+    inside = torch.arange(path.shape[1], device=path.device) < lengths[:, None]
+    spoken = (path != previous) & (path != alphabet.BLANK) & inside
+    return [alphabet.decode(row[keep].tolist()) for row, keep in zip(path.cpu(), spoken.cpu(), strict=True)]

@@ -1,0 +1,237 @@
+"""The MLLOG lines of a run, in the order that the rules ask, in pairs that cannot be left open.
+
+    with RunLog(stream) as log:
+        log.cache_cleared(False)
+        with log.initialization(params, seed) as init:
+            init.weights(names)
+            init.samples(train=281_241, evaluation=5_567)
+        with log.run() as run:
+            with log.epoch(1, samples=281_241):
+                ...
+            with log.evaluation(1, samples=281_241) as evaluation:
+                evaluation.accuracy(wer=22.7)
+            run.success()
+
+Whatever ends the blocks early, an interrupt too, the log ends with `run_stop`
+`aborted`. Keys are the constants of mlperf-logging 4.1.68; `opt_momentum` (its
+name in the official rules) and `data_order` have none there.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TextIO
+
+from mlperf_logging.mllog import constants
+
+from params import OptimizerParams, Params
+from speech_recognition.mlperf.mllog_writer import MllogWriter
+
+BENCHMARK = "deepspeech2"
+"""Value of `submission_benchmark`."""
+
+_PRECISION = "fp32"
+_Line = tuple[str, object, dict[str, object]]
+
+
+class RunLog:
+    """Writes the log of one run to a text stream; use it as a context manager.
+
+    Leaving the block without a `run_stop` writes one with status `aborted`,
+    unless nothing at all was written.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._writer = MllogWriter(stream)
+        self._open = self._begun = False
+
+    def __enter__(self) -> Self:
+        self._open = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._open and self._begun:
+            self._stop(constants.ABORTED)
+        self._open = False
+
+    def cache_cleared(self, cleared: bool) -> None:
+        """Say whether the operating system's file cache was dropped before the run."""
+        self._point(constants.CACHE_CLEAR, cleared)
+
+    @contextmanager
+    def initialization(self, params: Params, seed: int) -> Iterator["Initialization"]:
+        """Log what is run; the block builds and warms up, and logs its tensors and sample counts.
+
+        A block that raises has no `init_stop`: nothing got ready.
+        """
+        self._start(constants.INIT_START, {})
+        for key, value, metadata in _described(params, seed):
+            self._point(key, value, metadata)
+        yield Initialization(self)
+        self._end(constants.INIT_STOP, {})
+
+    @contextmanager
+    def run(self) -> Iterator["Run"]:
+        """The clock: `run_start` to `run_stop`, whose status is `aborted` unless `success` was called."""
+        run = Run(self._start(constants.RUN_START, {}))
+        status = constants.ABORTED
+        try:
+            yield run
+            if run.reached_target:
+                status = constants.SUCCESS
+        finally:
+            run.stopped_ms = self._stop(status)
+
+    @contextmanager
+    def epoch(self, epoch: int, samples: int) -> Iterator[None]:
+        """A pass over the training data. `epoch` counts from 1, `samples` the training utterances up to its end."""
+        with self._pair(constants.EPOCH_START, constants.EPOCH_STOP, _position(epoch, samples)):
+            yield
+
+    @contextmanager
+    def evaluation(self, epoch: int, samples: int) -> Iterator["Evaluation"]:
+        """The evaluation after an epoch, with that epoch's numbers; its block logs one accuracy."""
+        with self._pair(constants.EVAL_START, constants.EVAL_STOP, _position(epoch, samples)):
+            evaluation = Evaluation(self, _position(epoch, samples))
+            yield evaluation
+            assert evaluation.logged, "an evaluation logs its accuracy"
+
+    @contextmanager
+    def _pair(self, start: str, stop: str, metadata: dict[str, object]) -> Iterator[None]:
+        self._start(start, metadata)
+        try:
+            yield
+        except BaseException:
+            self._end(stop, {**metadata, constants.STATUS: constants.ABORTED})
+            raise
+        self._end(stop, metadata)
+
+    def _stop(self, status: str) -> int:
+        time_ms = self._end(constants.RUN_STOP, {constants.STATUS: status})
+        self._open = False
+        return time_ms
+
+    def _point(self, key: str, value: object, metadata: dict[str, object] | None = None) -> int:
+        return self._write(constants.POINT_IN_TIME, key, value, metadata or {})
+
+    def _start(self, key: str, metadata: dict[str, object]) -> int:
+        return self._write(constants.INTERVAL_START, key, None, metadata)
+
+    def _end(self, key: str, metadata: dict[str, object]) -> int:
+        return self._write(constants.INTERVAL_END, key, None, metadata)
+
+    def _write(self, event: str, key: str, value: object, metadata: dict[str, object]) -> int:
+        assert self._open, f"{key} outside the log's block or after run_stop"
+        self._begun = True
+        return self._writer.write(event, key, value, metadata)
+
+
+class Initialization:
+    """What the initialisation block still has to log: call `weights`, then `samples`, once each."""
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+
+    def weights(self, names: Sequence[str]) -> None:
+        """Log that each tensor of the model has its initial values, in the model's order."""
+        for index, name in enumerate(names, start=1):
+            self._log._point(
+                constants.WEIGHTS_INITIALIZATION, None, {"tensor": name, "index": index, "count": len(names)}
+            )
+
+    def samples(self, train: int, evaluation: int) -> None:
+        """Log the utterances of the training and of the evaluation set."""
+        self._log._point(constants.TRAIN_SAMPLES, train)
+        self._log._point(constants.EVAL_SAMPLES, evaluation)
+
+
+@dataclass
+class Run:
+    """The timed part of a run."""
+
+    started_ms: int
+    stopped_ms: int | None = None
+    reached_target: bool = False
+
+    def success(self) -> None:
+        """Say that the target was reached, so that the end of the block logs `success`."""
+        self.reached_target = True
+
+    @property
+    def seconds(self) -> float:
+        """From `run_start` to `run_stop` by the times in these lines; only after the block."""
+        assert self.stopped_ms is not None, "the run has not ended"
+        return (self.stopped_ms - self.started_ms) / 1000
+
+
+class Evaluation:
+    """The result that an evaluation block has to log."""
+
+    def __init__(self, log: RunLog, position: dict[str, object]) -> None:
+        self._log, self._position = log, position
+        self.logged = False
+
+    def accuracy(self, wer: float) -> None:
+        """Log the corpus word error rate, in percent."""
+        self._log._point(constants.EVAL_ACCURACY, wer, self._position)
+        self.logged = True
+
+
+def _position(epoch: int, samples: int) -> dict[str, object]:
+    return {constants.EPOCH_NUM: epoch, constants.SAMPLES_COUNT: samples}
+
+
+def _described(params: Params, seed: int) -> Iterator[_Line]:
+    """What is submitted and with which hyperparameters: key, value and metadata of each line."""
+    plain: dict[str, object] = {
+        constants.SUBMISSION_BENCHMARK: BENCHMARK,
+        constants.SUBMISSION_DIVISION: params.submission.division,
+        constants.SUBMISSION_ORG: params.submission.org,
+        constants.SUBMISSION_PLATFORM: params.submission.platform,
+        constants.SUBMISSION_STATUS: params.submission.status,
+        constants.LOWEST_NUMERICAL_PRECISION_IN_LINEAR: _PRECISION,
+        # There is no attention in the model; the rules want a value all the same.
+        constants.LOWEST_NUMERICAL_PRECISION_IN_ATTN: _PRECISION,
+        constants.LOWEST_NUMERICAL_PRECISION_IN_COMM: _PRECISION,
+        constants.TENSOR_PARALLELISM: 1,
+        constants.PIPELINE_PARALLELISM: 1,
+        constants.CONTEXT_PARALLELISM: 1,
+        constants.EXPERT_PARALLELISM: 1,
+        constants.MICRO_BATCH_SIZE: params.data.batch_size,
+        constants.CONFIG_FILENAME: f"params.py:{params.preset}",
+        constants.SEED: seed,
+        constants.GLOBAL_BATCH_SIZE: params.data.batch_size,
+        constants.GRADIENT_ACCUMULATION_STEPS: 1,
+    }
+    yield from ((key, value, {}) for key, value in plain.items())
+    yield from _optimizer(params.optimizer)
+    yield from _schedule(params.optimizer, params.training.epochs)
+    yield "data_order", params.data.order, {}
+
+
+def _optimizer(params: OptimizerParams) -> Iterator[_Line]:
+    yield constants.OPT_NAME, params.name, {"nesterov": True} if params.name == "sgd" else {}
+    yield constants.OPT_BASE_LR, params.learning_rate, {}
+    if params.name == "sgd":
+        yield "opt_momentum", params.momentum, {}
+        yield constants.OPT_WEIGHT_DECAY, params.weight_decay, {}
+    else:
+        yield constants.OPT_ADAMW_BETA_1, params.beta1, {}
+        yield constants.OPT_ADAMW_BETA_2, params.beta2, {}
+        yield constants.OPT_ADAMW_EPSILON, params.epsilon, {}
+        yield constants.OPT_ADAMW_WEIGHT_DECAY, params.weight_decay, {}
+    yield constants.OPT_GRADIENT_CLIP_NORM, params.clip_norm, {}
+
+
+def _schedule(params: OptimizerParams, epochs: int) -> Iterator[_Line]:
+    """Lines of the learning rate's schedule over `epochs` epochs."""
+    yield constants.OPT_LR_DECAY_SCHEDULE, params.schedule, {"epochs": epochs}
+    if params.schedule == "anneal":
+        # MLPerf's decay factor multiplies (0.1 in its detection benchmarks); the reference divides.
+        yield constants.OPT_LR_DECAY_FACTOR, 1 / params.anneal_factor, {"anneal_factor": params.anneal_factor}
+    else:
+        yield constants.OPT_LR_WARMUP_EPOCHS, params.warmup_fraction * epochs, {}
+        yield constants.OPT_END_LR, 0.0, {}

@@ -1,0 +1,187 @@
+"""DeepSpeech2: two convolutions over the spectrogram, recurrent layers, a linear layer.
+
+Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and
+Mandarin"; the sizes of the MLPerf reference are `params.reference()`.
+
+What an utterance gives does not depend on the others in its batch: everything
+after its end is zeroed where a layer could see it, BatchNorm's statistics leave
+it out, and a backward recurrent layer starts at the utterance's own end.
+
+Shapes: b utterances, c channels, f frequency bins, t frames, d = c * f features.
+"""
+
+from typing import NamedTuple, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from params import ModelParams
+from speech_recognition.alphabet import SYMBOLS
+from speech_recognition.features import valid
+
+Size = TypeVar("Size", int, Tensor)
+
+
+class ConvShape(NamedTuple):
+    """A convolution along (frequency, time)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    def output(self, size: Size, axis: int) -> Size:
+        """Output size for an input of `size` along `axis`; zero or less where nothing fits."""
+        return (size + 2 * self.padding[axis] - self.kernel[axis]) // self.stride[axis] + 1
+
+
+def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
+    """The two convolutions of the reference, padded by half a kernel where that is asked for."""
+    return (
+        ConvShape((41, 11), (2, 2), (20, 5) if params.conv_padding else (0, 0)),
+        ConvShape((21, 11), (2, 1), (10, 5) if params.conv_padding else (0, 0)),
+    )
+
+
+class MaskedBatchNorm(nn.Module):
+    """BatchNorm (Ioffe and Szegedy 2015) whose statistics leave the padding out.
+
+    In training the running variance is the unbiased one, as in torch's own.
+    """
+
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(self, features: int, axis: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
+        """`axis` of the input holds the `features`."""
+        super().__init__()
+        self.axis, self.momentum, self.epsilon = axis, momentum, epsilon
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("running_variance", torch.ones(features))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Normalised `x`; `mask` is false on padding and has size 1 along `axis`. Padding is not zeroed again."""
+        shape = [1] * x.ndim
+        shape[self.axis] = -1
+        if self.training:
+            mean, variance = self._batch_statistics(x, mask, shape)
+        else:
+            mean, variance = self.running_mean, self.running_variance
+        scale = self.weight * (variance + self.epsilon).rsqrt()
+        return x * scale.view(shape) + (self.bias - mean * scale).view(shape)
+
+    def _batch_statistics(self, x: Tensor, mask: Tensor, shape: list[int]) -> tuple[Tensor, Tensor]:
+        others = [axis for axis in range(x.ndim) if axis != self.axis]
+        count = mask.sum() * (x.numel() // (mask.numel() * x.shape[self.axis]))
+        mean = (x * mask).sum(others) / count
+        variance = ((x - mean.view(shape)) * mask).square().sum(others) / count
+        with torch.no_grad():
+            unbiased = variance * count / (count - 1).clamp(min=1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_variance.lerp_(unbiased, self.momentum)
+        return mean, variance
+
+
+class ConvBlock(nn.Module):
+    """Convolution, BatchNorm, Hardtanh from 0 to 20; zero after each utterance's end."""
+
+    def __init__(self, in_channels: int, out_channels: int, shape: ConvShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.conv = nn.Conv2d(in_channels, out_channels, shape.kernel, shape.stride, shape.padding)
+        self.norm = MaskedBatchNorm(out_channels, axis=1)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """[b, c, f, t], zero after the ends, and lengths [b] in frames; the same after the block."""
+        x = self.conv(x)
+        lengths = self.shape.output(lengths, axis=1).clamp(min=0)
+        mask = valid(lengths, x.shape[3])[:, None, None]
+        return F.hardtanh(self.norm(x, mask), 0, 20) * mask, lengths
+
+
+class Recurrent(nn.Module):
+    """BatchNorm where asked for, then a GRU in one direction, or in two whose outputs are added."""
+
+    def __init__(self, inputs: int, units: int, bidirectional: bool, batch_norm: bool) -> None:
+        super().__init__()
+        self.norm = MaskedBatchNorm(inputs, axis=2) if batch_norm else None
+        self.forwards = nn.GRU(inputs, units)
+        self.backwards = nn.GRU(inputs, units) if bidirectional else None
+
+    def forward(self, x: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
+        """[t, b, d] to [t, b, units]; frames after an utterance's end hold no meaning."""
+        if self.norm is not None:
+            x = self.norm(x, mask)
+        y: Tensor = self.forwards(x)[0]
+        if self.backwards is not None:
+            order = reversal(lengths, x.shape[0])
+            y = y + reorder(self.backwards(reorder(x, order))[0], order)
+        return y
+
+
+def reversal(lengths: Tensor, size: int) -> Tensor:
+    """Frame numbers [size, b] that turn each utterance round and leave its padding in place."""
+    frame = torch.arange(size, device=lengths.device)[:, None]
+    return torch.where(frame < lengths, lengths - 1 - frame, frame)
+
+
+def reorder(x: Tensor, order: Tensor) -> Tensor:
+    """`x` [t, b, d] with the frames of each utterance taken in `order` [t, b]."""
+    return x.gather(0, order[:, :, None].expand_as(x))
+
+
+class DeepSpeech2(nn.Module):
+    """Spectrograms to log-probabilities of the 29 symbols, one frame for about two of the input."""
+
+    def __init__(self, params: ModelParams, bins: int) -> None:
+        """`bins` is the height of the spectrograms."""
+        super().__init__()
+        first, second = self.conv_shapes = conv_shapes(params)
+        channels = params.conv_channels
+        self.conv = nn.ModuleList([ConvBlock(1, channels, first), ConvBlock(channels, channels, second)])
+        inputs = channels * second.output(first.output(bins, axis=0), axis=0)
+        sizes = [inputs] + [params.rnn_units] * params.rnn_layers
+        self.rnn = nn.ModuleList(
+            Recurrent(size, params.rnn_units, params.bidirectional, params.rnn_batch_norm and index > 0)
+            for index, size in enumerate(sizes[:-1])
+        )
+        self.norm = MaskedBatchNorm(params.rnn_units, axis=2)
+        self.linear = nn.Linear(params.rnn_units, len(SYMBOLS), bias=False)
+
+    def output_lengths(self, frames: Size) -> Size:
+        """Frames of log-probabilities for spectrograms of `frames` frames; the only place that knows."""
+        for shape in self.conv_shapes:
+            frames = shape.output(frames, axis=1)
+        return frames
+
+    def forward(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities [t, b, symbol] in float32, and their lengths [b].
+
+        spectrograms: [b, f, t], zero after each utterance's `frames` [b].
+        """
+        x, lengths = self._pad_to_kernels(spectrograms)[:, None], frames  # [b, 1, f, t]
+        for block in self.conv:
+            x, lengths = block(x, lengths)
+        x = x.flatten(1, 2).permute(2, 0, 1)  # [t, b, d]
+        mask = valid(lengths, x.shape[0]).T[:, :, None]
+        for layer in self.rnn:
+            x = layer(x, lengths, mask)
+        logits = self.linear(self.norm(x, mask))
+        return logits.float().log_softmax(-1), lengths
+
+    def _pad_to_kernels(self, spectrograms: Tensor) -> Tensor:
+        """Enough frames for one output frame: a batch of only short utterances still has a shape."""
+        first, second = self.conv_shapes
+        needed = 1
+        for shape in (second, first):
+            needed = (needed - 1) * shape.stride[1] + shape.kernel[1] - 2 * shape.padding[1]
+        return F.pad(spectrograms, (0, max(0, needed - spectrograms.shape[2])))
+
+
+def build_model(params: ModelParams, bins: int, seed: int) -> DeepSpeech2:
+    """A model with torch's default initialisation, drawn from `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DeepSpeech2(params, bins)

@@ -1,0 +1,46 @@
+"""Progress on standard error: a bar on a terminal, elsewhere a line every ten seconds."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+LINE_SECONDS = 10.0
+
+
+class Progress:
+    """Counts `total` units of work under a title; `note` holds figures such as the loss.
+
+    >>> with Progress("epoch 1", total=100, unit="step") as progress:
+    ...     progress.advance(1, note="loss 2.31")
+    """
+
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._done = 0
+        self._start = self._printed = time.monotonic()
+        self._bar = tqdm(total=total, desc=title, unit=unit, leave=False) if sys.stderr.isatty() else None
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def advance(self, count: int, note: str = "") -> None:
+        """Add `count` finished units and show `note` beside them."""
+        self._done += count
+        if self._bar is not None:
+            if note:
+                self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(count)
+        elif time.monotonic() - self._printed >= LINE_SECONDS:
+            self._printed = time.monotonic()
+            self._print_line(note)
+
+    def _print_line(self, note: str) -> None:
+        elapsed = time.monotonic() - self._start
+        left = elapsed / self._done * (self._total - self._done) if self._done else 0.0
+        parts = [f"{self._title}: {self._done}/{self._total} {self._unit}", note, f"{left:.0f} s left"]
+        print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)

@@ -1,0 +1,115 @@
+"""`Params` from outside: presets by name, `--set section.name=value`, dictionaries, help texts."""
+
+import ast
+import dataclasses
+import difflib
+import inspect
+import itertools
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import params as params_module
+from params import PRESETS, Params
+from speech_recognition.errors import InputError
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def preset(name: str) -> Params:
+    """The preset called `name`. Raises InputError naming the nearest one."""
+    if name not in PRESETS:
+        raise InputError(f"preset {name!r} is unknown{_nearest(name, PRESETS)}; choose from {', '.join(PRESETS)}")
+    return PRESETS[name]()
+
+
+def apply(params: Params, assignments: Sequence[str]) -> Params:
+    """`params` with each `section.name=value` set, checked together at the end.
+
+    Raises InputError naming the parameter that is unknown, of the wrong type or out of range.
+    """
+    changes: dict[str, dict[str, object]] = {}
+    fields = {f"{section}.{field.name}": field for section, field in _fields()}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise InputError(f"--set {assignment}: must be section.name=value")
+        if name not in fields:
+            raise InputError(f"--set {assignment}: no parameter {name!r}{_nearest(name, fields)}")
+        section, _, key = name.partition(".")
+        changes.setdefault(section, {})[key] = _parse(name, text, _type(section, key))
+    try:
+        sections = {name: dataclasses.replace(getattr(params, name), **keys) for name, keys in changes.items()}
+        return dataclasses.replace(params, **sections)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def to_dict(params: Params) -> dict[str, Any]:
+    """Plain nested dictionary of `params`, for JSON and checkpoints."""
+    return dataclasses.asdict(params)
+
+
+def from_dict(values: Mapping[str, Any]) -> Params:
+    """The inverse of `to_dict`. Raises ValueError, TypeError or KeyError on anything else."""
+    sections = {name: kind(**values[name]) for name, kind in _sections().items()}
+    return Params(preset=values["preset"], **sections)
+
+
+def describe(params: Params) -> str:
+    """A line for every parameter: its name, the value in `params`, and its meaning."""
+    lines = []
+    for section, documents in ((name, _documents(kind)) for name, kind in _sections().items()):
+        for key, document in documents.items():
+            lines.append(f"  {section}.{key}={getattr(getattr(params, section), key)}\n      {document}")
+    return "\n".join(lines)
+
+
+def _sections() -> dict[str, type[Any]]:
+    hints: dict[str, type[Any]] = typing.get_type_hints(Params)
+    del hints["preset"]
+    return hints
+
+
+def _fields() -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    for section, kind in _sections().items():
+        for field in dataclasses.fields(kind):
+            yield section, field
+
+
+def _type(section: str, key: str) -> Any:
+    return typing.get_type_hints(_sections()[section])[key]
+
+
+def _parse(name: str, text: str, kind: Any) -> object:
+    if typing.get_origin(kind) is typing.Literal:
+        choices = typing.get_args(kind)
+        if text in choices:
+            return text
+        raise InputError(f"{name}={text}: must be one of {', '.join(choices)}")
+    if kind is bool:
+        if text.lower() in _BOOLEANS:
+            return _BOOLEANS[text.lower()]
+        raise InputError(f"{name}={text}: must be true or false")
+    try:
+        return kind(text)
+    except ValueError:
+        noun = {int: "a whole number", float: "a number"}[kind]
+        raise InputError(f"{name}={text}: must be {noun}") from None
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def _documents(kind: type) -> dict[str, str]:
+    """The line under each field of a section, read from the source: Python keeps no docstring of a field."""
+    module = ast.parse(inspect.getsource(params_module))
+    body = next(node.body for node in module.body if isinstance(node, ast.ClassDef) and node.name == kind.__name__)
+    documents = {}
+    for field, document in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            assert isinstance(document, ast.Expr) and isinstance(document.value, ast.Constant)
+            documents[field.target.id] = " ".join(str(document.value.value).split())
+    return documents

@@ -1,0 +1,54 @@
+"""What `run_and_time.sh` adds to a training: the embedded data, the timing block, the verdict on the log."""
+
+import getpass
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from speech_recognition.mlperf.check import check_log
+from speech_recognition.training.results import LOG_NAME, Output
+from speech_recognition.training.run import Job, run
+
+
+def make_mini_dataset(data_dir: Path) -> int:
+    """Make the embedded dataset where it is missing, and verify it; exit status of what failed, else 0.
+
+    In processes of their own, whose results go to standard error: the training
+    process has touched no data when its clock starts, and its standard output is the log.
+    """
+    for command in ("download", "verify"):
+        arguments = [sys.executable, "-m", "speech_recognition", command, "mini", "--data-dir", str(data_dir)]
+        status = subprocess.run(arguments, stdout=sys.stderr.fileno()).returncode
+        if status != 0:
+            return status
+    return 0
+
+
+def run_and_time(job: Job, output: Output) -> int:
+    """Run `job` between the lines of MLPerf's timing block, then check its log.
+
+    Exit status: 3 if the target was not reached, else 1 if the log is not compliant, else 0.
+    """
+    start = _now()
+    print(f"STARTING TIMING RUN AT {start}", file=output)
+    outcome = run(job, output)
+    print(f"ENDING TIMING RUN AT {_now()}", file=output)
+    print(f"RESULT,SPEECH_RECOGNITION,{job.seed},{outcome.seconds:.0f},{_user()},{start}", file=output)
+    violations = check_log(job.output_dir / LOG_NAME, job.params.submission.division)
+    for violation in violations:
+        print(f"NOT COMPLIANT: {violation}", file=output)
+    if not violations:
+        print(f"SUCCESS: the log passes the {job.params.submission.division} rules", file=output)
+    return 3 if not outcome.reached else 1 if violations else 0
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %p")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without a name
+        return "unknown"

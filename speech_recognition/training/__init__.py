@@ -1,0 +1,1 @@
+"""The run: from initialisation to the last evaluation."""

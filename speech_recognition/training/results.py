@@ -1,0 +1,124 @@
+"""The folder of a run: the log, the parameters, a table and a picture of its epochs."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from params import Params
+from speech_recognition import settings
+from speech_recognition.files import atomic_write
+
+LOG_NAME = "speech_ds2.out"
+
+
+class Output(io.TextIOBase):
+    """Standard output and the run's log file: the same bytes to both, line by line."""
+
+    def __init__(self, console: TextIO, log: Path) -> None:
+        self._console, self._file = (console, log.open("x", encoding="utf-8", buffering=1))
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        self._console.write(text)
+        self._console.flush()
+        return self._file.write(text)
+
+    def close(self) -> None:
+        """Close the file; standard output stays open."""
+        self._file.close()
+        super().close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """A row of metrics.csv. Epoch 0 is the untrained model; rates are in percent, times in seconds."""
+
+    epoch: int
+    wer: float
+    cer: float
+    utterance_wer: float
+    subset_wer: dict[str, float] = field(default_factory=dict)
+    loss: float | None = None
+    learning_rate: float | None = None
+    seconds: float | None = None
+    """of training"""
+    waiting_seconds: float | None = None
+    audio_rate: float | None = None
+    eval_seconds: float
+
+    def row(self) -> dict[str, object]:
+        """The columns, each subset's WER in one of its own."""
+        columns = {name: value for name, value in vars(self).items() if name != "subset_wer"}
+        return columns | {f"wer_{name}": wer for name, wer in self.subset_wer.items()}
+
+    def timing(self) -> str:
+        """Where the time went, for standard error: it differs between equal runs, and the log's plain lines do not."""
+        if self.seconds is None or self.waiting_seconds is None or self.audio_rate is None:
+            return f"evaluation {self.eval_seconds:.1f} s"
+        waiting = 100 * self.waiting_seconds / self.seconds
+        return (
+            f"training {self.seconds:.1f} s ({self.audio_rate:.0f} audio seconds per second,"
+            f" {waiting:.1f}% waiting for data), evaluation {self.eval_seconds:.1f} s"
+        )
+
+    def line(self) -> str:
+        """The plain line of the log."""
+        parts = [f"epoch {self.epoch}:"]
+        if self.loss is not None:
+            parts += [f"loss {self.loss:.4f},"]
+        parts += [f"WER {self.wer:.2f}, CER {self.cer:.2f}, utterance-mean WER {self.utterance_wer:.2f}"]
+        parts += [f"({', '.join(f'{name} {wer:.2f}' for name, wer in self.subset_wer.items())})"]
+        return " ".join(parts)
+
+
+@contextmanager
+def open_folder(folder: Path, params: Params) -> Iterator[Output]:
+    """Make the folder of a run with `params.json` in it, and give the log to write to."""
+    with atomic_write(folder / "params.json") as partial:
+        partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
+    output = Output(sys.stdout, folder / LOG_NAME)
+    try:
+        yield output
+    finally:
+        output.close()
+        print(f"results: {folder}", file=sys.stderr)
+
+
+def write_metrics(folder: Path, epochs: Sequence[EpochMetrics]) -> None:
+    """Write `metrics.csv`: a row for each evaluation, empty where an untrained model has no figure."""
+    rows = [epoch.row() for epoch in epochs]
+    with atomic_write(folder / "metrics.csv") as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def draw_curves(folder: Path, epochs: Sequence[EpochMetrics], target_wer: float) -> None:
+    """Write `curves.png`: loss, and WER and CER with the target as a line, over epochs."""
+    # Imported here: matplotlib takes longer to load than all of the rest but torch, and only the end needs it.
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    trained = [epoch for epoch in epochs if epoch.loss is not None]
+    left.plot([epoch.epoch for epoch in trained], [epoch.loss for epoch in trained], "o-", color="tab:gray")
+    left.set(title="Training loss", xlabel="epoch", ylabel="CTC loss per utterance (nats)")
+    numbers = [epoch.epoch for epoch in epochs]
+    right.plot(numbers, [epoch.wer for epoch in epochs], "o-", color="tab:blue", label="WER")
+    right.plot(numbers, [epoch.cer for epoch in epochs], "s-", color="tab:orange", label="CER")
+    right.axhline(target_wer, color="tab:red", linestyle="--", label=f"target WER {target_wer:g}")
+    right.set(title="Error rates on val", xlabel="epoch", ylabel="percent")
+    right.legend()
+    for axes in (left, right):
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    with atomic_write(folder / "curves.png") as partial:
+        figure.savefig(partial, format="png", dpi=100)

@@ -1,0 +1,163 @@
+"""The run, on one screen: initialise, start the clock, train epoch after epoch until the target."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from params import Params
+from speech_recognition import settings
+from speech_recognition.batches import too_short
+from speech_recognition.corpus.manifest import Utterance, read_manifest
+from speech_recognition.errors import InputError
+from speech_recognition.evaluation import Evaluation
+from speech_recognition.mlperf.run_log import RunLog
+from speech_recognition.scoring import target_reached
+from speech_recognition.training import checkpoint, results
+from speech_recognition.training.results import EpochMetrics, Output
+from speech_recognition.training.trainer import TrainedEpoch, Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run that passed the preflight: what to train, on what, and where the results go."""
+
+    params: Params
+    seed: int
+    device: torch.device
+    train_manifest: Path
+    val_manifest: Path
+    train_samples: int
+    """utterances of the training manifest, known before any of it is read"""
+    val_samples: int
+    longest_seconds: float
+    """of both manifests; the warm-up's length"""
+    output_dir: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    reached: bool
+    seconds: float
+    """from run_start to run_stop"""
+
+
+def run(job: Job, output: Output) -> Outcome:
+    """Train until the target or the last epoch; writes the log, the checkpoints and the results.
+
+    Raises InputError on a fault in the data that only shows when it is read. However
+    it ends, the log ends with run_stop, and the results hold every epoch there was.
+    """
+    params, metrics = job.params, list[EpochMetrics]()
+    print(f"parameters: {json.dumps(settings.to_dict(params))}", file=output)
+    try:
+        with RunLog(output) as log:
+            log.cache_cleared(drop_caches())
+            with log.initialization(params, job.seed) as init:
+                trainer = Trainer(params, job.seed, job.device)
+                trainer.warm_up(job.longest_seconds)
+                init.weights([name for name, _ in trainer.model.named_parameters()])
+                init.samples(train=job.train_samples, evaluation=job.val_samples)
+            with log.run() as clock:
+                train_set = _feasible(trainer, _read(job.train_manifest, job.train_samples), output)
+                val_set = _read(job.val_manifest, job.val_samples)
+                if params.training.evaluate_first:
+                    _evaluate(trainer, val_set, 0, None, metrics, output)
+                for epoch in range(1, params.training.epochs + 1):
+                    samples = epoch * job.train_samples
+                    with log.epoch(epoch, samples):
+                        trained = trainer.train_epoch(train_set, epoch)
+                    with log.evaluation(epoch, samples) as evaluation:
+                        wer = _evaluate(trainer, val_set, epoch, trained, metrics, output)
+                        evaluation.accuracy(wer)
+                    if target_reached(wer, params.training.target_wer):
+                        clock.success()
+                        break
+                    _save(job, trainer, metrics)
+        if clock.reached_target:
+            _save(job, trainer, metrics)  # the last epoch's, after the clock
+        return Outcome(reached=clock.reached_target, seconds=clock.seconds)
+    finally:
+        if metrics:
+            results.write_metrics(job.output_dir, metrics)
+            results.draw_curves(job.output_dir, metrics, params.training.target_wer)
+
+
+def drop_caches() -> bool:
+    """Empty the operating system's page cache, so that data comes from the disk; whether that was permitted."""
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("3\n")
+    except OSError:
+        print("note: the page cache could not be dropped (not root); the log says so", file=sys.stderr)
+        return False
+    return True
+
+
+def _read(manifest: Path, samples: int) -> list[Utterance]:
+    utterances = read_manifest(manifest)
+    if len(utterances) != samples:
+        raise InputError(
+            f"{manifest}: {len(utterances)} utterances where counts.json says {samples}; prepare the dataset again"
+        )
+    # The orders of an epoch are defined on a sorted list; a manifest of the user's own may have any order.
+    return sorted(utterances, key=lambda utterance: (utterance.samples, utterance.id))
+
+
+def _feasible(trainer: Trainer, utterances: Sequence[Utterance], output: Output) -> list[Utterance]:
+    """The utterances with at least one CTC path; the others are named in the log."""
+    infeasible = [utterance for utterance in utterances if too_short(utterance, trainer.output_frames(utterance))]
+    if infeasible:
+        names = " ".join(utterance.id for utterance in infeasible)
+        print(f"left out, too short for their transcripts: {len(infeasible)} utterances: {names}", file=output)
+    if len(infeasible) == len(utterances):
+        raise InputError("every training utterance is too short for its transcript; check the manifest's texts")
+    left_out = {utterance.id for utterance in infeasible}
+    return [utterance for utterance in utterances if utterance.id not in left_out]
+
+
+def _evaluate(
+    trainer: Trainer,
+    val_set: Sequence[Utterance],
+    epoch: int,
+    trained: TrainedEpoch | None,
+    metrics: list[EpochMetrics],
+    output: Output,
+) -> float:
+    """Score val, add a row to `metrics`, print the epoch's line and some transcripts; returns the WER."""
+    begin = time.perf_counter()
+    evaluation = trainer.evaluate(val_set)
+    total = evaluation.total
+    row = EpochMetrics(
+        epoch=epoch,
+        wer=total.wer,
+        cer=total.cer,
+        utterance_wer=total.utterance_wer,
+        subset_wer={name: score.wer for name, score in evaluation.by_subset().items()},
+        eval_seconds=time.perf_counter() - begin,
+        **(vars(trained) if trained else {}),
+    )
+    metrics.append(row)
+    print(row.line(), file=output)
+    print(row.timing(), file=sys.stderr)
+    _show_transcripts(evaluation, trainer.params.training.sample_transcripts)
+    return total.wer
+
+
+def _show_transcripts(evaluation: Evaluation, count: int) -> None:
+    """Some references and hypotheses, spread over the lengths."""
+    step = max(1, len(evaluation.utterances) // max(count, 1))
+    for index in range(step // 2, len(evaluation.utterances), step)[:count]:
+        print(f"  reference:  {evaluation.utterances[index].transcript}", file=sys.stderr)
+        print(f"  hypothesis: {evaluation.hypotheses[index]}", file=sys.stderr)
+
+
+def _save(job: Job, trainer: Trainer, metrics: Sequence[EpochMetrics]) -> None:
+    last = metrics[-1]
+    is_best = last.wer <= min(row.wer for row in metrics)
+    checkpoint.save(job.output_dir / "checkpoints", job.params, last.epoch, last.wer, trainer.model, is_best)

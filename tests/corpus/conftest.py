@@ -1,0 +1,48 @@
+"""Tiny folders in LibriSpeech's layout."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+MakeChapter = Callable[..., list[Path]]
+
+
+def _noise(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-9000, 9000, count).astype(np.int16)
+
+
+def _make_chapter(
+    source: Path,
+    subset: str = "train-clean-5",
+    speaker: str = "19",
+    chapter: str = "198",
+    transcripts: Sequence[str] = ("NORTHANGER ABBEY", "DON'T LOOK BACK"),
+) -> list[Path]:
+    folder = source / subset / speaker / chapter
+    folder.mkdir(parents=True)
+    flacs = [folder / f"{speaker}-{chapter}-{index:04d}.flac" for index in range(len(transcripts))]
+    for index, flac in enumerate(flacs):
+        soundfile.write(flac, _noise(4000 - 700 * index, index), 16_000, subtype="PCM_16")
+    lines = [f"{flac.stem} {transcript}\n" for flac, transcript in zip(flacs, transcripts, strict=True)]
+    (folder / f"{speaker}-{chapter}.trans.txt").write_text("".join(lines))
+    return flacs
+
+
+@pytest.fixture
+def make_chapter() -> MakeChapter:
+    """Writes one chapter below a source folder; returns its FLAC files (4000 samples, then 700 less each)."""
+    return _make_chapter
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """One chapter each of train, dev and test: two utterances in each."""
+    folder = tmp_path / "LibriSpeech"
+    _make_chapter(folder)
+    _make_chapter(folder, "dev-clean", "84", "121123", ("GO ON", "AH"))
+    _make_chapter(folder, "test-other", "367", "130732", ("LOBSTERS AND LOBSTERS", "IT'S SO"))
+    (folder / "SPEAKERS.TXT").write_text("; not a recording\n")
+    return folder

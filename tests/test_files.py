@@ -1,0 +1,68 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from speech_recognition import files
+from speech_recognition.errors import InputError
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), files.atomic_write(target) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_finished_write_replaces_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "table.csv"
+    for text in ("first", "second"):
+        with files.atomic_write(target) as partial:
+            partial.write_text(text)
+    assert target.read_text() == "second"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "data"
+    target.mkdir()
+    (target / "kept").write_text("old")
+    with pytest.raises(RuntimeError), files.atomic_folder(target) as partial:
+        (partial / "half").write_text("new")
+        raise RuntimeError
+    assert (target / "kept").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_finished_folder_takes_the_place_of_the_old_and_of_remains(tmp_path: Path) -> None:
+    target = tmp_path / "data"
+    target.mkdir()
+    (target / "old").touch()
+    (tmp_path / ".data.partial.killed").mkdir()
+    with files.atomic_folder(target) as partial:
+        (partial / "new").touch()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [target]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+
+
+def test_too_little_disk_is_found_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--data-dir .* needs 1000000000\.0 GB of free disk"):
+        files.check_writable(tmp_path / "a" / "b", 10**18, "--data-dir")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file is not a folder"):
+        files.check_writable(tmp_path / "file" / "b", 1, "--output-dir")
+
+
+def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(InputError, match="--output-dir .* cannot be written"):
+        files.check_writable(tmp_path, 1, "--output-dir")

@@ -1,0 +1,139 @@
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import params
+from speech_recognition.features import Features, valid
+from speech_recognition.model import ConvShape, DeepSpeech2, MaskedBatchNorm, build_model, reorder, reversal
+
+REFERENCE, MINI = params.reference(), params.mini()
+SMALL_REFERENCE = dataclasses.replace(REFERENCE.model, rnn_units=48)
+SMALL_MINI = dataclasses.replace(MINI.model, rnn_units=32)
+BOTH = pytest.mark.parametrize(
+    ("model", "features"),
+    [(SMALL_REFERENCE, REFERENCE.features), (SMALL_MINI, MINI.features)],
+    ids=["reference", "mini"],
+)
+
+
+def test_the_reference_has_its_published_number_of_parameters() -> None:
+    with torch.device("meta"):
+        model = DeepSpeech2(REFERENCE.model, REFERENCE.features.bins)
+    assert sum(weight.numel() for weight in model.parameters()) == 103_841_568
+    assert sum(weight.numel() for weight in model.conv.parameters()) == 251_168
+    assert model.rnn[0].forwards.input_size == 672
+
+
+@BOTH
+def test_an_utterance_does_not_depend_on_its_batch_mates(
+    model: params.ModelParams, features: params.FeatureParams
+) -> None:
+    network, spectrum = build_model(model, features.bins, seed=1).eval(), Features(features)
+    lengths = torch.tensor([30000, 17321, 6001])
+    generator = torch.Generator().manual_seed(0)
+    waveforms = torch.randint(-9000, 9000, (3, 30000), generator=generator) * valid(lengths, 30000)
+    with torch.no_grad():
+        together, frames = network(*spectrum(waveforms, lengths))
+        for index, length in enumerate(lengths.tolist()):
+            alone, count = network(*spectrum(waveforms[index : index + 1, :length], lengths[index : index + 1]))
+            assert frames[index] == count > 0
+            torch.testing.assert_close(together[:count, index], alone[:, 0], atol=1e-5, rtol=1e-5)
+
+
+@BOTH
+def test_training_statistics_do_not_see_the_padding(
+    model: params.ModelParams, features: params.FeatureParams
+) -> None:
+    spectrograms = torch.randn(2, features.bins, 90, generator=torch.Generator().manual_seed(0))
+    frames = torch.tensor([90, 61])
+    spectrograms[1, :, 61:] = 0
+    results = []
+    for padding in (0, 40):
+        network = build_model(model, features.bins, seed=1).train()
+        log_probs, lengths = network(torch.nn.functional.pad(spectrograms, (0, padding)), frames)
+        results.append((log_probs[: lengths.max()], network.norm.running_mean, network.conv[0].norm.running_variance))
+    (a, mean_a, variance_a), (b, mean_b, variance_b) = results
+    torch.testing.assert_close(a[:20], b[:20], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(mean_a, mean_b, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(variance_a, variance_b, atol=1e-5, rtol=1e-5)
+
+
+@BOTH
+@given(frames=st.integers(1, 200))
+def test_output_lengths_are_those_of_the_output(
+    model: params.ModelParams, features: params.FeatureParams, frames: int
+) -> None:
+    network = DeepSpeech2(dataclasses.replace(model, rnn_units=2, conv_channels=1), features.bins).eval()
+    log_probs, lengths = network(torch.zeros(1, features.bins, frames), torch.tensor([frames]))
+    expected = max(0, network.output_lengths(frames))
+    assert lengths.tolist() == [expected]
+    assert log_probs.shape[0] == max(1, expected)
+
+
+def test_log_probabilities_are_probabilities() -> None:
+    network = build_model(SMALL_MINI, 64, seed=1).eval()
+    log_probs, _ = network(torch.randn(2, 64, 50), torch.tensor([50, 50]))
+    torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(25, 2))
+
+
+def test_batch_norm_without_padding_is_torchs_own() -> None:
+    x = torch.randn(4, 5, 6, 7, generator=torch.Generator().manual_seed(0))
+    ours, theirs = MaskedBatchNorm(5, axis=1), torch.nn.BatchNorm2d(5)
+    mask = torch.ones(4, 1, 1, 7, dtype=torch.bool)
+    torch.testing.assert_close(ours(x, mask), theirs(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+    torch.testing.assert_close(ours.running_variance, theirs.running_var)
+    torch.testing.assert_close(ours.eval()(x, mask), theirs.eval()(x), atol=1e-5, rtol=1e-5)
+
+
+def test_batch_norm_has_the_gradient_of_its_formula() -> None:
+    norm = MaskedBatchNorm(3, axis=2).double()
+    mask = torch.tensor([[1, 1], [1, 1], [1, 0]], dtype=torch.bool)[:, :, None]
+    x = torch.randn(3, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: norm(x, mask) * mask, (x,))
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_reversal_turns_each_utterance_and_is_its_own_inverse(lengths: list[int]) -> None:
+    x = torch.arange(9 * len(lengths)).view(9, len(lengths), 1)
+    order = reversal(torch.tensor(lengths), 9)
+    turned = reorder(x, order)
+    for column, length in enumerate(lengths):
+        assert turned[:length, column, 0].tolist() == x[:length, column, 0].tolist()[::-1]
+        assert turned[length:, column].equal(x[length:, column])
+    assert reorder(turned, order).equal(x)
+
+
+def test_a_backward_layer_starts_at_the_utterances_end() -> None:
+    """The direct form: torch's packed bidirectional GRU."""
+    from speech_recognition.model import Recurrent
+
+    layer = Recurrent(6, 5, bidirectional=True, batch_norm=False)
+    packed = torch.nn.GRU(6, 5, bidirectional=True)
+    assert layer.backwards is not None
+    for name, weight in layer.forwards.named_parameters():
+        getattr(packed, name).data = weight.data
+        getattr(packed, name + "_reverse").data = getattr(layer.backwards, name).data
+    x, lengths = torch.randn(8, 2, 6), torch.tensor([8, 5])
+    sequence = torch.nn.utils.rnn.pack_padded_sequence(x, lengths)
+    both, _ = torch.nn.utils.rnn.pad_packed_sequence(packed(sequence)[0])
+    ours = layer(x, lengths, torch.ones(8, 2, 1, dtype=torch.bool)) * valid(lengths, 8).T[:, :, None]
+    torch.testing.assert_close(ours, both[..., :5] + both[..., 5:], atol=1e-6, rtol=1e-5)
+
+
+def test_the_seed_alone_makes_the_weights_and_leaves_the_generator() -> None:
+    before = torch.random.get_rng_state()
+    first, second, other = (build_model(SMALL_MINI, 64, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(first[name].equal(second[name]) for name in first)
+    assert not first["linear.weight"].equal(other["linear.weight"])
+    assert torch.random.get_rng_state().equal(before)
+
+
+@given(st.integers(11, 300), st.integers(0, 5), st.integers(1, 3))
+def test_a_convolutions_output_size_is_torchs(size: int, padding: int, stride: int) -> None:
+    shape = ConvShape((1, 11), (1, stride), (0, padding))
+    conv = torch.nn.Conv1d(1, 1, 11, stride, padding)
+    assert shape.output(size, axis=1) == conv(torch.zeros(1, 1, size)).shape[2]
