@@ -73,7 +73,7 @@ class _Recordings(Dataset[tuple[int, Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[int, Tensor, Tensor]:
         utterance = self._utterances[index]
-        waveform = torch.from_numpy(read_pcm(utterance.audio))
+        waveform = torch.from_numpy(read_pcm(utterance.audio, utterance.samples))
         return index, waveform, torch.tensor(alphabet.encode(utterance.transcript))
 
 

@@ -15,9 +15,13 @@ from speech_recognition.errors import InputError
 WAV_HEADER_BYTES = 44
 """Size of the header of a WAV file as the wave module writes it."""
 
+LONGEST_SECONDS = 3600
+"""A recording whose header promises more than this is taken for damaged."""
+
 _FLAC_HEADER_BYTES = 42
 """The marker fLaC, a block header of 4 bytes, and STREAMINFO's 34."""
 
+_FETCH = "fetch it again or remove it with its transcript line"
 _REMAKE = "make the dataset again"
 _CONVERT = "convert it to 16 kHz, one channel, 16 bits"
 
@@ -39,12 +43,15 @@ class FlacHeader:
 def read_flac_header(path: Path) -> FlacHeader:
     """Read and check the header of a FLAC file.
 
-    Raises InputError if it is no FLAC, or not 16 kHz, one channel, 16 bits.
+    Raises InputError if it cannot be read or is no FLAC, not 16 kHz, one channel, 16 bits, or of no likely length.
     """
-    with path.open("rb") as file:
-        raw = file.read(_FLAC_HEADER_BYTES)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_FLAC_HEADER_BYTES)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {_FETCH}") from None
     if len(raw) < _FLAC_HEADER_BYTES or raw[:4] != b"fLaC" or raw[4] & 0x7F != 0:
-        raise InputError(f"{path}: not a FLAC file; remove it with its transcript line or fetch it again")
+        raise InputError(f"{path}: not a FLAC file; {_FETCH}")
     # 20 bits of rate, 3 of channels - 1, 5 of bits - 1, 36 of samples.
     packed = int.from_bytes(raw[18:26], "big")
     header = FlacHeader(
@@ -55,6 +62,10 @@ def read_flac_header(path: Path) -> FlacHeader:
         md5=raw[26:42],
     )
     _check_form(path, header.rate, header.channels, header.bits)
+    if not 0 < header.samples <= LONGEST_SECONDS * SAMPLE_RATE:
+        raise InputError(
+            f"{path}: its header says {header.samples} samples, must be some, of an hour at most; {_FETCH}"
+        )
     return header
 
 
@@ -74,12 +85,10 @@ def read_flac(path: Path) -> NDArray[np.int16]:
     """
     header = read_flac_header(path)
     samples = _decode(path)
-    if header.samples not in (0, len(samples)):
-        raise InputError(f"{path}: truncated, {len(samples)} of {header.samples} samples; fetch it again")
+    if header.samples != len(samples):
+        raise InputError(f"{path}: truncated, {len(samples)} of {header.samples} samples; {_FETCH}")
     if any(header.md5) and hashlib.md5(samples.tobytes(), usedforsecurity=False).digest() != header.md5:
-        raise InputError(f"{path}: damaged, its samples do not match the MD5 in its header; fetch it again")
-    if len(samples) == 0:
-        raise InputError(f"{path}: no samples; remove it with its transcript line or fetch it again")
+        raise InputError(f"{path}: damaged, its samples do not match the MD5 in its header; {_FETCH}")
     return samples
 
 
@@ -87,7 +96,7 @@ def _decode(path: Path) -> NDArray[np.int16]:
     try:
         samples: NDArray[np.int16] = soundfile.read(path, dtype="int16")[0]
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: truncated or damaged ({error.error_string}); fetch it again") from None
+        raise InputError(f"{path}: truncated or damaged ({error.error_string}); {_FETCH}") from None
     return samples
 
 
@@ -105,19 +114,21 @@ def read_pcm(path: Path, expected_samples: int | None = None) -> NDArray[np.int1
 
     The standard library's reader takes a twentieth of the time that libsndfile needs to open
     a short file. Raises InputError if the file cannot be read, is no WAV, has another form,
-    is truncated, or does not have `expected_samples`, which is what the manifest says.
+    is empty or truncated, or does not have `expected_samples`, which is what the manifest says.
     """
     try:
         with wave.open(str(path), "rb") as file:
             _check_form(path, file.getframerate(), file.getnchannels(), 8 * file.getsampwidth())
             promised = file.getnframes()
-            samples = np.frombuffer(file.readframes(promised), dtype="<i2").astype(np.int16)
+            content = file.readframes(promised)
     except (wave.Error, EOFError):
         raise InputError(f"{path}: not a PCM WAV file; {_REMAKE}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMAKE}") from None
-    if len(samples) != promised:
-        raise InputError(f"{path}: truncated, {len(samples)} of {promised} samples; {_REMAKE}")
+    if len(content) != 2 * promised:
+        raise InputError(f"{path}: truncated, {len(content) // 2} of {promised} samples; {_REMAKE}")
+    if promised == 0:
+        raise InputError(f"{path}: no samples; {_REMAKE}")
     if expected_samples is not None and promised != expected_samples:
         raise InputError(f"{path}: {promised} samples, the manifest says {expected_samples}; {_REMAKE}")
-    return samples
+    return np.frombuffer(content, dtype="<i2").astype(np.int16)

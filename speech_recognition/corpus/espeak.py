@@ -158,8 +158,9 @@ def serve(jobs: IO[bytes], replies: IO[bytes]) -> None:
     """The worker: answer each line of `jobs` (a Job in JSON) until there are no more."""
     import espeakng_loader
 
-    # Ctrl-C in a terminal reaches this process too; it leaves when its parent does.
+    # Ctrl-C in a terminal reaches this process too; it leaves when its parent does, without a word.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     library_path, data_path = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
     for line in jobs:
         try:

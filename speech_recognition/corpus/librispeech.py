@@ -84,6 +84,8 @@ def check_replaceable(data_dir: Path, dataset: str) -> None:
     """Raise InputError if `data_dir` holds another option's dataset, or any file that is not a dataset's."""
     if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
         return
+    if not data_dir.is_dir():
+        raise InputError(f"--data-dir {data_dir}: not a folder; choose another")
     if not counts_path(data_dir).is_file():
         raise InputError(f"--data-dir {data_dir}: holds files but no dataset; choose another folder")
     present = read_counts(data_dir).dataset

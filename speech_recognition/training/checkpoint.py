@@ -49,7 +49,7 @@ def load(path: Path, device: torch.device) -> Checkpoint:
         model = DeepSpeech2(params.model, params.features.bins)
         model.load_state_dict(content["model"])
         epoch, wer = int(content["epoch"]), float(content["wer"])
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(
             f"{path}: not a checkpoint of this benchmark ({reason}); train again or name another"

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -22,11 +23,15 @@ def test_results_come_in_the_order_of_the_items() -> None:
 def test_an_exception_drops_what_has_not_begun() -> None:
     begun: list[int] = []
 
-    def work(item: int) -> None:
+    def work(item: int) -> int:
         begun.append(item)
-        raise ValueError(f"item {item}")
+        time.sleep(0.02)
+        return item
 
-    with pytest.raises(ValueError, match="item 0"), in_threads(work, range(1000), workers=1) as results:
-        gate = next(results)
-        assert gate is None
-    assert len(begun) < 1000
+    with pytest.raises(KeyboardInterrupt), in_threads(work, range(200), workers=1) as results:
+        assert next(results) == 0
+        raise KeyboardInterrupt
+    dropped = 200 - len(begun)
+    assert dropped > 0
+    time.sleep(0.05)
+    assert len(begun) == 200 - dropped

@@ -1,0 +1,180 @@
+"""The commands as a user types them: processes, exit statuses, one line of error."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from speech_recognition.cli import ROOT, main
+from speech_recognition.corpus.manifest import read_manifest, write_manifest
+
+TINY = ["--set", "model.conv_channels=2", "--set", "model.rnn_units=8", "--set", "submission.division=open"]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "speech_recognition", *map(str, arguments)]
+
+
+def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command(*arguments), cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line with which a command is refused."""
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.fixture
+def train(tone_dataset: Path, tmp_path: Path) -> list[object]:
+    return ["train", "--preset", "mini", "--data-dir", tone_dataset, "--output-dir", tmp_path / "run", *TINY]
+
+
+@pytest.fixture(scope="module")
+def trained(tone_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """A timed run of one epoch from another folder, which misses the target."""
+    folder = tmp_path_factory.mktemp("timed")
+    options = ["--data-dir", tone_dataset, "--output-dir", "out", "--seed", 5, "--set", "training.epochs=1", *TINY]
+    options += ["--set", f"data.dataset={tone_dataset}"]
+    result = call("train", "--preset", "mini", "--timed", *options, cwd=folder)
+    (folder / "stdout").write_text(result.stdout)
+    result.args = folder
+    return result
+
+
+def test_a_timed_run_prints_the_block_around_the_log(trained: subprocess.CompletedProcess[str]) -> None:
+    lines = [line for line in trained.stdout.splitlines() if not line.startswith(":::MLLOG")]
+    assert lines[0].startswith("STARTING TIMING RUN AT 2")
+    assert lines[1].startswith("parameters: {") and json.loads(lines[1].removeprefix("parameters: "))
+    assert lines[2].startswith("epoch 1: loss ")
+    assert lines[3].startswith("ENDING TIMING RUN AT 2")
+    name, task, seed, seconds, user, start = lines[4].split(",")
+    assert (name, task, seed) == ("RESULT", "SPEECH_RECOGNITION", "5")
+    assert seconds.isdecimal() and user and lines[0].endswith(start)
+    assert any(line.startswith("NOT COMPLIANT: ") and "run_stop" in line for line in lines[5:])
+
+
+def test_a_run_that_misses_the_target_exits_with_3(trained: subprocess.CompletedProcess[str]) -> None:
+    assert trained.returncode == 3, trained.stderr
+
+
+def test_the_results_hold_the_bytes_of_standard_output(trained: subprocess.CompletedProcess[str]) -> None:
+    assert (trained.args / "out" / "speech_ds2.out").read_text() == trained.stdout
+
+
+def test_evaluate_scores_a_checkpoint(
+    trained: subprocess.CompletedProcess[str], tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, manifest = trained.args / "out" / "checkpoints" / "best.pt", tone_dataset / "manifests" / "val.csv"
+    assert main(["evaluate", str(checkpoint), str(manifest), "--output", str(tmp_path / "rows.csv")]) == 0
+    subset, total = capsys.readouterr().out.splitlines()
+    assert subset.startswith("val-tones: WER ") and total.startswith("all: WER ")
+    wer = next(line for line in trained.stdout.splitlines() if line.startswith("epoch 1:")).split("WER ")[1].split(",")[0]
+    assert total.startswith(f"all: WER {wer}, ")
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 7
+
+
+def test_check_log_names_what_is_wrong(
+    trained: subprocess.CompletedProcess[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check-log", str(trained.args / "stdout"), "--division", "open"]) == 1
+    assert "run_stop" in capsys.readouterr().out
+
+
+def test_a_signal_ends_the_log_and_gives_its_status(tone_dataset: Path, tmp_path: Path) -> None:
+    options = ["--data-dir", tone_dataset, "--output-dir", tmp_path / "run", "--set", "training.epochs=9999", *TINY]
+    process = subprocess.Popen(
+        command("train", "--preset", "mini", "--set", "training.target_wer=0", *options),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = tmp_path / "run" / "speech_ds2.out"
+    deadline = time.monotonic() + 60
+    while not (log.exists() and "eval_stop" in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGUSR1)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGUSR1
+    assert '"status": "aborted"' in output.splitlines()[-1]
+    assert "stopped by SIGUSR1" in errors and "Traceback" not in errors
+    assert (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_help_names_every_command_and_parameter(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    listed = capsys.readouterr().out
+    for name in ("download", "synthesize", "prepare", "verify", "train", "evaluate", "check-log"):
+        assert name in listed
+        with pytest.raises(SystemExit, match="0"):
+            main([name, "--help"])
+    assert "optimizer.learning_rate=" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "trian"),
+        ([], "COMMAND"),
+        (["train", "--preset", "mimi"], "did you mean mini"),
+        (["train", "--preset", "mini", "--set", "training.epochs=x"], "training.epochs=x"),
+        (["train", "--seed", "-1"], "--seed"),
+        (["train", "--seed", "one"], "--seed"),
+        (["train", "--unknown"], "--unknown"),
+        (["train", "--preset", "mini", "--data-dir", "nowhere"], "nowhere"),
+        (["evaluate", "gone.pt", "gone.csv"], "gone.csv"),
+        (["check-log", "gone.out"], "gone.out"),
+        (["verify", "mini", "--data-dir", "nowhere"], "nowhere"),
+        (["prepare", "nowhere", "--data-dir", "out"], "nowhere"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in refusal(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_faults_before_the_clock_write_nothing(
+    train: list[object], tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "empty" in refusal(capsys, *train, "--data-dir", tmp_path / "empty")
+    assert "--device tpu" in refusal(capsys, *train, "--device", "tpu")
+    assert "--device cuda:99" in refusal(capsys, *train, "--device", "cuda:99")
+    assert "gone.csv" in refusal(capsys, *train, "--train-manifest", tmp_path / "gone.csv")
+    first, *others = read_manifest(tone_dataset / "manifests" / "train.csv")
+    write_manifest(tmp_path / "moved.csv", [dataclasses.replace(first, audio=tmp_path / "moved.wav"), *others])
+    assert "moved.wav" in refusal(capsys, *train, "--train-manifest", tmp_path / "moved.csv")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    assert "taken" in refusal(capsys, *train, "--output-dir", tmp_path / "taken")
+    (tmp_path / "file").touch()
+    assert "file" in refusal(capsys, *train, "--output-dir", tmp_path / "file" / "run")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    assert "free disk" in refusal(capsys, *train)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dataset_without_a_split_is_refused(
+    train: list[object], tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    shutil.copytree(tone_dataset, tmp_path / "part")
+    (tmp_path / "part" / "manifests" / "val.csv").unlink()
+    assert "val.csv" in refusal(capsys, *train, "--data-dir", tmp_path / "part")

@@ -1,0 +1,61 @@
+import csv
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+import params
+from speech_recognition.corpus.manifest import Utterance, read_manifest
+from speech_recognition.evaluation import Evaluation, evaluate, write_rows
+from speech_recognition.features import Features
+from speech_recognition.model import build_model
+from speech_recognition.scoring import score
+
+MINI = params.mini()
+SMALL = dataclasses.replace(MINI.model, conv_channels=2, rnn_units=16)
+
+
+@pytest.fixture
+def utterances(tone_dataset: Path) -> list[Utterance]:
+    return read_manifest(tone_dataset / "manifests" / "train.csv")
+
+
+def run(utterances: list[Utterance], batch_size: int) -> Evaluation:
+    model = build_model(SMALL, 64, seed=3)
+    # An untrained model hardly speaks: a louder last layer makes hypotheses worth comparing.
+    torch.nn.init.normal_(model.linear.weight, std=5, generator=torch.Generator().manual_seed(0))
+    return evaluate(
+        model, Features(MINI.features), utterances, batch_size=batch_size, workers=0, device=torch.device("cpu")
+    )
+
+
+def test_the_batch_size_changes_no_transcript(utterances: list[Utterance]) -> None:
+    one, seven, all_at_once = (run(utterances, size) for size in (1, 7, 100))
+    assert one.hypotheses == seven.hypotheses == all_at_once.hypotheses
+    assert len(set(one.hypotheses)) > 1
+
+
+def test_every_utterance_is_scored_once_in_the_manifests_order(utterances: list[Utterance]) -> None:
+    result = run(utterances, 5)
+    assert result.total.utterances == len(utterances)
+    assert result.scores == [score(u.transcript, text) for u, text in zip(utterances, result.hypotheses, strict=True)]
+
+
+def test_subsets_have_their_own_scores_and_add_to_the_whole(utterances: list[Utterance]) -> None:
+    first = [dataclasses.replace(utterance, subset="dev-clean") for utterance in utterances[:10]]
+    result = run([*first, *(dataclasses.replace(utterance, subset="dev-other") for utterance in utterances[10:])], 8)
+    subsets = result.by_subset()
+    assert list(subsets) == ["dev-clean", "dev-other"]
+    assert subsets["dev-clean"].utterances == 10
+    assert subsets["dev-clean"] + subsets["dev-other"] == result.total
+
+
+def test_rows_hold_what_was_said_and_heard(utterances: list[Utterance], tmp_path: Path) -> None:
+    result = run(utterances, 8)
+    write_rows(tmp_path / "rows.csv", result)
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["utterance_id"] for row in rows] == [utterance.id for utterance in utterances]
+    assert [row["hypothesis"] for row in rows] == result.hypotheses
+    assert sum(int(row["word_errors"]) for row in rows) == result.total.word_errors

@@ -1,0 +1,181 @@
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import params
+from speech_recognition import settings
+from speech_recognition.corpus.manifest import read_manifest, write_manifest
+from speech_recognition.errors import InputError
+from speech_recognition.mlperf.check import check_log
+from speech_recognition.training import preflight, results, run
+from speech_recognition.training.trainer import Trainer
+
+SMALL = settings.apply(
+    params.mini(),
+    [
+        "model.conv_channels=8",
+        "model.rnn_units=48",
+        "data.batch_size=4",
+        "optimizer.learning_rate=0.008",
+        "training.epochs=40",
+        "submission.division=open",
+    ],
+)
+
+
+@pytest.fixture(autouse=True)
+def keep_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine that runs the tests keeps its page cache."""
+    monkeypatch.setattr(run, "drop_caches", lambda: False)
+
+
+def plan(dataset: Path, output: Path, *assignments: str, **options: Any) -> run.Job:
+    arguments = {"seed": 7, "device": "cpu", "train_manifest": None, "val_manifest": None}
+    return preflight.plan(
+        settings.apply(SMALL, assignments),
+        data_dir=dataset,
+        output_dir=output,
+        results_root=output.parent,
+        **(arguments | options),
+    )
+
+
+def execute(job: run.Job) -> run.Outcome:
+    with results.open_folder(job.output_dir, job.params) as output:
+        return run.run(job, output)
+
+
+def log_lines(folder: Path) -> list[str]:
+    return (folder / results.LOG_NAME).read_text().splitlines()
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line.removeprefix(":::MLLOG ")) for line in log_lines(folder) if line.startswith(":::MLLOG ")]
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_learns_stops_at_the_target_and_passes_the_checker(
+    tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    outcome = execute(plan(tone_dataset, folder, "training.evaluate_first=true"))
+    rows = table(folder)
+    assert outcome.reached
+    assert float(rows[0]["wer"]) > 80 and rows[0]["epoch"] == "0" and rows[0]["loss"] == ""
+    assert float(rows[-1]["wer"]) <= 23.0
+    assert all(float(row["wer"]) > 23.0 for row in rows[:-1])
+    assert len(rows) < 41
+    assert check_log(folder / results.LOG_NAME, "open") == []
+    assert not any(event["metadata"].get("epoch_num") == 0 for event in events(folder))
+    assert events(folder)[-1]["metadata"]["status"] == "success"
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == ["best.pt", *(f"epoch_{epoch:02d}.pt" for epoch in range(1, len(rows))), "last.pt"]
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert settings.from_dict(json.loads((folder / "params.json").read_text())).preset == "mini"
+    captured = capsys.readouterr()
+    assert captured.out == (folder / results.LOG_NAME).read_text()
+    assert captured.err.count("hypothesis:") == 3 * len(rows)
+
+
+def test_the_same_seed_gives_the_same_values_and_another_gives_others(tone_dataset: Path, tmp_path: Path) -> None:
+    def values(name: str, seed: int) -> list[object]:
+        execute(plan(tone_dataset, tmp_path / name, "training.epochs=2", seed=seed))
+        values = [(event["key"], event["value"]) for event in events(tmp_path / name)]
+        return values + [line for line in log_lines(tmp_path / name) if line.startswith("epoch")]
+
+    assert values("a", 1) == values("b", 1)
+    assert values("c", 2) != values("a2", 1)
+
+
+def test_a_run_that_misses_the_target_says_aborted(tone_dataset: Path, tmp_path: Path) -> None:
+    outcome = execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1"))
+    assert not outcome.reached
+    assert events(tmp_path / "run")[-1]["metadata"]["status"] == "aborted"
+    assert any("run_stop" in str(violation) for violation in check_log(tmp_path / "run" / results.LOG_NAME, "open"))
+    assert (tmp_path / "run" / "checkpoints" / "epoch_01.pt").is_file()
+
+
+def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
+    warm, cold = (Trainer(SMALL, seed=1, device=preflight.choose_device("cpu")) for _ in range(2))
+    warm.warm_up(longest_seconds=2.0)
+    for (name, value), other in zip(warm.model.state_dict().items(), cold.model.state_dict().values(), strict=True):
+        assert value.equal(other), name
+    utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
+    assert warm.train_epoch(utterances, 1).loss == cold.train_epoch(utterances, 1).loss
+
+
+def test_an_interrupted_run_keeps_its_epochs_and_closes_its_log(
+    tone_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_epoch = Trainer.train_epoch
+
+    def interrupted(self: Trainer, utterances: Any, epoch: int) -> Any:
+        if epoch == 2:
+            raise SystemExit(143)
+        return train_epoch(self, utterances, epoch)
+
+    monkeypatch.setattr(Trainer, "train_epoch", interrupted)
+    with pytest.raises(SystemExit):
+        execute(plan(tone_dataset, tmp_path / "run"))
+    assert events(tmp_path / "run")[-1]["key"] == "run_stop"
+    assert events(tmp_path / "run")[-1]["metadata"]["status"] == "aborted"
+    assert [row["epoch"] for row in table(tmp_path / "run")] == ["1"]
+
+
+def custom(dataset: Path, path: Path, **changes: Any) -> Path:
+    """A training manifest whose first utterance is changed."""
+    first, *others = read_manifest(dataset / "manifests" / "train.csv")
+    write_manifest(path, [dataclasses.replace(first, **changes), *others])
+    return path
+
+
+def test_an_utterance_too_short_for_its_text_is_left_out_and_named(tone_dataset: Path, tmp_path: Path) -> None:
+    manifest = custom(tone_dataset, tmp_path / "long.csv", transcript="BEE " * 60 + "BEE", id="9-9-0001")
+    execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1", train_manifest=manifest))
+    lines = [line for line in log_lines(tmp_path / "run") if line.startswith("left out")]
+    assert lines == ["left out, too short for their transcripts: 1 utterances: 9-9-0001"]
+
+
+def test_a_recording_found_damaged_inside_the_clock_aborts_the_run(tone_dataset: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.wav"
+    damaged.write_bytes(read_manifest(tone_dataset / "manifests" / "train.csv")[0].audio.read_bytes()[:900])
+    job = plan(
+        tone_dataset, tmp_path / "run", train_manifest=custom(tone_dataset, tmp_path / "bad.csv", audio=damaged)
+    )
+    with pytest.raises(InputError, match=r"damaged\.wav"):
+        execute(job)
+    assert events(tmp_path / "run")[-1]["metadata"]["status"] == "aborted"
+    assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_a_manifest_that_lost_a_row_is_not_trained_on(tone_dataset: Path, tmp_path: Path) -> None:
+    job = dataclasses.replace(plan(tone_dataset, tmp_path / "run"), train_samples=25)
+    with pytest.raises(InputError, match=r"train\.csv: 24 utterances where counts\.json says 25"):
+        execute(job)
+
+
+def test_the_page_cache_is_dropped_or_the_log_says_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert run.drop_caches() is False
+
+
+def test_output_goes_to_both_at_once(tmp_path: Path) -> None:
+    console = io.StringIO()
+    output = results.Output(console, tmp_path / "log")
+    print("line", file=output)
+    assert console.getvalue() == (tmp_path / "log").read_text() == "line\n"
+    output.close()
