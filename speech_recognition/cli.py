@@ -85,9 +85,7 @@ def _download(options: argparse.Namespace) -> int:
 
 def _add_synthesize(commands: "_Commands[_Parser]") -> None:
     parser = commands.add_parser("synthesize", help="write the embedded corpus in LibriSpeech's own layout")
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="folder to make"
-    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to make")
     parser.set_defaults(run=_synthesize)
 
 

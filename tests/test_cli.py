@@ -80,7 +80,9 @@ def test_evaluate_scores_a_checkpoint(
     assert main(["evaluate", str(checkpoint), str(manifest), "--output", str(tmp_path / "rows.csv")]) == 0
     subset, total = capsys.readouterr().out.splitlines()
     assert subset.startswith("val-tones: WER ") and total.startswith("all: WER ")
-    wer = next(line for line in trained.stdout.splitlines() if line.startswith("epoch 1:")).split("WER ")[1].split(",")[0]
+    wer = (
+        next(line for line in trained.stdout.splitlines() if line.startswith("epoch 1:")).split("WER ")[1].split(",")[0]
+    )
     assert total.startswith(f"all: WER {wer}, ")
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 7
 
@@ -142,7 +144,11 @@ def test_help_names_every_command_and_parameter(capsys: pytest.CaptureFixture[st
     ],
 )
 def test_bad_usage_is_one_line(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert message in refusal(capsys, *arguments)
@@ -150,7 +156,11 @@ def test_bad_usage_is_one_line(
 
 
 def test_training_faults_before_the_clock_write_nothing(
-    train: list[object], tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    train: list[object],
+    tone_dataset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "empty").mkdir()
     assert "empty" in refusal(capsys, *train, "--data-dir", tmp_path / "empty")

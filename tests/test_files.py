@@ -64,5 +64,5 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    with pytest.raises(InputError, match="--output-dir .* cannot be written"):
+    with pytest.raises(InputError, match=r"--output-dir .* cannot be written"):
         files.check_writable(tmp_path, 1, "--output-dir")

@@ -44,9 +44,7 @@ def test_an_utterance_does_not_depend_on_its_batch_mates(
 
 
 @BOTH
-def test_training_statistics_do_not_see_the_padding(
-    model: params.ModelParams, features: params.FeatureParams
-) -> None:
+def test_training_statistics_do_not_see_the_padding(model: params.ModelParams, features: params.FeatureParams) -> None:
     spectrograms = torch.randn(2, features.bins, 90, generator=torch.Generator().manual_seed(0))
     frames = torch.tensor([90, 61])
     spectrograms[1, :, 61:] = 0

@@ -9,9 +9,7 @@ from speech_recognition.errors import InputError
 from speech_recognition.model import build_model
 from speech_recognition.training import checkpoint
 
-SMALL = dataclasses.replace(
-    params.mini(), model=dataclasses.replace(params.mini().model, conv_channels=2, rnn_units=4)
-)
+SMALL = dataclasses.replace(params.mini(), model=dataclasses.replace(params.mini().model, conv_channels=2, rnn_units=4))
 CPU = torch.device("cpu")
 
 

@@ -148,9 +148,7 @@ def test_an_utterance_too_short_for_its_text_is_left_out_and_named(tone_dataset:
 def test_a_recording_found_damaged_inside_the_clock_aborts_the_run(tone_dataset: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.wav"
     damaged.write_bytes(read_manifest(tone_dataset / "manifests" / "train.csv")[0].audio.read_bytes()[:900])
-    job = plan(
-        tone_dataset, tmp_path / "run", train_manifest=custom(tone_dataset, tmp_path / "bad.csv", audio=damaged)
-    )
+    job = plan(tone_dataset, tmp_path / "run", train_manifest=custom(tone_dataset, tmp_path / "bad.csv", audio=damaged))
     with pytest.raises(InputError, match=r"damaged\.wav"):
         execute(job)
     assert events(tmp_path / "run")[-1]["metadata"]["status"] == "aborted"

@@ -1,0 +1,82 @@
+"""What makes the embedded benchmark honest: can it be passed without listening, or by knowing the voices?
+
+    python benchmarks/honesty.py [OUTPUT_DIR]
+
+Three figures, on `mini_dataset` as `sh download_dataset.sh mini` makes it:
+
+- the WER of the untrained model;
+- the WER of a model trained for all epochs on shuffled transcripts: every
+  training utterance has the text of another one of about its length;
+- trained with every twelfth training utterance held out: the WER on those
+  (seen speakers, unseen sentences), on val and on test (unseen speakers).
+"""
+
+import csv
+import dataclasses
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from speech_recognition.corpus.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
+
+DATASET = ROOT / "mini_dataset"
+BLOCK = 50
+"""Utterances of nearly one length among which transcripts are shuffled, so that CTC can still align them."""
+
+
+def train(folder: Path, *options: str) -> list[float]:
+    """WER of each evaluation of a run into `folder` with seed 1."""
+    if not (folder / "metrics.csv").exists():
+        base = [sys.executable, "-m", "speech_recognition", "train", "--preset", "mini", "--seed", "1"]
+        subprocess.run([*base, "--output-dir", str(folder), *options], cwd=ROOT, stdout=subprocess.DEVNULL)
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [float(row["wer"]) for row in csv.DictReader(file)]
+
+
+def evaluate(checkpoint: Path, manifest: Path) -> str:
+    """The total line of an evaluation."""
+    command = [sys.executable, "-m", "speech_recognition", "evaluate", str(checkpoint), str(manifest)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+
+def shuffled(utterances: list[Utterance]) -> list[Utterance]:
+    """The same recordings, each with another's transcript."""
+    draw, result = random.Random(1), []
+    for start in range(0, len(utterances), BLOCK):
+        block = utterances[start : start + BLOCK]
+        shift = draw.randrange(1, len(block))
+        texts = [utterance.transcript for utterance in block[shift:] + block[:shift]]
+        result += [dataclasses.replace(u, transcript=text) for u, text in zip(block, texts, strict=True)]
+    return result
+
+
+def main() -> None:
+    """Run the three and print a line for each figure."""
+    output = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results" / "honesty"
+    utterances = read_manifest(DATASET / "manifests" / "train.csv")
+    output.mkdir(parents=True, exist_ok=True)
+    held_out = output / "held_out.csv"
+    write_manifest(output / "kept.csv", [u for i, u in enumerate(utterances) if i % 12 != 0])
+    write_manifest(held_out, utterances[::12])
+    write_manifest(output / "shuffled.csv", shuffled(utterances))
+
+    kept = ["--train-manifest", str(output / "kept.csv"), "--set", "training.evaluate_first=true"]
+    rates = train(output / "kept", *kept)
+    print(f"untrained: WER {rates[0]:.2f}; trained: {', '.join(f'{rate:.2f}' for rate in rates[1:])}", flush=True)
+    for title, manifest in (
+        ("seen speakers, unseen sentences", held_out),
+        ("unseen speakers (val)", DATASET / "manifests" / "val.csv"),
+        ("unseen speakers (test)", DATASET / "manifests" / "test.csv"),
+    ):
+        print(f"{title}: {evaluate(output / 'kept' / 'checkpoints' / 'best.pt', manifest)}", flush=True)
+
+    rates = train(output / "shuffled", "--train-manifest", str(output / "shuffled.csv"))
+    print(f"shuffled transcripts: WER {', '.join(f'{rate:.2f}' for rate in rates)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Time of a `mini` training step with and without a bound on OpenMP's spinning, on a quiet and on a busy machine.
+
+    python benchmarks/spin.py [REPEATS]
+
+Each measurement is a process of its own, since OpenMP reads its settings once;
+the two settings take turns. Prints the median step of each and the ratio of
+each pair, with its lowest and highest.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+STEPS = 10
+
+
+def measure() -> None:
+    """Print the median time of a step on 16 utterances of 2.1 s, in milliseconds."""
+    import torch
+
+    import params
+    from speech_recognition.batches import Batch
+    from speech_recognition.features import Features
+    from speech_recognition.model import build_model
+    from speech_recognition.training.optimizers import build_optimizer
+    from speech_recognition.training.step import training_step
+
+    chosen = params.mini()
+    features, model = Features(chosen.features), build_model(chosen.model, chosen.features.bins, seed=0)
+    optimizer = build_optimizer(chosen.optimizer, model)
+    size, samples = chosen.data.batch_size, round(2.1 * params.SAMPLE_RATE)
+    batch = Batch(
+        waveforms=torch.randint(-8000, 8000, (size, samples), dtype=torch.int16),
+        lengths=torch.full((size,), samples),
+        targets=torch.randint(1, 29, (size, 25)),
+        target_lengths=torch.full((size,), 25),
+        indices=torch.arange(size),
+    )
+    times = []
+    for _ in range(STEPS + 2):
+        begin = time.perf_counter()
+        training_step(model, features, optimizer, chosen.optimizer.clip_norm, batch)
+        times.append(time.perf_counter() - begin)
+    print(1000 * statistics.median(times[2:]))
+
+
+def step_time(bounded: bool) -> float:
+    """Median step of a fresh process, in milliseconds."""
+    environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
+    environment |= {"PYTHONPATH": str(ROOT)} | ({"GOMP_SPINCOUNT": "1000"} if bounded else {})
+    command = [sys.executable, __file__, "--measure"]
+    return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+@contextmanager
+def busy_neighbour() -> Iterator[None]:
+    """A process that takes one core."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def compare(title: str, repeats: int) -> None:
+    """Measure both settings in turn and print them."""
+    pairs = [(step_time(bounded=True), step_time(bounded=False)) for _ in range(repeats)]
+    bounded, free = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratios = sorted(free / bounded for bounded, free in pairs)
+    print(
+        f"{title}: bounded {bounded:.0f} ms, unbounded {free:.0f} ms,"
+        f" ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Compare on the machine as it is, then beside a busy process."""
+    if sys.argv[1:] == ["--measure"]:
+        measure()
+        return
+    repeats = int(sys.argv[1]) if sys.argv[1:] else 5
+    compare("as it is", repeats)
+    with busy_neighbour():
+        compare("beside a busy process", repeats)
+
+
+if __name__ == "__main__":
+    main()
