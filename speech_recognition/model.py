@@ -105,7 +105,7 @@ class MaskedBatchNorm(nn.Module):
         if not self.training:
             scale = self.weight / (self.running_variance + self.epsilon).sqrt()
             return torch.addcmul((self.bias - self.running_mean * scale).view(shape), x, scale.view(shape))
-        normal, mean, variance, count = _Normalize.apply(x, mask, self.axis, self.epsilon)
+        normal, mean, variance, count = _Normalize.apply(x, mask, self.axis, self.epsilon)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_variance.lerp_(variance * count / (count - 1).clamp(min=1), self.momentum)

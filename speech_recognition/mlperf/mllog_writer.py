@@ -8,12 +8,22 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Protocol
 
 from mlperf_logging.mllog import constants
 from mlperf_logging.mllog.mllog import MLLogger
 
 _REPOSITORY = Path(__file__).absolute().parents[2]
+
+
+class TextSink(Protocol):
+    """Where lines go: a text file, standard output, or both behind one object."""
+
+    def write(self, text: str, /) -> object:
+        """Take some text."""
+
+    def flush(self) -> object:
+        """Pass on what is held back."""
 
 
 class _Keeper(logging.Handler):
@@ -34,7 +44,7 @@ class MllogWriter:
     hierarchy: nothing reaches the root logger and no handler is left behind.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextSink) -> None:
         self._stream = stream
         self._keeper = _Keeper()
         logger = logging.Logger("mllog", logging.INFO)

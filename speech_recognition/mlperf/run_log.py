@@ -21,12 +21,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 from mlperf_logging.mllog import constants
 
 from params import OptimizerParams, Params
-from speech_recognition.mlperf.mllog_writer import MllogWriter
+from speech_recognition.mlperf.mllog_writer import MllogWriter, TextSink
 
 BENCHMARK = "deepspeech2"
 """Value of `submission_benchmark`."""
@@ -42,7 +42,7 @@ class RunLog:
     unless nothing at all was written.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextSink) -> None:
         self._writer = MllogWriter(stream)
         self._open = self._begun = False
 
