@@ -1,0 +1,59 @@
+"""The README's walk-through, typed into a shell, in a fresh copy of the repository."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow
+
+
+def walk_through() -> list[str]:
+    """The commands under the README's heading, which a user types one after another."""
+    section = (ROOT / "README.md").read_text().split("## The walk-through", 1)[1]
+    return section.split("```sh\n", 1)[1].split("```", 1)[0].splitlines()
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that git knows, and a `.venv` that is the Python of the tests."""
+    folder = tmp_path_factory.mktemp("clone") / "a copy"
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    activate = folder / ".venv" / "bin" / "activate"
+    activate.parent.mkdir(parents=True)
+    activate.write_text(f'PATH="{Path(sys.executable).parent}:$PATH"\n')
+    return folder
+
+
+def test_the_walk_through_reaches_the_target_and_passes_the_checker(copy: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONSAFEPATH")}
+    script = "set -eo pipefail\n" + "\n".join(
+        f"{line}\necho 'done: {index}'" for index, line in enumerate(walk_through())
+    )
+    result = subprocess.run(
+        ["bash", "-c", script], cwd=copy, env=environment | {"PYTHON": sys.executable}, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+    assert "Dataset Checksum Passed." in result.stdout
+    steps = re.split(r"^done: \d+\n", result.stdout, flags=re.MULTILINE)
+    run, check, scored = steps[2], steps[4], steps[6]
+    assert (copy / "speech_ds2.out").read_text() == run == (copy / "results/walk/speech_ds2.out").read_text()
+    assert run.splitlines()[-1] == "SUCCESS: the log passes the closed rules"
+    assert check == "SUCCESS\n"
+    assert "SUCCESS" in result.stderr.splitlines()[-1] or "SUCCESS" in result.stderr
+    with (copy / "results/walk/metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert 2 <= len(rows) <= 10
+    assert float(rows[-1]["wer"]) <= 23.0
+    assert float(rows[0]["wer"]) > 50
+    assert re.search(r"^all: WER \d+\.\d\d", scored, re.MULTILINE)
+    assert len((copy / "rows.csv").read_text().splitlines()) == 301

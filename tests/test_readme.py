@@ -1,0 +1,88 @@
+"""The README says what is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import params
+from speech_recognition.cli import main
+from speech_recognition.model import DeepSpeech2
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    """Every line of the README's shell blocks."""
+    return [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+
+
+def tree() -> set[str]:
+    """Paths that the file tree names."""
+    block = README.split("## The files", 1)[1].split("```")[1]
+    paths, folders = set(), []
+    for line in block.strip("\n").splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 4, line.split()[0]
+        folders[depth:] = [name]
+        paths.add("".join(folders))
+    return paths
+
+
+def test_the_tree_names_every_module_and_nothing_else() -> None:
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "speech_recognition").rglob("*.py")}
+    named = {path for path in tree() if path.startswith("speech_recognition/") and path.endswith(".py")}
+    assert named == {path for path in there if not path.endswith("__init__.py")}
+
+
+def test_what_the_tree_names_is_there() -> None:
+    assert not [path for path in tree() if not (ROOT / path).exists()]
+
+
+def test_the_table_of_layers_is_the_models() -> None:
+    with torch.device("meta"):
+        model = DeepSpeech2(params.reference().model, params.reference().features.bins)
+    rows = re.findall(r"^\| ([a-z]+(?:\.\d)?) \|.*\| ([\d,]+) \|$", README, re.MULTILINE)
+    table = {name: int(count.replace(",", "")) for name, count in rows}
+    assert table.pop("all") == sum(weight.numel() for weight in model.parameters())
+    assert table.pop("features") == 0
+    counted = {name: 0 for name in table}
+    for name, weight in model.named_parameters():
+        layer = name.split(".")[0]
+        counted[layer if layer in counted else ".".join(name.split(".")[:2])] += weight.numel()
+    assert table == counted
+
+
+def test_paths_that_the_text_names_are_there() -> None:
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    names = {name for name in re.findall(r"`([\w/]+\.(?:py|sh|lock))`", prose)}
+    places = [ROOT, ROOT / "speech_recognition"]
+    assert names and not [name for name in names if not any((place / name).exists() for place in places)]
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if re.search(r"\bsh \S+\.sh", line)])
+def test_the_scripts_of_the_commands_answer_h(line: str) -> None:
+    script = re.search(r"\bsh (\S+\.sh)", line)
+    assert script
+    result = subprocess.run(["sh", ROOT / script[1], "-h"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stdout.startswith("usage: sh ") and result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "line", sorted({line for line in commands() if line.startswith("python -m speech_recognition ")})
+)
+def test_the_options_of_the_commands_exist(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = line.split()[3:]
+    with pytest.raises(SystemExit, match="0"):
+        main([words[0], "--help"])
+    listed = capsys.readouterr().out
+    assert [word for word in words if word.startswith("--") and word not in listed] == []
+
+
+@pytest.mark.parametrize("line", sorted({line for line in commands() if re.match(r"python benchmarks/\S+", line)}))
+def test_the_benchmarks_of_the_commands_compile(line: str) -> None:
+    compile((ROOT / line.split()[1]).read_text(), line, "exec")
+    assert sys.version_info >= (3, 11)
