@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: sh download_dataset.sh [DATASET] [--data-dir DIR]
+# usage: sh download_dataset.sh DATASET [--data-dir DIR]
 #
 # Makes a dataset ready to train on.
 #

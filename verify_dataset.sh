@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: sh verify_dataset.sh [DATASET] [--data-dir DIR]
+# usage: sh verify_dataset.sh DATASET [--data-dir DIR]
 #
 # Checksums a processed dataset and compares it with reference_checksums/.
 #

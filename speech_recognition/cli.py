@@ -70,7 +70,7 @@ _Commands = argparse._SubParsersAction
 
 def _add_download(commands: "_Commands[_Parser]") -> None:
     parser = commands.add_parser("download", help="make a dataset ready to train on")
-    parser.add_argument("dataset", nargs="?", default="mini", choices=["mini"], help="mini: the embedded corpus")
+    parser.add_argument("dataset", choices=["mini"], help="mini: the embedded corpus")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: ./mini_dataset)")
     parser.set_defaults(run=_download)
 
@@ -119,7 +119,7 @@ def _print_counts(counts: "Counts") -> None:
 
 def _add_verify(commands: "_Commands[_Parser]") -> None:
     parser = commands.add_parser("verify", help="checksum a dataset and compare it with the reference")
-    parser.add_argument("dataset", nargs="?", default="mini", choices=["mini"], help="whose reference checksum")
+    parser.add_argument("dataset", choices=["mini"], help="whose reference checksum")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: ./mini_dataset)")
     parser.add_argument("--write-reference", action="store_true", help="make this dataset's checksum the reference")
     parser.set_defaults(run=_verify)

@@ -44,7 +44,7 @@ def run_and_time(job: Job, output: Output) -> int:
 
 
 def _now() -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S %p")
+    return time.strftime("%Y-%m-%d %I:%M:%S %p")
 
 
 def _user() -> str:

@@ -88,7 +88,7 @@ def tar_digest(folder: Path) -> TarDigest:
     """
     names = list_files(folder)
     digest, length = hashlib.sha256(), 0
-    with Progress("checksum", len(names), "file") as progress:
+    with Progress("checksum", len(names), "files") as progress:
         for name in names:
             path = folder / name
             if _is_special(path):
@@ -147,7 +147,7 @@ def file_digests(folder: Path, workers: int | None = None) -> dict[str, str]:
     """
     names = list_files(folder)
     with (
-        Progress("compare", len(names), "file") as progress,
+        Progress("compare", len(names), "files") as progress,
         in_threads(lambda name: _file_digest(folder / name), names, workers) as results,
     ):
         digests = {}

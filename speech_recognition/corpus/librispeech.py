@@ -175,7 +175,7 @@ def _write_dataset(recordings: Sequence[Recording], folder: Path, dataset: str, 
             (folder / split / kind).mkdir(parents=True)
     splits: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
     with (
-        Progress("prepare", len(recordings), "utterance") as progress,
+        Progress("prepare", len(recordings), "utterances") as progress,
         in_threads(lambda recording: _process(recording, folder), recordings, workers) as results,
     ):
         for recording, utterance in zip(recordings, results, strict=True):

@@ -49,7 +49,7 @@ def write_corpus(utterances: Sequence[PlannedUtterance], folder: Path, workers: 
     chapters = [list(chapter) for _, chapter in groupby(utterances, key=lambda each: (each.speaker, each.chapter))]
     with (
         _SynthesizerPool() as pool,
-        Progress("synthesize", len(utterances), "utterance") as progress,
+        Progress("synthesize", len(utterances), "utterances") as progress,
         in_threads(lambda chapter: _write_chapter(chapter, folder, pool.get()), chapters, workers) as counts,
     ):
         for count in counts:

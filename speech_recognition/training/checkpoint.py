@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +34,11 @@ def save(folder: Path, params: Params, epoch: int, wer: float, model: DeepSpeech
     with atomic_write(path) as partial:
         torch.save(content, partial)
     for name in ("last.pt", "best.pt") if is_best else ("last.pt",):
-        link = folder / f".{name}.partial"
-        link.unlink(missing_ok=True)
-        os.link(path, link)
-        os.replace(link, folder / name)
+        with atomic_write(folder / name) as partial:
+            try:
+                os.link(path, partial)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(path, partial)
 
 
 def load(path: Path, device: torch.device) -> Checkpoint:

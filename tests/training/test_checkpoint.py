@@ -32,6 +32,15 @@ def test_best_stays_while_last_moves(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "epoch_01.pt", "epoch_02.pt", "last.pt"]
 
 
+def test_a_file_system_without_links_gets_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.link", refuse)
+    checkpoint.save(tmp_path, SMALL, 1, 50.0, build_model(SMALL.model, 64, seed=1), is_best=True)
+    assert (tmp_path / "best.pt").read_bytes() == (tmp_path / "epoch_01.pt").read_bytes()
+
+
 class Bomb:
     """Unpickled, it would make a file."""
 
