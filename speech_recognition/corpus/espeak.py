@@ -14,6 +14,7 @@ import _ctypes
 import ctypes
 import importlib.util
 import json
+import os
 import signal
 import struct
 import subprocess
@@ -68,10 +69,15 @@ class Synthesizer:
     def __init__(self) -> None:
         if importlib.util.find_spec("espeakng_loader") is None:
             raise InputError("the speech synthesiser is missing (package espeakng-loader): run pip install '.[mini]'")
-        # "-m" finds the package from its parent folder, whatever the caller's folder is.
-        root = Path(__file__).resolve().parents[2]
-        command = [sys.executable, "-m", "speech_recognition.corpus.espeak"]
-        self._worker = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # The worker finds this very package, whatever the caller's folder and PYTHONPATH are.
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        self._worker = subprocess.Popen(
+            [sys.executable, "-P", "-m", "speech_recognition.corpus.espeak"],
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def __enter__(self) -> Self:
         return self
