@@ -1,12 +1,16 @@
 #!/bin/sh
-# usage: sh download_dataset.sh DATASET [--data-dir DIR]
+# usage: sh download_dataset.sh [all|clean|clean_small|other|mini] [--data-dir DIR] [--archives DIR] [--mirror URL]
 #
 # Makes a dataset ready to train on.
 #
+#   sh download_dataset.sh             LibriSpeech, all of it, into ./LibriSpeech_dataset
+#   sh download_dataset.sh clean_small 111 of its 982 hours
 #   sh download_dataset.sh mini        synthesises the embedded corpus into ./mini_dataset
-#   sh download_dataset.sh mini --help every dataset and option
+#   sh download_dataset.sh all --help  every option
 #
-# Exit status: 0 done; 1 a failure; 2 bad usage or input.
+# What has arrived stays in ./LibriSpeech_archives (or --archives): started again, it goes on where it was.
+#
+# Exit status: 0 done; 1 a failure, such as a download that no mirror completes; 2 bad usage or input.
 
 set -eu
 ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)

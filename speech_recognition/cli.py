@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import params
 from speech_recognition import settings
-from speech_recognition.errors import InputError
+from speech_recognition.errors import DownloadError, InputError
 
 if TYPE_CHECKING:
     from speech_recognition.corpus.manifest import Counts
 
 ROOT = Path(params.__file__).resolve().parent
 """The repository: where datasets, results and reference checksums lie unless something else is asked for."""
+
+REFERENCES = ROOT / "reference_checksums"
 
 # Every command imports what it needs when it runs: `--help` and `verify` do not wait for torch.
 
@@ -38,6 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except DownloadError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # The reader of our standard output is gone; what is still buffered for it has no place to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,17 +73,46 @@ _Raw = argparse.RawDescriptionHelpFormatter
 _Commands = argparse._SubParsersAction
 
 
+_OPTIONS = ("all", "clean", "clean_small", "other", "mini")
+
+
+def _add_option(parser: _Parser) -> None:
+    parser.add_argument("dataset", nargs="?", default="all", choices=_OPTIONS, help="mini is embedded (default: all)")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of the dataset (default: LibriSpeech_dataset, mini_dataset)",
+    )
+
+
+def _data_dir(options: argparse.Namespace) -> Path:
+    folder = "mini_dataset" if options.dataset == "mini" else "LibriSpeech_dataset"
+    chosen: Path = options.data_dir or ROOT / folder
+    return chosen
+
+
 def _add_download(commands: "_Commands[_Parser]") -> None:
     parser = commands.add_parser("download", help="make a dataset ready to train on")
-    parser.add_argument("dataset", choices=["mini"], help="mini: the embedded corpus")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: ./mini_dataset)")
+    _add_option(parser)
+    add = parser.add_argument
+    add("--archives", type=Path, metavar="DIR", help="folder of the archives (default: LibriSpeech_archives)")
+    add("--mirror", metavar="URL", help="your own copy of the archives, instead of the public ones")
     parser.set_defaults(run=_download)
 
 
 def _download(options: argparse.Namespace) -> int:
+    from speech_recognition.corpus.catalog import read_catalog
+    from speech_recognition.corpus.librispeech import make_librispeech
     from speech_recognition.corpus.mini import make_mini
 
-    counts = make_mini(options.data_dir or ROOT / "mini_dataset")
+    if options.dataset == "mini":
+        counts = make_mini(_data_dir(options))
+    else:
+        catalog = read_catalog(REFERENCES / "librispeech.json")
+        mirrors = [options.mirror] if options.mirror else catalog.mirrors
+        archives = options.archives or ROOT / "LibriSpeech_archives"
+        counts = make_librispeech(options.dataset, catalog, _data_dir(options), archives, mirrors)
     _print_counts(counts)
     return 0
 
@@ -106,8 +140,7 @@ def _add_prepare(commands: "_Commands[_Parser]") -> None:
 def _prepare(options: argparse.Namespace) -> int:
     from speech_recognition.corpus.librispeech import prepare
 
-    counts = prepare(options.source, options.data_dir)
-    _print_counts(counts)
+    _print_counts(prepare(options.source, options.data_dir))
     return 0
 
 
@@ -119,8 +152,8 @@ def _print_counts(counts: "Counts") -> None:
 
 def _add_verify(commands: "_Commands[_Parser]") -> None:
     parser = commands.add_parser("verify", help="checksum a dataset and compare it with the reference")
-    parser.add_argument("dataset", choices=["mini"], help="whose reference checksum")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: ./mini_dataset)")
+    _add_option(parser)
+    parser.add_argument("--tar", type=Path, metavar="FILE", help="also keep the tar file whose checksum it is")
     parser.add_argument("--write-reference", action="store_true", help="make this dataset's checksum the reference")
     parser.set_defaults(run=_verify)
 
@@ -128,12 +161,14 @@ def _add_verify(commands: "_Commands[_Parser]") -> None:
 def _verify(options: argparse.Namespace) -> int:
     from speech_recognition.corpus import checksum
 
-    data_dir, references = (options.data_dir or ROOT / "mini_dataset", ROOT / "reference_checksums")
+    data_dir = _data_dir(options)
     if options.write_reference:
-        checksum.write_reference(data_dir, references, options.dataset)
+        checksum.write_reference(data_dir, REFERENCES, options.dataset)
         return 0
-    differences = checksum.verify(data_dir, checksum.read_reference(references, options.dataset))
+    reference = checksum.find_reference(options.dataset, REFERENCES, data_dir)
+    differences = checksum.verify(data_dir, reference, options.tar)
     print("WARNING: Dataset Checksum Failed." if differences else "Dataset Checksum Passed.")
+    print(f"sha256 {reference.sha256}, {reference.tar_bytes} bytes, {reference.origin}", file=sys.stderr)
     for difference in differences:
         print(difference)
     return 1 if differences else 0

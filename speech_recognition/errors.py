@@ -1,4 +1,4 @@
-"""What a user did wrong, as opposed to what went wrong in the program."""
+"""Errors that the command line says in one line: what a user did wrong, and what the world did."""
 
 
 class InputError(ValueError):
@@ -6,4 +6,12 @@ class InputError(ValueError):
 
     The message is one line that names the file or the parameter and says what
     to do. The command line prints it and exits with status 2.
+    """
+
+
+class DownloadError(RuntimeError):
+    """No mirror gives an archive.
+
+    The message is one line that says why; another attempt goes on from there. The
+    command line prints it and exits with status 1.
     """

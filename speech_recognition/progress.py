@@ -11,6 +11,8 @@ LINE_SECONDS = 10.0
 class Progress:
     """Counts `total` units of work under a title; `note` holds figures such as the loss.
 
+    Of bytes (the unit "B"), it shows millions, and the rate.
+
     >>> with Progress("epoch 1", total=100, unit="step") as progress:
     ...     progress.advance(1, note="loss 2.31")
     """
@@ -19,7 +21,9 @@ class Progress:
         self._title, self._total, self._unit = title, total, unit
         self._done = 0
         self._start = self._printed = time.monotonic()
-        self._bar = tqdm(total=total, desc=title, unit=unit, leave=False) if sys.stderr.isatty() else None
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "B", leave=False)
 
     def __enter__(self) -> "Progress":
         return self
@@ -42,5 +46,10 @@ class Progress:
     def _print_line(self, note: str) -> None:
         elapsed = time.monotonic() - self._start
         left = elapsed / self._done * (self._total - self._done) if self._done else 0.0
-        parts = [f"{self._title}: {self._done}/{self._total} {self._unit}", note, f"{left:.0f} s left"]
+        if self._unit == "B":
+            done, total, rate = (each / 1e6 for each in (self._done, self._total, self._done / max(elapsed, 1e-9)))
+            count = f"{done:.1f}/{total:.1f} MB, {rate:.1f} MB/s"
+        else:
+            count = f"{self._done}/{self._total} {self._unit}"
+        parts = [f"{self._title}: {count}", note, f"{left:.0f} s left"]
         print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)

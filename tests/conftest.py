@@ -56,6 +56,6 @@ def tone_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         texts = [" ".join(draw.choices(WORDS, k=draw.randint(2, 4))) for _ in range(count)]
         utterances = [make_utterance(folder, split, f"1-1-{index:04d}", text) for index, text in enumerate(texts)]
         write_manifest(folder / "manifests" / f"{split}.csv", utterances)
-        splits[split] = SplitCounts.of(utterances)
+        splits[split] = SplitCounts.of([each.samples for each in utterances])
     write_counts(folder, Counts("custom", splits["train"], splits["val"], SplitCounts.of([])))
     return folder

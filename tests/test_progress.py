@@ -34,6 +34,13 @@ def test_without_a_terminal_there_is_a_line_every_ten_seconds(clock: Clock, caps
     ]
 
 
+def test_bytes_are_shown_in_millions_with_their_rate(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.Progress("dev-clean", total=100_000_000, unit="B") as bar:
+        clock.now += 10
+        bar.advance(25_000_000)
+    assert capsys.readouterr().err == "dev-clean: 25.0/100.0 MB, 2.5 MB/s, 30 s left\n"
+
+
 def test_on_a_terminal_there_is_a_bar_with_the_note(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """Reading recordings: 16 kHz, one channel, 16 bits, whole; anything else is refused."""
 
 import hashlib
+import io
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,18 +41,15 @@ class FlacHeader:
     md5: bytes
 
 
-def read_flac_header(path: Path) -> FlacHeader:
-    """Read and check the header of a FLAC file.
+def parse_flac_header(content: bytes, where: str) -> FlacHeader:
+    """Read and check the header of a FLAC file's content.
 
-    Raises InputError if it cannot be read or is no FLAC, not 16 kHz, one channel, 16 bits, or of no likely length.
+    Raises InputError, beginning with `where`, if it is no FLAC, not 16 kHz, one channel, 16 bits, or of no likely
+    length.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_FLAC_HEADER_BYTES)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); {_FETCH}") from None
+    raw = content[:_FLAC_HEADER_BYTES]
     if len(raw) < _FLAC_HEADER_BYTES or raw[:4] != b"fLaC" or raw[4] & 0x7F != 0:
-        raise InputError(f"{path}: not a FLAC file; {_FETCH}")
+        raise InputError(f"{where}: not a FLAC file; {_FETCH}")
     # 20 bits of rate, 3 of channels - 1, 5 of bits - 1, 36 of samples.
     packed = int.from_bytes(raw[18:26], "big")
     header = FlacHeader(
@@ -61,15 +59,15 @@ def read_flac_header(path: Path) -> FlacHeader:
         bits=(packed >> 36 & 31) + 1,
         md5=raw[26:42],
     )
-    _check_form(path, header.rate, header.channels, header.bits)
+    _check_form(where, header.rate, header.channels, header.bits)
     if not 0 < header.samples <= LONGEST_SECONDS * SAMPLE_RATE:
         raise InputError(
-            f"{path}: its header says {header.samples} samples, must be some, of an hour at most; {_FETCH}"
+            f"{where}: its header says {header.samples} samples, must be some, of an hour at most; {_FETCH}"
         )
     return header
 
 
-def _check_form(path: Path, rate: int, channels: int, bits: int) -> None:
+def _check_form(path: Path | str, rate: int, channels: int, bits: int) -> None:
     if rate != SAMPLE_RATE:
         raise InputError(f"{path}: {rate} Hz, must be {SAMPLE_RATE} Hz; {_CONVERT}")
     if channels != 1:
@@ -78,25 +76,20 @@ def _check_form(path: Path, rate: int, channels: int, bits: int) -> None:
         raise InputError(f"{path}: {bits} bits per sample, must be 16; {_CONVERT}")
 
 
-def read_flac(path: Path) -> NDArray[np.int16]:
+def decode_flac(content: bytes, where: str) -> NDArray[np.int16]:
     """Samples of a FLAC file, checked against its own header's length and MD5.
 
-    Raises InputError as `read_flac_header` does, and if the file is truncated or damaged.
+    Raises InputError, beginning with `where`, as `parse_flac_header` does, and if the file is truncated or damaged.
     """
-    header = read_flac_header(path)
-    samples = _decode(path)
-    if header.samples != len(samples):
-        raise InputError(f"{path}: truncated, {len(samples)} of {header.samples} samples; {_FETCH}")
-    if any(header.md5) and hashlib.md5(samples.tobytes(), usedforsecurity=False).digest() != header.md5:
-        raise InputError(f"{path}: damaged, its samples do not match the MD5 in its header; {_FETCH}")
-    return samples
-
-
-def _decode(path: Path) -> NDArray[np.int16]:
+    header = parse_flac_header(content, where)
     try:
-        samples: NDArray[np.int16] = soundfile.read(path, dtype="int16")[0]
+        samples: NDArray[np.int16] = soundfile.read(io.BytesIO(content), dtype="int16")[0]
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: truncated or damaged ({error.error_string}); {_FETCH}") from None
+        raise InputError(f"{where}: truncated or damaged ({error.error_string}); {_FETCH}") from None
+    if header.samples != len(samples):
+        raise InputError(f"{where}: truncated, {len(samples)} of {header.samples} samples; {_FETCH}")
+    if any(header.md5) and hashlib.md5(samples.data, usedforsecurity=False).digest() != header.md5:
+        raise InputError(f"{where}: damaged, its samples do not match the MD5 in its header; {_FETCH}")
     return samples
 
 

@@ -47,6 +47,11 @@ class Utterance:
     bytes: int
 
 
+def by_length(each: Utterance) -> tuple[int, str]:
+    """The key that sorts a manifest: shortest utterance first, equal lengths by id."""
+    return each.samples, each.id
+
+
 def base_folder(manifest: Path) -> Path:
     """The folder that a manifest's paths are relative to."""
     folder = manifest.absolute().parent
@@ -54,12 +59,12 @@ def base_folder(manifest: Path) -> Path:
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Write a manifest, shortest utterance first (equal lengths by id)."""
+    """Write a manifest, in the order given."""
     base = base_folder(path)
     with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for each in sorted(utterances, key=lambda utterance: (utterance.samples, utterance.id)):
+        for each in utterances:
             audio, text = _portable(each.audio, base), _portable(each.text, base)
             row = (each.id, audio, text, each.transcript, each.seconds, each.samples)
             writer.writerow((*row, each.speaker, each.subset, each.bytes))
@@ -71,7 +76,7 @@ def _portable(path: Path, base: Path) -> str:
 
 
 def read_manifest(path: Path) -> list[Utterance]:
-    """Utterances in the order of the file, with absolute paths, every row checked.
+    """Utterances, shortest first (equal lengths by id) whatever the file's order, with absolute paths, all checked.
 
     Raises InputError, naming the file and the line, if the file is missing, has other
     columns or no rows, or if a row has a bad number, an id that came before, an empty
@@ -100,7 +105,7 @@ def _read_rows(path: Path, file: TextIO) -> list[Utterance]:
         utterances[utterance.id] = utterance
     if not utterances:
         raise InputError(f"{path}: no utterances; prepare the dataset again or give another manifest")
-    return list(utterances.values())
+    return sorted(utterances.values(), key=by_length)
 
 
 def _parse(row: list[str], base: Path, where: str) -> Utterance:
@@ -163,9 +168,8 @@ class SplitCounts:
     longest_seconds: float
 
     @classmethod
-    def of(cls, utterances: Sequence[Utterance]) -> "SplitCounts":
-        """Count; samples are added as integers, so that the order does not matter."""
-        samples = [utterance.samples for utterance in utterances]
+    def of(cls, samples: Sequence[int]) -> "SplitCounts":
+        """Count from each utterance's samples; they are added as integers, so that the order does not matter."""
         return cls(len(samples), sum(samples) / SAMPLE_RATE, max(samples, default=0) / SAMPLE_RATE)
 
 

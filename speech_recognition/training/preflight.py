@@ -57,7 +57,7 @@ def plan(
 
 def _split(data_dir: Path, name: str, manifest: Path | None) -> tuple[SplitCounts, Path]:
     if manifest is not None:
-        return SplitCounts.of(read_manifest(manifest)), manifest
+        return SplitCounts.of([each.samples for each in read_manifest(manifest)]), manifest
     counts: SplitCounts = getattr(read_counts(data_dir), name)
     path = data_dir / "manifests" / f"{name}.csv"
     if counts.utterances == 0 or not path.is_file():

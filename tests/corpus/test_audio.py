@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speech_recognition.corpus.audio import WAV_HEADER_BYTES, read_flac, read_flac_header, read_pcm, write_wav
+from speech_recognition.corpus.audio import WAV_HEADER_BYTES, decode_flac, parse_flac_header, read_pcm, write_wav
 from speech_recognition.errors import InputError
 
 SAMPLES = np.random.default_rng(7).integers(-20_000, 20_000, 5000).astype(np.int16)
@@ -40,8 +40,8 @@ def test_a_wav_of_another_program_is_read(tmp_path: Path) -> None:
 
 
 def test_a_flac_comes_back_as_it_was_written(flac: Path) -> None:
-    np.testing.assert_array_equal(read_flac(flac), SAMPLES)
-    header = read_flac_header(flac)
+    np.testing.assert_array_equal(decode_flac(flac.read_bytes(), str(flac)), SAMPLES)
+    header = parse_flac_header(flac.read_bytes(), str(flac))
     assert (header.samples, header.rate, header.channels, header.bits) == (5000, 16_000, 1, 16)
     assert header.md5 == hashlib.md5(SAMPLES.astype("<i2").tobytes()).digest()
 
@@ -116,15 +116,13 @@ def test_a_wav_of_another_length_than_the_manifest_says_is_refused(wav: Path) ->
         (other_width, "24 bits"),
         (text, "not a FLAC file"),
         (empty, "not a FLAC file"),
-        (Path.unlink, "cannot be read"),
-        (folder, "cannot be read"),
         (lambda path: soundfile.write(path, SAMPLES, 16_000, format="WAV"), "not a FLAC file"),
     ],
 )
 def test_a_bad_flac_is_refused_by_name(flac: Path, spoil: Callable[[Path], object], message: str) -> None:
     spoil(flac)
     with pytest.raises(InputError, match=message) as caught:
-        read_flac(flac)
+        decode_flac(flac.read_bytes(), str(flac))
     assert str(caught.value).startswith(f"{flac}: ")
 
 
@@ -132,7 +130,7 @@ def test_a_bad_flac_is_refused_by_name(flac: Path, spoil: Callable[[Path], objec
 def test_a_truncated_flac_is_refused(flac: Path, kept: int) -> None:
     flac.write_bytes(flac.read_bytes()[:kept])
     with pytest.raises(InputError, match=r"truncated|not a FLAC"):
-        read_flac(flac)
+        decode_flac(flac.read_bytes(), str(flac))
 
 
 def test_a_flac_with_fewer_samples_than_its_header_says_is_refused(flac: Path) -> None:
@@ -140,7 +138,7 @@ def test_a_flac_with_fewer_samples_than_its_header_says_is_refused(flac: Path) -
     content[25] += 1
     flac.write_bytes(content)
     with pytest.raises(InputError, match="truncated"):
-        read_flac(flac)
+        decode_flac(flac.read_bytes(), str(flac))
 
 
 def test_a_flac_that_decodes_to_other_samples_is_refused(flac: Path) -> None:
@@ -148,7 +146,7 @@ def test_a_flac_that_decodes_to_other_samples_is_refused(flac: Path) -> None:
     content[30] ^= 1
     flac.write_bytes(content)
     with pytest.raises(InputError, match="damaged, its samples do not match the MD5"):
-        read_flac(flac)
+        decode_flac(flac.read_bytes(), str(flac))
 
 
 @pytest.mark.parametrize("promised", [0, 2**36 - 1, 3601 * 16_000])
@@ -158,11 +156,11 @@ def test_a_flac_of_unknown_or_unlikely_length_is_refused(flac: Path, promised: i
     content[18:26] = packed.to_bytes(8, "big")
     flac.write_bytes(content)
     with pytest.raises(InputError, match=f"its header says {promised} samples"):
-        read_flac(flac)
+        decode_flac(flac.read_bytes(), str(flac))
 
 
 def test_a_flac_without_an_md5_is_read(flac: Path) -> None:
     content = bytearray(flac.read_bytes())
     content[26:42] = bytes(16)
     flac.write_bytes(content)
-    np.testing.assert_array_equal(read_flac(flac), SAMPLES)
+    np.testing.assert_array_equal(decode_flac(flac.read_bytes(), str(flac)), SAMPLES)

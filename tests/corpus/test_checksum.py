@@ -1,27 +1,21 @@
+import dataclasses
+import hashlib
 import os
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from speech_recognition.corpus.checksum import (
     Difference,
     Reference,
-    TarDigest,
-    file_digests,
-    list_files,
+    find_reference,
     read_reference,
-    tar_digest,
     verify,
     write_reference,
 )
 from speech_recognition.corpus.librispeech import prepare
+from speech_recognition.corpus.tar_stream import list_files
 from speech_recognition.errors import InputError
 
 
@@ -33,7 +27,8 @@ def dataset(source: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reference(dataset: Path, tmp_path: Path) -> Reference:
-    return write_reference(dataset, tmp_path / "reference", "mini")
+    write_reference(dataset, tmp_path / "reference", "mini")
+    return read_reference(tmp_path / "reference", "mini", "pinned")
 
 
 WAV = "train/wav/19-198-0000.wav"
@@ -125,82 +120,11 @@ def test_a_missing_or_empty_dataset_is_refused_with_the_command(reference: Refer
         verify(folder, reference)
 
 
-contents = st.dictionaries(
-    st.text("abAB.-_é ", min_size=1, max_size=30).filter(lambda name: name.strip(".")),
-    st.binary(max_size=1500),
-    min_size=1,
-    max_size=5,
-)
-
-
-def fill(folder: Path, files: dict[str, bytes]) -> None:
-    (folder / "nested").mkdir()
-    for index, (name, content) in enumerate(files.items()):
-        place = folder / "nested" if index % 2 else folder
-        (place / f"{index}{name}").write_bytes(content)
-
-
-@given(contents)
-def test_the_stream_is_a_tar_file_of_the_folder(
-    tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
-) -> None:
-    folder = tmp_path_factory.mktemp("folder")
-    fill(folder, files)
-    stream = BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name in list_files(folder):
-            info = tarfile.TarInfo(name)
-            info.size = (folder / name).stat().st_size
-            with (folder / name).open("rb") as file:
-                tar.addfile(info, file)
-    digest = tar_digest(folder)
-    assert digest.bytes == len(stream.getvalue())
-    assert digest.files == len(files)
-
-
-@pytest.mark.skipif(shutil.which("tar") is None, reason="no tar")
-def test_gnu_tar_makes_the_same_stream(dataset: Path) -> None:
-    version = subprocess.run(["tar", "--version"], check=True, capture_output=True, text=True).stdout
-    if "GNU tar" not in version:
-        pytest.skip("tar is not GNU tar")
-    command = (
-        "find . -type f -printf '%P\\n' | LC_ALL=C sort | tar --format=ustar --owner=0 --group=0"
-        " --numeric-owner --mode=0644 --mtime=@0 -T - -cf - | sha256sum"
-    )
-    output = subprocess.run(["sh", "-c", command], cwd=dataset, check=True, capture_output=True, text=True).stdout
-    assert output.split()[0] == tar_digest(dataset).sha256
-
-
-def test_the_digest_of_a_known_folder_is_pinned(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "c.txt").write_text("hello\n")
-    (tmp_path / "a.txt").write_text("")
-    assert tar_digest(tmp_path) == TarDigest(
-        "8aef5ea3d1d8a036938a2fbfee23f515752d08602c4710bea88200addf4a06e2", 10_240, 2
-    )
-
-
-def test_a_link_in_the_folder_has_no_tar_digest(dataset: Path) -> None:
-    link_elsewhere(dataset)
-    with pytest.raises(InputError, match="not a regular file"):
-        tar_digest(dataset)
-
-
-def test_a_name_too_long_for_a_tar_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / ("x" * 101)).touch()
-    with pytest.raises(InputError, match="does not fit a tar file"):
-        tar_digest(tmp_path)
-
-
-def test_file_digests_do_not_depend_on_the_workers(dataset: Path) -> None:
-    assert file_digests(dataset, workers=1) == file_digests(dataset, workers=4)
-
-
 def test_the_reference_comes_back_as_it_was_written(dataset: Path, reference: Reference, tmp_path: Path) -> None:
-    assert read_reference(tmp_path / "reference", "mini") == reference
-    assert reference.files == len(reference.digests) == 16
+    assert read_reference(tmp_path / "reference", "mini", "pinned") == reference
+    assert len(reference.sums) == 16
     listed = (tmp_path / "reference" / "mini.files").read_text().splitlines()
-    assert [line.partition(" ")[2] for line in listed] == list_files(dataset)
+    assert [line.partition(" ")[2] for line in listed] == list_files(dataset)[0]
     assert {len(line.partition(" ")[0]) for line in listed} == {16}
 
 
@@ -213,21 +137,43 @@ def test_only_the_option_itself_becomes_its_reference(dataset: Path, tmp_path: P
 def test_a_missing_or_damaged_reference_is_refused(reference: Reference, tmp_path: Path) -> None:
     folder = tmp_path / "reference"
     with pytest.raises(InputError, match=r"clean\.json: reference cannot be read"):
-        read_reference(folder, "clean")
+        read_reference(folder, "clean", "")
     lines = (folder / "mini.files").read_text().splitlines(keepends=True)
     (folder / "mini.files").write_text("".join(lines[1:]))
     with pytest.raises(InputError, match=r"mini\.files does not belong"):
-        read_reference(folder, "mini")
+        read_reference(folder, "mini", "")
     (folder / "mini.json").write_text("{")
     with pytest.raises(InputError, match=r"mini\.json: damaged"):
-        read_reference(folder, "mini")
+        read_reference(folder, "mini", "")
 
 
 def test_a_checksum_that_is_not_that_of_its_list_is_not_passed(dataset: Path, reference: Reference) -> None:
-    wrong = Reference("mini", "0" * 64, reference.tar_bytes, reference.files, reference.counts, reference.digests)
+    wrong = dataclasses.replace(reference, sha256="0" * 64)
     with pytest.raises(InputError, match="does not belong to its list"):
         verify(dataset, wrong)
 
 
 def test_a_difference_reads_as_kind_and_path() -> None:
     assert str(Difference("train/wav/a.wav", "missing")) == "missing: train/wav/a.wav"
+
+
+def test_the_stream_can_be_kept(dataset: Path, reference: Reference, tmp_path: Path) -> None:
+    kept = tmp_path / "dataset.tar"
+    assert verify(dataset, reference, kept) == []
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == reference.sha256
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_pinned_reference_comes_before_a_recorded_one(dataset: Path, tmp_path: Path) -> None:
+    pinned = tmp_path / "reference_checksums"
+    with pytest.raises(InputError, match=r"no checksum of 'mini' is pinned.*download_dataset\.sh mini"):
+        find_reference("mini", pinned, dataset)
+    write_reference(dataset, dataset / "checksums", "mini")
+    assert find_reference("mini", pinned, dataset).origin.startswith("recorded at preparation")
+    write_reference(dataset, pinned, "mini")
+    assert find_reference("mini", pinned, dataset).origin == "pinned in reference_checksums"
+
+
+def test_no_dataset_is_said_before_no_reference(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        find_reference("all", tmp_path / "reference_checksums", tmp_path / "gone")

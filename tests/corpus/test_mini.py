@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from speech_recognition.corpus import mini
-from speech_recognition.corpus.checksum import file_digests, read_reference, tar_digest
+from speech_recognition.corpus.checksum import read_reference
 from speech_recognition.corpus.librispeech import prepare
 from speech_recognition.corpus.manifest import read_counts, read_manifest
 from speech_recognition.corpus.mini_plan import PlannedUtterance, plan
+from speech_recognition.corpus.tar_stream import scan
 from speech_recognition.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recordings(dataset: Path) -> dict[str, str]:
-    return {name: digest for name, digest in file_digests(dataset).items() if not name.startswith("manifests/")}
+    return {name: digest for name, digest in scan(dataset).sums.items() if not name.startswith("manifests/")}
 
 
 def test_the_raw_corpus_has_librispeechs_layout(sample: Path) -> None:
@@ -59,14 +60,14 @@ def test_the_raw_corpus_has_librispeechs_layout(sample: Path) -> None:
 
 
 def test_the_sample_is_what_the_reference_says(sample: Path) -> None:
-    reference = read_reference(ROOT / "reference_checksums", "mini").digests
+    reference = read_reference(ROOT / "reference_checksums", "mini", "").sums
     found = recordings(sample / "dataset")
     assert len(found) == 2 * len(SAMPLE)
     assert found == {name: reference.get(name) for name in found}
 
 
 def test_the_number_of_workers_changes_nothing(sample: Path, tmp_path: Path) -> None:
-    assert tar_digest(make(SAMPLE, tmp_path, 1)) == tar_digest(sample / "dataset")
+    assert scan(make(SAMPLE, tmp_path, 1)) == scan(sample / "dataset")
 
 
 ELSEWHERE = """
@@ -86,8 +87,8 @@ def test_a_processor_with_fewer_features_makes_the_same_bytes(sample: Path, tmp_
 
 
 def test_the_reference_counts_the_whole_plan() -> None:
-    reference = read_reference(ROOT / "reference_checksums", "mini")
-    ids = {Path(name).stem for name in reference.digests if name.endswith(".wav")}
+    reference = read_reference(ROOT / "reference_checksums", "mini", "")
+    ids = {Path(name).stem for name in reference.sums if name.endswith(".wav")}
     assert ids == {each.utterance_id for each in PLAN}
     splits = (reference.counts.train, reference.counts.val, reference.counts.test)
     assert sum(split.utterances for split in splits) == len(PLAN)
