@@ -37,8 +37,8 @@ class DataParams:
 
     def __post_init__(self) -> None:
         _check(self.dataset != "", "data.dataset", "''", "a folder name")
-        _check(self.batch_size >= 1, "data.batch_size", self.batch_size, "1 or more")
-        _check(self.eval_batch_size >= 1, "data.eval_batch_size", self.eval_batch_size, "1 or more")
+        _check(1 <= self.batch_size <= 2**20, "data.batch_size", self.batch_size, "from 1 to 1048576")
+        _check(1 <= self.eval_batch_size <= 2**20, "data.eval_batch_size", self.eval_batch_size, "from 1 to 1048576")
         _check(0 <= self.workers <= 64, "data.workers", self.workers, "from 0 to 64")
 
 

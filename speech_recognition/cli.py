@@ -197,10 +197,9 @@ def _add_train(commands: "_Commands[_Parser]") -> None:
 
 
 def _seed(text: str) -> int:
-    seed = int(text)
-    if not 0 <= seed < 2**32:
-        raise argparse.ArgumentTypeError(f"{text}: must be from 0 to 4294967295")
-    return seed
+    if not (text.isascii() and text.isdigit() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 0 to 4294967295")
+    return int(text)
 
 
 def _train(options: argparse.Namespace) -> int:

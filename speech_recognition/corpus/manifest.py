@@ -241,6 +241,9 @@ def missing_dataset(folder: Path) -> InputError:
 
 
 def _how_to_make(folder: Path) -> str:
-    if folder.name == "mini_dataset":
-        return f"make it with: sh download_dataset.sh mini --data-dir {folder}"
+    match folder.name:
+        case "mini_dataset":
+            return f"make it with: sh download_dataset.sh mini --data-dir {folder}"
+        case "LibriSpeech_dataset":
+            return f"make it with: sh download_dataset.sh --data-dir {folder}"
     return f"make it with: python -m speech_recognition prepare SOURCE --data-dir {folder}"

@@ -51,11 +51,8 @@ def load(path: Path, device: torch.device) -> Checkpoint:
         model = DeepSpeech2(params.model, params.features.bins)
         model.load_state_dict(content["model"])
         epoch, wer = int(content["epoch"]), float(content["wer"])
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise InputError(
-            f"{path}: not a checkpoint of this benchmark ({reason}); train again or name another"
-        ) from None
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError):
+        raise InputError(f"{path}: no checkpoint of this benchmark, or damaged; train again or name another") from None
     return Checkpoint(
         params=params,
         epoch=epoch,

@@ -105,8 +105,7 @@ def _read(manifest: Path, samples: int) -> list[Utterance]:
         raise InputError(
             f"{manifest}: {len(utterances)} utterances where counts.json says {samples}; prepare the dataset again"
         )
-    # The orders of an epoch are defined on a sorted list; a manifest of the user's own may have any order.
-    return sorted(utterances, key=lambda utterance: (utterance.samples, utterance.id))
+    return utterances
 
 
 def _feasible(trainer: Trainer, utterances: Sequence[Utterance], output: Output) -> list[Utterance]:

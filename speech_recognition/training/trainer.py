@@ -11,6 +11,7 @@ from params import SAMPLE_RATE, Params
 from speech_recognition import alphabet
 from speech_recognition.batches import Batch, epoch_batches, load
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation, evaluate, transcribe
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
@@ -50,18 +51,31 @@ class Trainer:
         """One training step and one evaluation on made-up batches of the longest utterance.
 
         Memory and every code path are tried before the clock runs. Leaves no
-        trace in weights, statistics, optimizer or random generators.
+        trace in weights, statistics, optimizer or random generators. Raises InputError
+        if the memory does not suffice.
         """
         state = copy.deepcopy(self.model.state_dict())
-        batch = _synthetic_batch(self.params.data.batch_size, longest_seconds, self.device)
-        self.model.train()
-        training_step(self.model, self.features, self.optimizer, self.params.optimizer.clip_norm, batch)
-        self.model.eval()
-        batch = _synthetic_batch(self.params.data.eval_batch_size, longest_seconds, self.device)
-        transcribe(self.model, self.features, batch)
+        try:
+            self._try_batches(longest_seconds)
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            data = self.params.data
+            raise InputError(
+                f"no memory for a batch of utterances of {longest_seconds:.1f} s: lower data.batch_size"
+                f" ({data.batch_size}) or data.eval_batch_size ({data.eval_batch_size})"
+            ) from None
         self.model.load_state_dict(state)
         self.model.zero_grad(set_to_none=True)
         self.optimizer = build_optimizer(self.params.optimizer, self.model)
+
+    def _try_batches(self, seconds: float) -> None:
+        batch = _synthetic_batch(self.params.data.batch_size, seconds, self.device)
+        self.model.train()
+        training_step(self.model, self.features, self.optimizer, self.params.optimizer.clip_norm, batch)
+        self.model.eval()
+        batch = _synthetic_batch(self.params.data.eval_batch_size, seconds, self.device)
+        transcribe(self.model, self.features, batch)
 
     def output_frames(self, utterance: Utterance) -> int:
         """Frames of log-probabilities that the model gives for an utterance."""
@@ -110,6 +124,11 @@ class Trainer:
             workers=data.workers,
             device=self.device,
         )
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Torch has a class of its own for this on GPUs only."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
 
 
 def _synthetic_batch(size: int, seconds: float, device: torch.device) -> Batch:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import params
 from speech_recognition import settings
@@ -111,6 +112,25 @@ def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
         assert value.equal(other), name
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     assert warm.train_epoch(utterances, 1).loss == cold.train_epoch(utterances, 1).loss
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()]
+)
+def test_too_little_memory_names_the_parameters_to_lower(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("speech_recognition.training.trainer.training_step", refuse)
+    trainer = Trainer(SMALL, seed=1, device=preflight.choose_device("cpu"))
+    with pytest.raises(InputError, match=r"no memory .* lower data\.batch_size \(\d+\) or data\.eval_batch_size"):
+        trainer.warm_up(1.0)
+
+
+def test_another_fault_of_the_warm_up_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *_: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(RuntimeError):
+        Trainer(SMALL, seed=1, device=preflight.choose_device("cpu")).warm_up(1.0)
 
 
 def test_an_interrupted_run_keeps_its_epochs_and_closes_its_log(
