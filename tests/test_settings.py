@@ -36,7 +36,7 @@ def test_values_are_set_with_their_types() -> None:
         ("optimizer.learning_rate=nan", "optimizer.learning_rate=nan: must be above 0"),
         ("optimizer.clip_norm=0", "optimizer.clip_norm=0.0: must be above 0"),
         ("optimizer.epsilon=inf", "optimizer.epsilon=inf: must be above 0"),
-        ("data.batch_size=0", "data.batch_size=0: must be 1 or more"),
+        ("data.batch_size=0", "data.batch_size=0: must be from 1 to 1048576"),
         ("data.workers=-1", "data.workers=-1"),
         ("model.conv_padding=false", "model.conv_padding=False: must be true for spectrograms of fewer than 81 bins"),
         ("features.hop_seconds=0.5", "features.hop_seconds=0.5"),
