@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+LIBRISPEECH_FOLDER, MINI_FOLDER = "LibriSpeech_dataset", "mini_dataset"
+"""Folders of the datasets, under the repository root unless --data-dir says otherwise."""
+
 SAMPLE_RATE = 16_000
 """Samples per second of every processed recording (LibriSpeech's own rate)."""
 
@@ -23,7 +26,7 @@ def _check(holds: bool, name: str, value: object, rule: str) -> None:
 class DataParams:
     """Which dataset, and how its utterances become batches."""
 
-    dataset: str = "LibriSpeech_dataset"
+    dataset: str = LIBRISPEECH_FOLDER
     """folder of the processed dataset, under the repository root"""
     batch_size: int = 8
     """utterances in a training step over all devices (global batch size)"""
@@ -63,7 +66,14 @@ class FeatureParams:
             self.hop_seconds,
             f"from 0.001 to features.window_seconds ({self.window_seconds})",
         )
-        _check(16 <= self.mel_bands <= 128, "features.mel_bands", self.mel_bands, "from 16 to 128")
+        # With more, the lowest bands would be narrower than a bin of the FFT, and empty.
+        most = self.fft_samples // 5 if self.kind == "mel" else 128
+        _check(
+            16 <= self.mel_bands <= most,
+            "features.mel_bands",
+            self.mel_bands,
+            f"from 16 to {most} for windows of {self.window_seconds} s",
+        )
 
     @property
     def window_samples(self) -> int:
@@ -144,8 +154,8 @@ class OptimizerParams:
         _check(0 <= self.beta2 < 1, "optimizer.beta2", self.beta2, "at least 0, below 1")
         _check(0 < self.epsilon <= 1, "optimizer.epsilon", self.epsilon, "above 0, at most 1")
         _check(0 <= self.weight_decay <= 1, "optimizer.weight_decay", self.weight_decay, "from 0 to 1")
-        _check(self.clip_norm > 0, "optimizer.clip_norm", self.clip_norm, "above 0")
-        _check(self.anneal_factor >= 1, "optimizer.anneal_factor", self.anneal_factor, "1 or more")
+        _check(0 < self.clip_norm <= 1e9, "optimizer.clip_norm", self.clip_norm, "above 0, at most 1e9")
+        _check(1 <= self.anneal_factor <= 1000, "optimizer.anneal_factor", self.anneal_factor, "from 1 to 1000")
         _check(0 <= self.warmup_fraction < 1, "optimizer.warmup_fraction", self.warmup_fraction, "at least 0, below 1")
 
 
@@ -220,7 +230,7 @@ def mini() -> Params:
     """A scaled DeepSpeech2 for the embedded corpus, minutes on two CPU cores."""
     return Params(
         preset="mini",
-        data=DataParams(dataset="mini_dataset", batch_size=16, order="batch_shuffle", workers=0),
+        data=DataParams(dataset=MINI_FOLDER, batch_size=16, order="batch_shuffle", workers=0),
         features=FeatureParams(kind="mel"),
         model=ModelParams(
             conv_channels=16, conv_padding=True, rnn_layers=2, rnn_units=192, bidirectional=True, rnn_batch_norm=True

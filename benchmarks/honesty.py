@@ -1,6 +1,6 @@
 """What makes the embedded benchmark honest: can it be passed without listening, or by knowing the voices?
 
-    python benchmarks/honesty.py [OUTPUT_DIR]
+    python benchmarks/honesty.py [--output-dir DIR]
 
 Three figures, on `mini_dataset` as `sh download_dataset.sh mini` makes it:
 
@@ -11,9 +11,11 @@ Three figures, on `mini_dataset` as `sh download_dataset.sh mini` makes it:
   (seen speakers, unseen sentences), on val and on test (unseen speakers).
 """
 
+import argparse
 import csv
 import dataclasses
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,9 +32,11 @@ BLOCK = 50
 
 def train(folder: Path, *options: str) -> list[float]:
     """WER of each evaluation of a run into `folder` with seed 1."""
-    if not (folder / "metrics.csv").exists():
-        base = [sys.executable, "-m", "speech_recognition", "train", "--preset", "mini", "--seed", "1"]
-        subprocess.run([*base, "--output-dir", str(folder), *options], cwd=ROOT, stdout=subprocess.DEVNULL)
+    shutil.rmtree(folder, ignore_errors=True)
+    base = [sys.executable, "-m", "speech_recognition", "train", "--preset", "mini", "--seed", "1"]
+    run = subprocess.run([*base, "--output-dir", str(folder), *options], cwd=ROOT, stdout=subprocess.DEVNULL)
+    if run.returncode not in (0, 3):
+        raise SystemExit(f"{folder}: the training ended with status {run.returncode}")
     with (folder / "metrics.csv").open(newline="") as file:
         return [float(row["wer"]) for row in csv.DictReader(file)]
 
@@ -56,7 +60,9 @@ def shuffled(utterances: list[Utterance]) -> list[Utterance]:
 
 def main() -> None:
     """Run the three and print a line for each figure."""
-    output = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results" / "honesty"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output-dir", type=Path, default=ROOT / "results" / "honesty")
+    output = parser.parse_args().output_dir
     utterances = read_manifest(DATASET / "manifests" / "train.csv")
     output.mkdir(parents=True, exist_ok=True)
     held_out = output / "held_out.csv"

@@ -1,16 +1,17 @@
 """`mini` with several seeds, one after another: epochs and minutes to the target.
 
-    python benchmarks/seeds.py [SEEDS] [OUTPUT_DIR]
+    python benchmarks/seeds.py [--seeds 10] [--output-dir DIR]
 
 Runs `sh run_and_time.sh mini --seed N` for N from 1 and prints a Markdown
-table. Times are those of the log, from run_start to run_stop. A run whose
-results are in OUTPUT_DIR already is not repeated.
+table. Times are those of the log, from run_start to run_stop. A run that has
+reached the target in DIR already is not repeated.
 """
 
+import argparse
 import csv
+import shutil
 import statistics
 import subprocess
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,10 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def run(seed: int, folder: Path) -> tuple[int, float, float]:
     """Epochs to the target, minutes, and the last WER of one seed. A run that misses the target raises."""
-    if not (folder / "metrics.csv").exists():
+    log = folder / "speech_ds2.out"
+    if not (log.exists() and '"status": "success"' in log.read_text()):
+        shutil.rmtree(folder, ignore_errors=True)
         command = ["sh", str(ROOT / "run_and_time.sh"), "mini", "--seed", str(seed), "--output-dir", str(folder)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    result = next(line for line in (folder / "speech_ds2.out").read_text().splitlines() if line.startswith("RESULT,"))
+    result = next(line for line in log.read_text().splitlines() if line.startswith("RESULT,"))
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return len(rows), int(result.split(",")[3]) / 60, float(rows[-1]["wer"])
@@ -29,12 +32,14 @@ def run(seed: int, folder: Path) -> tuple[int, float, float]:
 
 def main() -> None:
     """Run the seeds and print the table."""
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    output = Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "results" / "seeds"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--output-dir", type=Path, default=ROOT / "results" / "seeds")
+    options = parser.parse_args()
     print("| seed | epochs | minutes | WER |\n|---|---|---|---|")
     runs = []
-    for seed in range(1, seeds + 1):
-        runs.append(run(seed, output / f"seed_{seed}"))
+    for seed in range(1, options.seeds + 1):
+        runs.append(run(seed, options.output_dir / f"seed_{seed}"))
         epochs, minutes, wer = runs[-1]
         print(f"| {seed} | {epochs} | {minutes:.1f} | {wer:.2f} |", flush=True)
     epochs_column, minutes_column, _ = zip(*runs, strict=True)

@@ -1,12 +1,13 @@
 """Time of a `mini` training step with and without a bound on OpenMP's spinning, on a quiet and on a busy machine.
 
-    python benchmarks/spin.py [REPEATS]
+    python benchmarks/spin.py [--repeats 5]
 
 Each measurement is a process of its own, since OpenMP reads its settings once;
 the two settings take turns. Prints the median step of each and the ratio of
 each pair, with its lowest and highest.
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -83,13 +84,16 @@ def compare(title: str, repeats: int) -> None:
 
 def main() -> None:
     """Compare on the machine as it is, then beside a busy process."""
-    if sys.argv[1:] == ["--measure"]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--measure", action="store_true", help="measure this process alone")
+    options = parser.parse_args()
+    if options.measure:
         measure()
         return
-    repeats = int(sys.argv[1]) if sys.argv[1:] else 5
-    compare("as it is", repeats)
+    compare("as it is", options.repeats)
     with busy_neighbour():
-        compare("beside a busy process", repeats)
+        compare("beside a busy process", options.repeats)
 
 
 if __name__ == "__main__":

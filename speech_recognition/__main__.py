@@ -11,4 +11,11 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from speech_recognition.cli import main
 
-sys.exit(main(sys.argv[1:]))
+try:
+    sys.exit(main(sys.argv[1:]))
+except ModuleNotFoundError as error:
+    print(
+        f"error: {sys.executable} lacks the package {error.name}: install requirements.lock, or unset PYTHON",
+        file=sys.stderr,
+    )
+    sys.exit(2)

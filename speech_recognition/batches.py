@@ -1,6 +1,7 @@
 """Utterances of a manifest to batches of waveforms: order, reading, padding."""
 
 import itertools
+import signal
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,8 +14,12 @@ from torch.utils.data import DataLoader, Dataset
 from speech_recognition import alphabet
 from speech_recognition.corpus.audio import read_pcm
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.errors import InputError
 
 Indices = list[int]
+Item = tuple[int, Tensor, Tensor]
+
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
 
 
 class Batch(NamedTuple):
@@ -67,17 +72,31 @@ def too_short(utterance: Utterance, output_frames: int) -> bool:
     return output_frames < len(text) + repeats
 
 
-class _Recordings(Dataset[tuple[int, Tensor, Tensor]]):
+class _Recordings(Dataset[Item | InputError]):
+    """A fault is an item too: raised in a worker, it would come back as a page of traceback."""
+
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         self._utterances = utterances
 
-    def __getitem__(self, index: int) -> tuple[int, Tensor, Tensor]:
+    def __getitem__(self, index: int) -> Item | InputError:
         utterance = self._utterances[index]
-        waveform = torch.from_numpy(read_pcm(utterance.audio, utterance.samples))
+        try:
+            waveform = torch.from_numpy(read_pcm(utterance.audio, utterance.samples))
+        except InputError as error:
+            return error
         return index, waveform, torch.tensor(alphabet.encode(utterance.transcript))
 
 
-def collate(items: Sequence[tuple[int, Tensor, Tensor]]) -> Batch:
+def _collate_or_fault(items: Sequence[Item | InputError]) -> Batch | InputError:
+    good: list[Item] = []
+    for item in items:
+        if isinstance(item, InputError):
+            return item
+        good.append(item)
+    return collate(good)
+
+
+def collate(items: Sequence[Item]) -> Batch:
     """Pad `(index, waveform, target)` triples into one batch."""
     indices, waveforms, targets = zip(*items, strict=True)
     return Batch(
@@ -93,6 +112,29 @@ def load(
     utterances: Sequence[Utterance], batches: Sequence[Indices], workers: int, pin: bool = False
 ) -> Iterator[Batch]:
     """Read the given batches in turn, in `workers` processes. Raises InputError on audio that cannot be read."""
-    yield from DataLoader(
-        _Recordings(utterances), batch_sampler=batches, num_workers=workers, collate_fn=collate, pin_memory=pin
+    loader = DataLoader(
+        _Recordings(utterances),
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_collate_or_fault,
+        pin_memory=pin,
+        worker_init_fn=_leave_signals_to_the_parent,
     )
+    # Python drops what a signal's handler raises while a process forks: such a signal waits until that is done.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        loaded = iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    for batch in loaded:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
+
+
+def _leave_signals_to_the_parent(_: int) -> None:
+    """A terminal sends its interrupt to every process; the parent ends its workers itself, by SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

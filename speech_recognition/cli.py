@@ -1,8 +1,4 @@
-"""The commands: parse, call one function, print. `python -m speech_recognition COMMAND --help` explains each.
-
-Exit statuses: 0 done; 1 a failure; 2 bad usage or bad input; 3 training ended
-without reaching the target; 128 + N stopped by signal N.
-"""
+"""The commands: parse, call one function, print."""
 
 import argparse
 import os
@@ -25,6 +21,11 @@ ROOT = Path(params.__file__).resolve().parent
 
 REFERENCES = ROOT / "reference_checksums"
 
+_DESCRIPTION = """DeepSpeech2 on LibriSpeech, a training benchmark. COMMAND --help explains each command.
+
+Exit statuses: 0 done; 1 a failure; 2 bad usage or bad input; 3 training ended
+without reaching the target; 128 + N stopped by signal N."""
+
 # Every command imports what it needs when it runs: `--help` and `verify` do not wait for torch.
 
 
@@ -46,10 +47,15 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # The reader of our standard output is gone; what is still buffered for it has no place to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return 128 + (_stopped[0] if _stopped else signal.SIGPIPE)
+
+
+_stopped: list[int] = []
+"""The signal that ends the program. A pipe that breaks after it is only its consequence."""
 
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:
+    _stopped.append(number)
     print(f"stopped by {signal.Signals(number).name}", file=sys.stderr)
     raise SystemExit(128 + number)
 
@@ -62,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m speech_recognition", description=__doc__, formatter_class=_Raw)
+    parser = _Parser(prog="python -m speech_recognition", description=_DESCRIPTION, formatter_class=_Raw)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for add in (_add_download, _add_synthesize, _add_prepare, _add_verify, _add_train, _add_evaluate, _add_check_log):
         add(commands)
@@ -87,7 +93,7 @@ def _add_option(parser: _Parser) -> None:
 
 
 def _data_dir(options: argparse.Namespace) -> Path:
-    folder = "mini_dataset" if options.dataset == "mini" else "LibriSpeech_dataset"
+    folder = params.MINI_FOLDER if options.dataset == "mini" else params.LIBRISPEECH_FOLDER
     chosen: Path = options.data_dir or ROOT / folder
     return chosen
 
@@ -203,27 +209,20 @@ def _seed(text: str) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    chosen = settings.apply(settings.preset(options.preset), options.set)
-    data_dir = options.data_dir or ROOT / chosen.data.dataset
-    if options.timed and chosen.data.dataset == "mini_dataset" and not (options.train_manifest or options.val_manifest):
-        from speech_recognition.timed import make_mini_dataset
-
-        status = make_mini_dataset(data_dir)
-        if status != 0:
-            return status
     from speech_recognition import timed
+    from speech_recognition.devices import choose_device
     from speech_recognition.training import preflight, results, run
 
-    job = preflight.plan(
-        chosen,
-        seed=options.seed,
-        device=options.device,
-        data_dir=data_dir,
-        train_manifest=options.train_manifest,
-        val_manifest=options.val_manifest,
-        output_dir=options.output_dir,
-        results_root=ROOT / "results",
-    )
+    chosen = settings.apply(settings.preset(options.preset), options.set)
+    data_dir = options.data_dir or ROOT / chosen.data.dataset
+    manifests = preflight.Manifests(train=options.train_manifest, val=options.val_manifest)
+    seed, device = preflight.draw_seed() if options.seed is None else options.seed, choose_device(options.device)
+    folder = preflight.results_folder(chosen, seed, options.output_dir, ROOT / "results")
+    if options.timed and not manifests.own:
+        status = timed.make_embedded_dataset(chosen, data_dir)
+        if status != 0:
+            return status
+    job = preflight.plan(chosen, seed, device, folder, data_dir, manifests)
     with results.open_folder(job.output_dir, job.params) as output:
         if options.timed:
             return timed.run_and_time(job, output)
@@ -243,8 +242,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     from speech_recognition.corpus.manifest import read_manifest
     from speech_recognition.devices import choose_device
     from speech_recognition.evaluation import evaluate, write_rows
+    from speech_recognition.files import check_writable
     from speech_recognition.training import checkpoint
 
+    if options.output:
+        check_writable(options.output.absolute().parent, 1_000_000, "--output")
     utterances, device = read_manifest(options.manifest), choose_device(options.device)
     trained = checkpoint.load(options.checkpoint, device)
     data = trained.params.data
@@ -256,11 +258,11 @@ def _evaluate(options: argparse.Namespace) -> int:
         workers=data.workers,
         device=device,
     )
-    if options.output:
-        write_rows(options.output, result)
     for name, score in result.by_subset().items():
         print(f"{name}: {score}")
     print(f"all: {result.total}")
+    if options.output:
+        write_rows(options.output, result)
     return 0
 
 

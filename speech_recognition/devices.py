@@ -6,7 +6,12 @@ from speech_recognition.errors import InputError
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`: auto, cpu, cuda or cuda:N. Raises InputError on one that is not there."""
+    """The device called `name`: auto, cpu, cuda or cuda:N, set to compute in full float32.
+
+    Raises InputError on one that is not there.
+    """
+    # TF32 is on by default in cuDNN and would make an "fp32" run one of 10-bit mantissas.
+    torch.backends.cudnn.allow_tf32 = False
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -179,7 +179,7 @@ class DeepSpeech2(nn.Module):
         self.linear = nn.Linear(params.rnn_units, len(SYMBOLS), bias=False)
 
     def output_lengths(self, frames: Size) -> Size:
-        """Frames of log-probabilities for spectrograms of `frames` frames; the only place that knows."""
+        """Frames of log-probabilities for spectrograms of `frames` frames; below 1 where there are none."""
         for shape in self.conv_shapes:
             frames = shape.output(frames, axis=1)
         return frames

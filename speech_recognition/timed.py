@@ -6,23 +6,36 @@ import sys
 import time
 from pathlib import Path
 
+from params import MINI_FOLDER, Params
+from speech_recognition.corpus.manifest import read_counts
+from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.training.results import LOG_NAME, Output
 from speech_recognition.training.run import Job, run
 
 
-def make_mini_dataset(data_dir: Path) -> int:
-    """Make the embedded dataset where it is missing, and verify it; exit status of what failed, else 0.
+def make_embedded_dataset(params: Params, data_dir: Path) -> int:
+    """Make the embedded dataset, if the preset trains on it and `data_dir` has no other, and verify it.
 
-    In processes of their own, whose results go to standard error: the training
-    process has touched no data when its clock starts, and its standard output is the log.
+    Returns the exit status of what failed, else 0. In processes of their own, whose results
+    go to standard error: the training process has touched no data when its clock starts,
+    and its standard output is the log.
     """
+    if params.data.dataset != MINI_FOLDER or _has_another(data_dir):
+        return 0
     for command in ("download", "verify"):
         arguments = [sys.executable, "-m", "speech_recognition", command, "mini", "--data-dir", str(data_dir)]
         status = subprocess.run(arguments, stdout=sys.stderr.fileno()).returncode
         if status != 0:
             return status
     return 0
+
+
+def _has_another(data_dir: Path) -> bool:
+    try:
+        return read_counts(data_dir).dataset != "mini"
+    except InputError:
+        return False
 
 
 def run_and_time(job: Job, output: Output) -> int:

@@ -46,7 +46,6 @@ def trained(tone_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> sub
     """A timed run of one epoch from another folder, which misses the target."""
     folder = tmp_path_factory.mktemp("timed")
     options = ["--data-dir", tone_dataset, "--output-dir", "out", "--seed", 5, "--set", "training.epochs=1", *TINY]
-    options += ["--set", f"data.dataset={tone_dataset}"]
     result = call("train", "--preset", "mini", "--timed", *options, cwd=folder)
     (folder / "stdout").write_text(result.stdout)
     result.args = folder
@@ -94,25 +93,53 @@ def test_check_log_names_what_is_wrong(
     assert "run_stop" in capsys.readouterr().out
 
 
-def test_a_signal_ends_the_log_and_gives_its_status(tone_dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "workers", "group"),
+    [(signal.SIGUSR1, 0, False), (signal.SIGTERM, 1, False), (signal.SIGINT, 1, True)],
+    ids=["usr1", "term-workers", "int-group-workers"],
+)
+def test_a_signal_ends_the_log_and_gives_its_status(
+    tone_dataset: Path, tmp_path: Path, number: signal.Signals, workers: int, group: bool
+) -> None:
     options = ["--data-dir", tone_dataset, "--output-dir", tmp_path / "run", "--set", "training.epochs=9999", *TINY]
+    options += ["--set", f"data.workers={workers}"]
     process = subprocess.Popen(
         command("train", "--preset", "mini", "--set", "training.target_wer=0", *options),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     log = tmp_path / "run" / "speech_ds2.out"
     deadline = time.monotonic() + 60
     while not (log.exists() and "eval_stop" in log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGUSR1)
+    # A terminal's interrupt goes to the workers too.
+    (os.killpg if group else os.kill)(process.pid, number)
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGUSR1
+    assert process.returncode == 128 + number, errors
     assert '"status": "aborted"' in output.splitlines()[-1]
-    assert "stopped by SIGUSR1" in errors and "Traceback" not in errors
+    assert errors.count(f"stopped by {number.name}") == 1 and "Traceback" not in errors
+    assert log.read_text() == output
     assert (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_an_interrupt_that_also_ends_the_reader_is_still_one(tone_dataset: Path, tmp_path: Path) -> None:
+    options = ["--data-dir", tone_dataset, "--output-dir", tmp_path / "run", "--set", "training.epochs=9999", *TINY]
+    process = subprocess.Popen(
+        command("train", "--preset", "mini", "--set", "training.target_wer=0", *options),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    while b"eval_stop" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 128 + signal.SIGINT
+    assert '"status": "aborted"' in (tmp_path / "run" / "speech_ds2.out").read_text().splitlines()[-1]
 
 
 def test_help_names_every_command_and_parameter(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import torch
 
 import params
 from speech_recognition.cli import main
+from speech_recognition.corpus import mini_plan
 from speech_recognition.model import DeepSpeech2
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,7 +83,18 @@ def test_the_options_of_the_commands_exist(line: str, capsys: pytest.CaptureFixt
     assert [word for word in words if word.startswith("--") and word not in listed] == []
 
 
-@pytest.mark.parametrize("line", sorted({line for line in commands() if re.match(r"python benchmarks/\S+", line)}))
-def test_the_benchmarks_of_the_commands_compile(line: str) -> None:
-    compile((ROOT / line.split()[1]).read_text(), line, "exec")
-    assert sys.version_info >= (3, 11)
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+def test_the_benchmarks_answer_h_and_the_readme_names_them(path: Path) -> None:
+    result = subprocess.run([sys.executable, path, "-h"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stdout.startswith("usage: ")
+    assert any(line.startswith(f"python benchmarks/{path.name}") for line in commands())
+
+
+def test_the_readmes_numbers_of_the_embedded_corpus_are_its_plans() -> None:
+    utterances = mini_plan.plan()
+    words = {word for each in utterances for word in each.transcript.split()}
+    counts = {len(each.transcript.split()) for each in utterances}
+    speakers = {each.speaker.number for each in utterances}
+    assert (min(counts), max(counts)) == (3, 7)
+    assert f"`mini`: {len(utterances):,} sentences of\n  three to seven words out of {len(words)}" in README
+    assert f"spoken by {len(speakers)} synthetic speakers" in README

@@ -140,7 +140,5 @@ def check_replaceable(data_dir: Path, dataset: str) -> None:
 
 
 def _note(counts: Counts, data_dir: Path, elapsed: float) -> None:
-    splits = [(split, getattr(counts, split)) for split in SPLITS]
-    parts = [f"{split} {each.utterances} utterances, {each.seconds / 3600:.2f} h" for split, each in splits]
-    rate = sum(each.utterances for _, each in splits) / max(elapsed, 1e-9)
-    print(f"{data_dir}: {'; '.join(parts)} ({rate:.0f} utterances/s)", file=sys.stderr)
+    utterances = sum(getattr(counts, split).utterances for split in SPLITS)
+    print(f"{data_dir}: {utterances} utterances, {utterances / max(elapsed, 1e-9):.0f} per second", file=sys.stderr)

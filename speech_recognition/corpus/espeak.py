@@ -47,7 +47,7 @@ class SynthesisError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Job:
+class Speech:
     """One utterance to speak.
 
     `voice` is a language with a variant, as in "en-us+f3"; `rate` is in words per
@@ -90,13 +90,13 @@ class Synthesizer:
         self._worker.communicate()
 
     def speak(self, voice: str, rate: int, pitch: int, text: str) -> NDArray[np.int16]:
-        """Speak `text` (see Job for the units). Returns samples at SAMPLE_RATE.
+        """Speak `text` (see Speech for the units). Returns samples at SAMPLE_RATE.
 
         Raises SynthesisError if the voice is unknown or the worker has ended.
         """
         assert self._worker.stdin is not None and self._worker.stdout is not None
         try:
-            self._worker.stdin.write(json.dumps(asdict(Job(voice, rate, pitch, text))).encode() + b"\n")
+            self._worker.stdin.write(json.dumps(asdict(Speech(voice, rate, pitch, text))).encode() + b"\n")
             self._worker.stdin.flush()
         except BrokenPipeError:
             raise SynthesisError(f"the synthesiser's worker ended with status {self._worker.wait()}") from None
@@ -120,7 +120,7 @@ def _check(status: int, call: str) -> None:
         raise SynthesisError(f"{call} returned {status}")
 
 
-def _say(job: Job, library_path: str, data_path: str) -> bytes:
+def _say(job: Speech, library_path: str, data_path: str) -> bytes:
     """Speak one job in a fresh copy of the library. Returns little-endian 16-bit PCM."""
     pieces: list[bytes] = []
 
@@ -150,7 +150,7 @@ def _say(job: Job, library_path: str, data_path: str) -> bytes:
     return b"".join(pieces)
 
 
-def _set_voice(library: ctypes.CDLL, job: Job, data_path: Path) -> None:
+def _set_voice(library: ctypes.CDLL, job: Speech, data_path: Path) -> None:
     variant = job.voice.partition("+")[2]
     # The library speaks with the plain voice when it does not know the variant, and says nothing.
     if variant and not (data_path / "voices" / "!v" / variant).is_file():
@@ -161,7 +161,7 @@ def _set_voice(library: ctypes.CDLL, job: Job, data_path: Path) -> None:
 
 
 def serve(jobs: IO[bytes], replies: IO[bytes]) -> None:
-    """The worker: answer each line of `jobs` (a Job in JSON) until there are no more."""
+    """The worker: answer each line of `jobs` (a Speech in JSON) until there are no more."""
     import espeakng_loader
 
     # Ctrl-C in a terminal reaches this process too; it leaves when its parent does, without a word.
@@ -170,7 +170,7 @@ def serve(jobs: IO[bytes], replies: IO[bytes]) -> None:
     library_path, data_path = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
     for line in jobs:
         try:
-            worked, payload = True, _say(Job(**json.loads(line)), library_path, data_path)
+            worked, payload = True, _say(Speech(**json.loads(line)), library_path, data_path)
         except SynthesisError as error:
             worked, payload = False, str(error).encode()
         replies.write(_REPLY.pack(worked, len(payload)) + payload)

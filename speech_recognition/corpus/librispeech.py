@@ -45,7 +45,7 @@ def prepare(source: Path, data_dir: Path, dataset: str = "custom", workers: int 
 
     `source` is a folder of subsets, an archive, or a folder of archives. `workers` threads
     decode, by default one for each processor. A dataset of the same option at `data_dir`
-    is replaced. Notes the utterances and hours of each split on standard error. Raises
+    is replaced. Raises
     InputError for a source or an output folder that cannot be used.
     """
     files = find_files(source)

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
-from params import SAMPLE_RATE
+from params import LIBRISPEECH_FOLDER, MINI_FOLDER, SAMPLE_RATE
 from speech_recognition.alphabet import unknown_symbols
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write
@@ -241,9 +241,8 @@ def missing_dataset(folder: Path) -> InputError:
 
 
 def _how_to_make(folder: Path) -> str:
-    match folder.name:
-        case "mini_dataset":
-            return f"make it with: sh download_dataset.sh mini --data-dir {folder}"
-        case "LibriSpeech_dataset":
-            return f"make it with: sh download_dataset.sh --data-dir {folder}"
+    if folder.name == MINI_FOLDER:
+        return f"make it with: sh download_dataset.sh mini --data-dir {folder}"
+    if folder.name == LIBRISPEECH_FOLDER:
+        return f"make it with: sh download_dataset.sh --data-dir {folder}"
     return f"make it with: python -m speech_recognition prepare SOURCE --data-dir {folder}"

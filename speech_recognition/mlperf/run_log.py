@@ -92,10 +92,10 @@ class RunLog:
             yield
 
     @contextmanager
-    def evaluation(self, epoch: int, samples: int) -> Iterator["Evaluation"]:
+    def evaluation(self, epoch: int, samples: int) -> Iterator["EvaluationLog"]:
         """The evaluation after an epoch, with that epoch's numbers; its block logs one accuracy."""
         with self._pair(constants.EVAL_START, constants.EVAL_STOP, _position(epoch, samples)):
-            evaluation = Evaluation(self, _position(epoch, samples))
+            evaluation = EvaluationLog(self, _position(epoch, samples))
             yield evaluation
             assert evaluation.logged, "an evaluation logs its accuracy"
 
@@ -167,7 +167,7 @@ class Run:
         return (self.stopped_ms - self.started_ms) / 1000
 
 
-class Evaluation:
+class EvaluationLog:
     """The result that an evaluation block has to log."""
 
     def __init__(self, log: RunLog, position: dict[str, object]) -> None:

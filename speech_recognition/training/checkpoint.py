@@ -46,12 +46,14 @@ def load(path: Path, device: torch.device) -> Checkpoint:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; a run writes them to its results folder, checkpoints/best.pt")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
         params = settings.from_dict(content["params"])
         model = DeepSpeech2(params.model, params.features.bins)
         model.load_state_dict(content["model"])
         epoch, wer = int(content["epoch"]), float(content["wer"])
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError):
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
         raise InputError(f"{path}: no checkpoint of this benchmark, or damaged; train again or name another") from None
     return Checkpoint(
         params=params,

@@ -1,14 +1,15 @@
 """Everything that can be wrong before the clock runs, found before anything is written."""
 
 import os
+import sys
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from params import Params
 from speech_recognition.corpus.manifest import SplitCounts, read_counts, read_manifest
-from speech_recognition.devices import choose_device
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_writable
 from speech_recognition.model import DeepSpeech2
@@ -18,40 +19,59 @@ _MARGIN_BYTES = 50_000_000
 """Disk for everything in the results folder but the checkpoints."""
 
 
-def plan(
-    params: Params,
-    *,
-    seed: int | None,
-    device: str,
-    data_dir: Path,
-    train_manifest: Path | None,
-    val_manifest: Path | None,
-    output_dir: Path | None,
-    results_root: Path,
-) -> Job:
-    """The job that the options ask for. Raises InputError naming the first thing that is wrong.
+@dataclass(frozen=True, kw_only=True)
+class Manifests:
+    """Manifests of the user's own, instead of the dataset's."""
 
-    Of the dataset only counts.json is read. A manifest of the user's own has no
-    such counts: it is read here, before the log begins, and such a run is no
-    scored one (the closed rules refuse its counts).
+    train: Path | None = None
+    val: Path | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether there is one."""
+        return self.train is not None or self.val is not None
+
+
+def draw_seed() -> int:
+    """A seed of 32 bits from the operating system, as MLPerf asks."""
+    return int.from_bytes(os.urandom(4), "big")
+
+
+def results_folder(params: Params, seed: int, given: Path | None, root: Path) -> Path:
+    """The folder that the run will make: `given`, or one in `root` that tells preset, time and seed.
+
+    Raises InputError if it is there already, cannot be written, or lacks the disk for all checkpoints.
     """
-    train, train_path = _split(data_dir, "train", train_manifest)
-    val, val_path = _split(data_dir, "val", val_manifest)
-    drawn = int.from_bytes(os.urandom(4), "big") if seed is None else seed
-    folder = output_dir or results_root / f"{params.preset}_{time.strftime('%Y%m%d_%H%M%S')}_{drawn}"
+    folder = given or root / f"{params.preset}_{time.strftime('%Y%m%d_%H%M%S')}_{seed}"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"--output-dir {folder}: exists already; choose another or remove it")
     check_writable(folder, _results_bytes(params), "--output-dir")
+    return folder
+
+
+def plan(
+    params: Params, seed: int, device: torch.device, output_dir: Path, data_dir: Path, manifests: Manifests
+) -> Job:
+    """The job on a dataset. Raises InputError naming the first thing of it that is wrong.
+
+    Only counts.json is read. A manifest of the user's own has no such counts: it is
+    read here, before the log begins, and such a run is one of the open division.
+    """
+    if manifests.own and params.submission.division == "closed":
+        print("note: a run on other manifests than the dataset's is one of the open division", file=sys.stderr)
+        params = replace(params, submission=replace(params.submission, division="open"))
+    train, train_path = _split(data_dir, "train", manifests.train)
+    val, val_path = _split(data_dir, "val", manifests.val)
     return Job(
         params=params,
-        seed=drawn,
-        device=choose_device(device),
+        seed=seed,
+        device=device,
         train_manifest=train_path,
         val_manifest=val_path,
         train_samples=train.utterances,
         val_samples=val.utterances,
         longest_seconds=max(train.longest_seconds, val.longest_seconds),
-        output_dir=folder,
+        output_dir=output_dir,
     )
 
 

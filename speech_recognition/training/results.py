@@ -24,10 +24,11 @@ class Output(io.TextIOBase):
         self._console, self._file = (console, log.open("x", encoding="utf-8", buffering=1))
 
     def write(self, text: str) -> int:
-        """Write to both."""
+        """Write to both, the file first: it is whole even where the reader of standard output is gone."""
+        self._file.write(text)
         self._console.write(text)
         self._console.flush()
-        return self._file.write(text)
+        return len(text)
 
     def close(self) -> None:
         """Close the file; standard output stays open."""

@@ -1,6 +1,7 @@
 """The run, on one screen: initialise, start the clock, train epoch after epoch until the target."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -68,13 +69,13 @@ def run(job: Job, output: Output) -> Outcome:
                 train_set = _feasible(trainer, _read(job.train_manifest, job.train_samples), output)
                 val_set = _read(job.val_manifest, job.val_samples)
                 if params.training.evaluate_first:
-                    _evaluate(trainer, val_set, 0, None, metrics, output)
+                    _evaluate(job, trainer, val_set, 0, None, metrics, output)
                 for epoch in range(1, params.training.epochs + 1):
                     samples = epoch * job.train_samples
                     with log.epoch(epoch, samples):
                         trained = trainer.train_epoch(train_set, epoch)
                     with log.evaluation(epoch, samples) as evaluation:
-                        wer = _evaluate(trainer, val_set, epoch, trained, metrics, output)
+                        wer = _evaluate(job, trainer, val_set, epoch, trained, metrics, output)
                         evaluation.accuracy(wer)
                     if target_reached(wer, params.training.target_wer):
                         clock.success()
@@ -85,12 +86,12 @@ def run(job: Job, output: Output) -> Outcome:
         return Outcome(reached=clock.reached_target, seconds=clock.seconds)
     finally:
         if metrics:
-            results.write_metrics(job.output_dir, metrics)
             results.draw_curves(job.output_dir, metrics, params.training.target_wer)
 
 
 def drop_caches() -> bool:
     """Empty the operating system's page cache, so that data comes from the disk; whether that was permitted."""
+    os.sync()  # what is not yet on the disk cannot be dropped
     try:
         Path("/proc/sys/vm/drop_caches").write_text("3\n")
     except OSError:
@@ -121,6 +122,7 @@ def _feasible(trainer: Trainer, utterances: Sequence[Utterance], output: Output)
 
 
 def _evaluate(
+    job: Job,
     trainer: Trainer,
     val_set: Sequence[Utterance],
     epoch: int,
@@ -128,7 +130,7 @@ def _evaluate(
     metrics: list[EpochMetrics],
     output: Output,
 ) -> float:
-    """Score val, add a row to `metrics`, print the epoch's line and some transcripts; returns the WER."""
+    """Score val, add a row to `metrics` and metrics.csv, print the epoch's line and transcripts; returns the WER."""
     begin = time.perf_counter()
     evaluation = trainer.evaluate(val_set)
     total = evaluation.total
@@ -142,6 +144,7 @@ def _evaluate(
         **(vars(trained) if trained else {}),
     )
     metrics.append(row)
+    results.write_metrics(job.output_dir, metrics)
     print(row.line(), file=output)
     print(row.timing(), file=sys.stderr)
     _show_transcripts(evaluation, trainer.params.training.sample_transcripts)
@@ -158,5 +161,5 @@ def _show_transcripts(evaluation: Evaluation, count: int) -> None:
 
 def _save(job: Job, trainer: Trainer, metrics: Sequence[EpochMetrics]) -> None:
     last = metrics[-1]
-    is_best = last.wer <= min(row.wer for row in metrics)
+    is_best = last.wer <= min(row.wer for row in metrics if row.epoch > 0)  # epoch 0 has no checkpoint
     checkpoint.save(job.output_dir / "checkpoints", job.params, last.epoch, last.wer, trainer.model, is_best)

@@ -20,7 +20,7 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths
     losses = F.ctc_loss(
         log_probs,
         targets,
-        lengths.clamp(min=0),
+        lengths,
         target_lengths,
         blank=alphabet.BLANK,
         reduction="none",

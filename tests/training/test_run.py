@@ -11,6 +11,7 @@ import torch
 import params
 from speech_recognition import settings
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
+from speech_recognition.devices import choose_device
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.training import preflight, results, run
@@ -35,15 +36,10 @@ def keep_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "drop_caches", lambda: False)
 
 
-def plan(dataset: Path, output: Path, *assignments: str, **options: Any) -> run.Job:
-    arguments = {"seed": 7, "device": "cpu", "train_manifest": None, "val_manifest": None}
-    return preflight.plan(
-        settings.apply(SMALL, assignments),
-        data_dir=dataset,
-        output_dir=output,
-        results_root=output.parent,
-        **(arguments | options),
-    )
+def plan(dataset: Path, output: Path, *assignments: str, seed: int = 7, **manifests: Path) -> run.Job:
+    chosen = settings.apply(SMALL, assignments)
+    folder = preflight.results_folder(chosen, seed, output, output.parent)
+    return preflight.plan(chosen, seed, choose_device("cpu"), folder, dataset, preflight.Manifests(**manifests))
 
 
 def execute(job: run.Job) -> run.Outcome:
@@ -90,11 +86,30 @@ def test_a_run_learns_stops_at_the_target_and_passes_the_checker(
 def test_the_same_seed_gives_the_same_values_and_another_gives_others(tone_dataset: Path, tmp_path: Path) -> None:
     def values(name: str, seed: int) -> list[object]:
         execute(plan(tone_dataset, tmp_path / name, "training.epochs=2", seed=seed))
-        values = [(event["key"], event["value"]) for event in events(tmp_path / name)]
+        values = [(event["key"], event["value"]) for event in events(tmp_path / name) if event["key"] != "seed"]
         return values + [line for line in log_lines(tmp_path / name) if line.startswith("epoch")]
 
     assert values("a", 1) == values("b", 1)
     assert values("c", 2) != values("a2", 1)
+
+
+def test_the_untrained_model_is_never_the_best(tone_dataset: Path, tmp_path: Path) -> None:
+    assignments = ("training.epochs=1", "training.evaluate_first=true", "optimizer.learning_rate=1e-9")
+    execute(plan(tone_dataset, tmp_path / "run", *assignments))
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+        untrained, first = (float(row["wer"]) for row in csv.DictReader(file))
+    assert untrained <= first  # so epoch 1 is the best of what has a checkpoint, and not of the table
+    assert (tmp_path / "run" / "checkpoints" / "best.pt").is_file()
+
+
+def test_a_run_on_own_manifests_is_an_open_one(
+    tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tone_dataset / "manifests" / "train.csv"
+    job = plan(tone_dataset, tmp_path / "run", "submission.division=closed", val=manifest)
+    assert job.params.submission.division == "open"
+    assert "open division" in capsys.readouterr().err
+    assert plan(tone_dataset, tmp_path / "run", "submission.division=closed").params.submission.division == "closed"
 
 
 def test_a_run_that_misses_the_target_says_aborted(tone_dataset: Path, tmp_path: Path) -> None:
@@ -106,7 +121,7 @@ def test_a_run_that_misses_the_target_says_aborted(tone_dataset: Path, tmp_path:
 
 
 def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
-    warm, cold = (Trainer(SMALL, seed=1, device=preflight.choose_device("cpu")) for _ in range(2))
+    warm, cold = (Trainer(SMALL, seed=1, device=choose_device("cpu")) for _ in range(2))
     warm.warm_up(longest_seconds=2.0)
     for (name, value), other in zip(warm.model.state_dict().items(), cold.model.state_dict().values(), strict=True):
         assert value.equal(other), name
@@ -122,7 +137,7 @@ def test_too_little_memory_names_the_parameters_to_lower(monkeypatch: pytest.Mon
         raise error
 
     monkeypatch.setattr("speech_recognition.training.trainer.training_step", refuse)
-    trainer = Trainer(SMALL, seed=1, device=preflight.choose_device("cpu"))
+    trainer = Trainer(SMALL, seed=1, device=choose_device("cpu"))
     with pytest.raises(InputError, match=r"no memory .* lower data\.batch_size \(\d+\) or data\.eval_batch_size"):
         trainer.warm_up(1.0)
 
@@ -130,7 +145,7 @@ def test_too_little_memory_names_the_parameters_to_lower(monkeypatch: pytest.Mon
 def test_another_fault_of_the_warm_up_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *_: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(RuntimeError):
-        Trainer(SMALL, seed=1, device=preflight.choose_device("cpu")).warm_up(1.0)
+        Trainer(SMALL, seed=1, device=choose_device("cpu")).warm_up(1.0)
 
 
 def test_an_interrupted_run_keeps_its_epochs_and_closes_its_log(
@@ -160,7 +175,7 @@ def custom(dataset: Path, path: Path, **changes: Any) -> Path:
 
 def test_an_utterance_too_short_for_its_text_is_left_out_and_named(tone_dataset: Path, tmp_path: Path) -> None:
     manifest = custom(tone_dataset, tmp_path / "long.csv", transcript="BEE " * 60 + "BEE", id="9-9-0001")
-    execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1", train_manifest=manifest))
+    execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1", train=manifest))
     lines = [line for line in log_lines(tmp_path / "run") if line.startswith("left out")]
     assert lines == ["left out, too short for their transcripts: 1 utterances: 9-9-0001"]
 
@@ -168,7 +183,7 @@ def test_an_utterance_too_short_for_its_text_is_left_out_and_named(tone_dataset:
 def test_a_recording_found_damaged_inside_the_clock_aborts_the_run(tone_dataset: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.wav"
     damaged.write_bytes(read_manifest(tone_dataset / "manifests" / "train.csv")[0].audio.read_bytes()[:900])
-    job = plan(tone_dataset, tmp_path / "run", train_manifest=custom(tone_dataset, tmp_path / "bad.csv", audio=damaged))
+    job = plan(tone_dataset, tmp_path / "run", train=custom(tone_dataset, tmp_path / "bad.csv", audio=damaged))
     with pytest.raises(InputError, match=r"damaged\.wav"):
         execute(job)
     assert events(tmp_path / "run")[-1]["metadata"]["status"] == "aborted"
