@@ -44,6 +44,13 @@ def test_a_run_that_goes_on_after_the_target_is_refused(good_log: Any, check: An
     assert messages(check(good_log(wers=[22.0, 21.0]))) == ["epoch_start: an epoch after the target was reached"]
 
 
+def test_the_closed_division_allows_ten_epochs(good_log: Any, check: Any) -> None:
+    assert check(good_log(wers=[50.0] * 9 + [22.0])) == []
+    late = good_log(wers=[50.0] * 10 + [22.0])
+    assert messages(check(late)) == ["epoch_start: more epochs than the division allows"]
+    assert check(late, "open") == []
+
+
 @pytest.mark.parametrize("status", ["aborted", "Success", "", None])
 @pytest.mark.parametrize("division", ["closed", "open"])
 def test_only_success_is_scored(status: object, division: str, good_log: Any, check: Any) -> None:
