@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from params import MINI_FOLDER, Params
-from speech_recognition.corpus.manifest import read_counts
+from speech_recognition.corpus.counts import read_counts
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.training.results import LOG_NAME, Output

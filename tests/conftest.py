@@ -9,7 +9,8 @@ import soundfile
 
 from params import SAMPLE_RATE
 from speech_recognition.alphabet import SYMBOLS
-from speech_recognition.corpus.manifest import Counts, SplitCounts, Utterance, write_counts, write_manifest
+from speech_recognition.corpus.counts import Counts, SplitCounts, write_counts
+from speech_recognition.corpus.manifest import Utterance, write_manifest
 
 WORDS = ["BAD", "CAB", "DAB", "ADD", "ACE", "BEE"]
 

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from speech_recognition.cli import ROOT, main
+from speech_recognition.cli import main
+from speech_recognition.commands import ROOT
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
 
 TINY = ["--set", "model.conv_channels=2", "--set", "model.rnn_units=8", "--set", "submission.division=open"]

@@ -15,11 +15,13 @@ from speech_recognition.model import DeepSpeech2
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
 
 
 def commands() -> list[str]:
-    """Every line of the README's shell blocks."""
-    return [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+    """Every line of the documents' shell blocks."""
+    blocks = [block for text in DOCUMENTS for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
+    return [line for block in blocks for line in block.splitlines()]
 
 
 def tree() -> set[str]:
@@ -59,7 +61,7 @@ def test_the_table_of_layers_is_the_models() -> None:
 
 def test_paths_that_the_text_names_are_there() -> None:
     prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-    names = {name for name in re.findall(r"`([\w/]+\.(?:py|sh|lock))`", prose)}
+    names = {name for name in re.findall(r"`([\w/]+\.(?:py|sh|lock|md))`", prose)}
     places = [ROOT, ROOT / "speech_recognition", ROOT / "benchmarks"]
     assert names and not [name for name in names if not any((place / name).exists() for place in places)]
 

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,15 +111,9 @@ def read_pcm(path: Path, expected_samples: int | None = None) -> NDArray[np.int1
     a short file. Raises InputError if the file cannot be read, is no WAV, has another form,
     is empty or truncated, or does not have `expected_samples`, which is what the manifest says.
     """
-    try:
-        with wave.open(str(path), "rb") as file:
-            _check_form(path, file.getframerate(), file.getnchannels(), 8 * file.getsampwidth())
-            promised = file.getnframes()
-            content = file.readframes(promised)
-    except (wave.Error, EOFError):
-        raise InputError(f"{path}: not a PCM WAV file; {_REMAKE}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMAKE}") from None
+    with _opened(path) as file:
+        promised = file.getnframes()
+        content = file.readframes(promised)
     if len(content) != 2 * promised:
         raise InputError(f"{path}: truncated, {len(content) // 2} of {promised} samples; {_REMAKE}")
     if promised == 0:
@@ -125,3 +121,24 @@ def read_pcm(path: Path, expected_samples: int | None = None) -> NDArray[np.int1
     if expected_samples is not None and promised != expected_samples:
         raise InputError(f"{path}: {promised} samples, the manifest says {expected_samples}; {_REMAKE}")
     return np.frombuffer(content, dtype="<i2").astype(np.int16)
+
+
+def count_samples(path: Path) -> int:
+    """Samples that the header of a processed recording promises. Raises InputError as `read_pcm` does of a header."""
+    with _opened(path) as file:
+        count = file.getnframes()
+    if count == 0:
+        raise InputError(f"{path}: no samples; {_REMAKE}")
+    return count
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[wave.Wave_read]:
+    try:
+        with wave.open(str(path), "rb") as file:
+            _check_form(path, file.getframerate(), file.getnchannels(), 8 * file.getsampwidth())
+            yield file
+    except (wave.Error, EOFError):
+        raise InputError(f"{path}: not a PCM WAV file; {_REMAKE}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMAKE}") from None

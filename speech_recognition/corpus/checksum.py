@@ -11,7 +11,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from speech_recognition.corpus.manifest import Counts, missing_dataset, parse_counts, read_counts
+from speech_recognition.corpus.counts import Counts, missing_dataset, parse_counts, read_counts
 from speech_recognition.corpus.tar_stream import NO_REGULAR_FILE, RECORDED, scan
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, check_writable

@@ -19,22 +19,15 @@ from numpy.typing import NDArray
 
 from params import SAMPLE_RATE
 from speech_recognition.corpus.audio import WAV_HEADER_BYTES, write_wav
-from speech_recognition.corpus.manifest import (
-    SPLITS,
-    Counts,
-    SplitCounts,
-    Utterance,
-    counts_path,
-    read_counts,
-    write_counts,
-    write_manifest,
-)
+from speech_recognition.corpus.counts import SPLITS, Counts, SplitCounts, counts_path, read_counts, write_counts
+from speech_recognition.corpus.manifest import Utterance, read_manifest, write_manifest
+from speech_recognition.corpus.manifest_forms import SUFFIXES
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_folder, check_writable
 
 _OUR_FILES = re.compile(
-    r"(train|val|test)/(wav/[^/]+\.wav|txt/[^/]+\.txt)|manifests/((train|val|test)\.csv|counts\.json)"
-    r"|checksums/\w+\.(json|files)"
+    r"(train|val|test)/(wav/[^/]+\.wav|txt/[^/]+\.txt)|checksums/\w+\.(json|files)"
+    rf"|manifests/((train|val|test)({'|'.join(map(re.escape, SUFFIXES.values()))})|counts\.json)"
 )
 
 _BLOCK_BYTES = 4096
@@ -105,6 +98,14 @@ class DatasetWriter:
 
     def _path(self, split: str, kind: str, utterance_id: str) -> Path:
         return self.folder / split / kind / f"{utterance_id}.{kind}"
+
+
+def add_manifests(data_dir: Path, form: str) -> None:
+    """Write the manifests of a dataset in another form too, beside its own: manifests/train.mlperf.csv and so on."""
+    for split in SPLITS:
+        manifest = data_dir / "manifests" / f"{split}.csv"
+        if manifest.exists():
+            write_manifest(manifest.with_name(split + SUFFIXES[form]), read_manifest(manifest), form)
 
 
 @contextmanager

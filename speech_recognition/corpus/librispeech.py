@@ -14,10 +14,10 @@ from params import SAMPLE_RATE
 from speech_recognition.corpus.audio import decode_flac
 from speech_recognition.corpus.catalog import Archive, Catalog
 from speech_recognition.corpus.checksum import write_reference
+from speech_recognition.corpus.counts import SPLITS, Counts, read_counts
 from speech_recognition.corpus.dataset import DatasetWriter, Recording, check_replaceable, disk_bytes, new_dataset
 from speech_recognition.corpus.download import check_present, fetch_archives, missing_bytes
 from speech_recognition.corpus.layout import FLAC, TRANSCRIPTS, Transcript, parse_transcripts, split_of
-from speech_recognition.corpus.manifest import SPLITS, Counts, read_counts
 from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.corpus.sources import Member, find_files, read_members
 from speech_recognition.corpus.tar_stream import RECORDED

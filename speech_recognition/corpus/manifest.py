@@ -1,31 +1,24 @@
-"""The manifest, a table of utterances, one CSV file per split; and the counts of a dataset.
+"""The manifest, a table of utterances, one file per split: read in any of four forms, written, checked.
 
 Paths in a manifest are relative to its base folder: the dataset, when the manifest
 lies in a folder called `manifests` of it, else the folder that holds the manifest.
 So a part of a manifest can be saved beside it and used like the whole:
 
     head -51 D/manifests/train.csv > D/manifests/fifty.csv
-
-counts.json holds how much there is in each split. The benchmark's log states it before
-its clock starts, when no dataset file but this one may be read.
 """
 
-import csv
-import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
-from params import LIBRISPEECH_FOLDER, MINI_FOLDER, SAMPLE_RATE
+from params import SAMPLE_RATE
 from speech_recognition.alphabet import unknown_symbols
+from speech_recognition.corpus.audio import count_samples
+from speech_recognition.corpus.manifest_forms import WRITERS, Row, read_rows
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write
-
-SPLITS = ("train", "val", "test")
-
-COLUMNS = ("utterance_id", "audio", "text", "transcript", "seconds", "samples", "speaker", "subset", "bytes")
 
 
 @dataclass(frozen=True)
@@ -33,18 +26,31 @@ class Utterance:
     """One recording with its transcript.
 
     `audio` is a 16 kHz WAV of `samples` samples and `bytes` bytes, `text` a file that holds
-    `transcript` and a newline; `speaker` and `subset` are LibriSpeech's.
+    `transcript` and a newline (None if there is none); `speaker` and `subset` are LibriSpeech's.
     """
 
     id: str
     audio: Path
-    text: Path
+    text: Path | None
     transcript: str
     seconds: float
     samples: int
     speaker: str
     subset: str
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a row says of an utterance before its recording is looked at; `where` names the row in messages."""
+
+    id: str
+    audio: Path
+    text: Path | None
+    transcript: str
+    speaker: str
+    subset: str
+    where: str
 
 
 def by_length(each: Utterance) -> tuple[int, str]:
@@ -58,16 +64,25 @@ def base_folder(manifest: Path) -> Path:
     return folder.parent if folder.name == "manifests" else folder
 
 
-def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Write a manifest, in the order given."""
+def write_manifest(path: Path, utterances: Iterable[Utterance], form: str = "csv") -> None:
+    """Write a manifest, in the order given, in one of the forms of `manifest_forms`."""
     base = base_folder(path)
     with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for each in utterances:
-            audio, text = _portable(each.audio, base), _portable(each.text, base)
-            row = (each.id, audio, text, each.transcript, each.seconds, each.samples)
-            writer.writerow((*row, each.speaker, each.subset, each.bytes))
+        WRITERS[form](file, (_fields(each, base) for each in utterances), base)
+
+
+def _fields(each: Utterance, base: Path) -> dict[str, str]:
+    return {
+        "utterance_id": each.id,
+        "audio": _portable(each.audio, base),
+        "text": "" if each.text is None else _portable(each.text, base),
+        "transcript": each.transcript,
+        "seconds": str(each.seconds),
+        "samples": str(each.samples),
+        "speaker": each.speaker,
+        "subset": each.subset,
+        "bytes": str(each.bytes),
+    }
 
 
 def _portable(path: Path, base: Path) -> str:
@@ -78,57 +93,92 @@ def _portable(path: Path, base: Path) -> str:
 def read_manifest(path: Path) -> list[Utterance]:
     """Utterances, shortest first (equal lengths by id) whatever the file's order, with absolute paths, all checked.
 
-    Raises InputError, naming the file and the line, if the file is missing, has other
-    columns or no rows, or if a row has a bad number, an id that came before, an empty
-    transcript, a character outside the alphabet, or an audio file that does not exist.
+    What the file's form does not tell is found: the transcript in the text file, the length
+    in the header of the WAV file. Transcripts are upper-cased.
+
+    Raises InputError, naming the file and the line, if the file is missing, has no form that
+    is known or no rows, or if a row has a bad number, an id that came before, an empty
+    transcript, a character outside the alphabet, or an audio file that does not exist or
+    that has another form than `audio.read_pcm` reads.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return _read_rows(path, file)
-    except OSError as error:
-        raise InputError(f"{path}: manifest cannot be read ({error.strerror}); give one that exists") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a manifest in CSV and UTF-8 ({error}); prepare the dataset again") from None
-
-
-def _read_rows(path: Path, file: TextIO) -> list[Utterance]:
-    reader = csv.reader(file, strict=True)
-    if tuple(next(reader, ())) != COLUMNS:
-        raise InputError(f"{path}:1: not the header of a manifest; it must be {','.join(COLUMNS)}")
     base = base_folder(path)
     utterances: dict[str, Utterance] = {}
-    for row in reader:
-        where = f"{path}:{reader.line_num}"
-        utterance = _parse(row, base, where)
-        if utterance.id in utterances:
-            raise InputError(f"{where}: utterance {utterance.id} is there twice; remove one row")
-        utterances[utterance.id] = utterance
+    for row in read_rows(path):
+        source = find_source(row, base, path)
+        check_transcript(source.transcript, source.id, source.where)
+        if source.id in utterances:
+            raise repeated(source)
+        utterances[source.id] = _utterance(row.fields, source)
     if not utterances:
         raise InputError(f"{path}: no utterances; prepare the dataset again or give another manifest")
     return sorted(utterances.values(), key=by_length)
 
 
-def _parse(row: list[str], base: Path, where: str) -> Utterance:
-    if len(row) != len(COLUMNS):
-        raise InputError(f"{where}: {len(row)} fields, must be {len(COLUMNS)} ({','.join(COLUMNS)})")
-    name, audio, text, transcript, seconds, samples, speaker, subset, size = row
+def find_source(row: Row, base: Path, manifest: Path) -> Source:
+    """Complete what a row says: the id from the file's name, the transcript from the text file.
+
+    Raises InputError if the audio file does not exist, or the text file cannot be read.
+    """
+    fields, where = row.fields, row.where
+    audio = base / fields["audio"]
+    text = base / fields["text"] if fields.get("text") else None
+    name = fields.get("utterance_id", audio.stem)
     if not name:
         raise InputError(f"{where}: utterance_id is empty; give every row its own")
-    utterance = Utterance(
+    if not audio.is_file():
+        raise InputError(f"{where}: audio file {audio} does not exist; correct the path or make it again")
+    transcript = fields["transcript"] if "transcript" in fields else _read_text(text, where)
+    return Source(
         id=name,
-        audio=base / audio,
-        text=base / text,
-        transcript=transcript,
-        seconds=_positive(seconds, "seconds", where),
-        samples=_positive_whole(samples, "samples", where),
-        speaker=speaker,
-        subset=subset,
-        bytes=_positive_whole(size, "bytes", where),
+        audio=audio,
+        text=text,
+        transcript=transcript.upper(),
+        speaker=fields.get("speaker", _speaker(name)),
+        subset=fields.get("subset", manifest.name.partition(".")[0]),
+        where=where,
     )
-    check_transcript(transcript, name, where)
-    if not utterance.audio.is_file():
-        raise InputError(f"{where}: audio file {utterance.audio} does not exist; correct the path or make it again")
-    return utterance
+
+
+def _read_text(path: Path | None, where: str) -> str:
+    if path is None:
+        raise InputError(f"{where}: the path of the text is empty; correct or remove the row")
+    try:
+        return " ".join(path.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{where}: text file {path} cannot be read ({error}); correct the path or the file") from None
+
+
+def _speaker(utterance_id: str) -> str:
+    """The speaker that an id of LibriSpeech's form names; empty for any other."""
+    return utterance_id.partition("-")[0] if re.fullmatch(r"\d+-\d+-\d+", utterance_id) else ""
+
+
+def repeated(source: Source) -> InputError:
+    """The error to raise for an utterance id that came before."""
+    return InputError(
+        f"{source.where}: utterance {source.id} is there twice; remove one row or give each its own utterance_id"
+    )
+
+
+def _utterance(fields: dict[str, str], source: Source) -> Utterance:
+    where = source.where
+    if "samples" in fields:
+        samples = _positive_whole(fields["samples"], "samples", where)
+    else:
+        samples = count_samples(source.audio)
+    seconds = _positive(fields["seconds"], "seconds", where) if "seconds" in fields else samples / SAMPLE_RATE
+    size = _positive_whole(fields["bytes"], "bytes", where) if "bytes" in fields else source.audio.stat().st_size
+    return Utterance(
+        id=source.id,
+        audio=source.audio,
+        text=source.text,
+        transcript=source.transcript,
+        seconds=seconds,
+        samples=samples,
+        speaker=source.speaker,
+        subset=source.subset,
+        bytes=size,
+    )
 
 
 def check_transcript(transcript: str, utterance_id: str, where: str) -> None:
@@ -157,92 +207,3 @@ def _positive_whole(value: str, column: str, where: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) < 16 and int(value) > 0):
         raise InputError(f"{where}: {column} is {value!r}, must be a whole number above 0")
     return int(value)
-
-
-@dataclass(frozen=True)
-class SplitCounts:
-    """One split: its utterances, their length together and the longest, in seconds."""
-
-    utterances: int
-    seconds: float
-    longest_seconds: float
-
-    @classmethod
-    def of(cls, samples: Sequence[int]) -> "SplitCounts":
-        """Count from each utterance's samples; they are added as integers, so that the order does not matter."""
-        return cls(len(samples), sum(samples) / SAMPLE_RATE, max(samples, default=0) / SAMPLE_RATE)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """A dataset's splits (an absent one counts 0) and which option it is: mini, all, custom, ..."""
-
-    dataset: str
-    train: SplitCounts
-    val: SplitCounts
-    test: SplitCounts
-
-
-def counts_path(dataset_folder: Path) -> Path:
-    """Where a dataset's counts lie."""
-    return dataset_folder / "manifests" / "counts.json"
-
-
-def write_counts(dataset_folder: Path, counts: Counts) -> None:
-    """Write the counts of a dataset."""
-    with atomic_write(counts_path(dataset_folder)) as partial:
-        partial.write_text(json.dumps(asdict(counts), indent=2) + "\n", encoding="utf-8")
-
-
-def read_counts(dataset_folder: Path) -> Counts:
-    """Read the counts of a dataset.
-
-    Raises InputError that says which command makes the dataset if the folder is missing,
-    empty or no dataset, or its counts are damaged.
-    """
-    path = counts_path(dataset_folder)
-    try:
-        return parse_counts(json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
-        raise missing_dataset(dataset_folder) from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: damaged; remove {dataset_folder} and {_how_to_make(dataset_folder)}") from None
-
-
-def parse_counts(content: dict[str, object]) -> Counts:
-    """Counts from their JSON object. Raises KeyError or TypeError if it is another."""
-    if not isinstance(content["dataset"], str):
-        raise TypeError("dataset")
-    return Counts(content["dataset"], *(_parse_split(content[split]) for split in SPLITS))
-
-
-def _parse_split(content: object) -> SplitCounts:
-    match content:
-        case {
-            "utterances": int() as utterances,
-            "seconds": int() | float() as seconds,
-            "longest_seconds": int() | float() as longest,
-        }:
-            return SplitCounts(utterances, float(seconds), float(longest))
-    raise TypeError("split")
-
-
-def missing_dataset(folder: Path) -> InputError:
-    """The error to raise where a dataset should be: what is there instead, and the command that makes it."""
-    if not folder.exists():
-        found = "no such folder"
-    elif not folder.is_dir():
-        found = "not a folder"
-    else:
-        found = "not a dataset (no manifests/counts.json)" if any(folder.iterdir()) else "an empty folder"
-    return InputError(f"{folder}: {found}; {_how_to_make(folder)}")
-
-
-def _how_to_make(folder: Path) -> str:
-    if folder.name == MINI_FOLDER:
-        return f"make it with: sh download_dataset.sh mini --data-dir {folder}"
-    if folder.name == LIBRISPEECH_FOLDER:
-        return f"make it with: sh download_dataset.sh --data-dir {folder}"
-    return f"make it with: python -m speech_recognition prepare SOURCE --data-dir {folder}"

@@ -14,10 +14,11 @@ from pathlib import Path
 import soundfile
 
 from params import SAMPLE_RATE
+from speech_recognition.corpus.counts import SPLITS, Counts, read_counts
 from speech_recognition.corpus.dataset import check_replaceable
 from speech_recognition.corpus.espeak import Synthesizer
 from speech_recognition.corpus.librispeech import prepare
-from speech_recognition.corpus.manifest import SPLITS, Counts, read_counts, read_manifest
+from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.mini_plan import PlannedUtterance, Speaker, plan
 from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.corpus.resample import coefficients, resample

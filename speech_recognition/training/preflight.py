@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from params import Params
-from speech_recognition.corpus.manifest import SplitCounts, read_counts, read_manifest
+from speech_recognition.corpus.counts import SplitCounts, read_counts
+from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_writable
 from speech_recognition.model import DeepSpeech2

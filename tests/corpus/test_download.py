@@ -273,10 +273,12 @@ def test_one_archive_without_a_mirror_does_not_stop_the_others(server: Server, t
 
 
 PROGRAM = """
-import sys, json
+import json, signal, sys
 from pathlib import Path
 from speech_recognition.corpus.catalog import Archive
 from speech_recognition.corpus.download import fetch_archives
+# A shell that runs the tests in the background has its children ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fetch_archives([Archive(**json.loads(sys.argv[1]))], Path(sys.argv[2]), [sys.argv[3]])
 """
 

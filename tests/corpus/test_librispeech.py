@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from speech_recognition.corpus.counts import SplitCounts, read_counts
 from speech_recognition.corpus.librispeech import prepare
-from speech_recognition.corpus.manifest import SplitCounts, read_counts, read_manifest
+from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.tar_stream import scan
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_writable

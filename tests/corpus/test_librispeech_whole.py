@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from speech_recognition import cli
-from speech_recognition.corpus.manifest import read_counts
+from speech_recognition.commands import dataset
+from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.tar_stream import scan
 from speech_recognition.corpus.transfer import Patience
 
@@ -69,7 +70,7 @@ def world(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     (tmp_path / "site").mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path / "site")))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    monkeypatch.setattr(cli, "REFERENCES", tmp_path / "reference_checksums")
+    monkeypatch.setattr(dataset, "REFERENCES", tmp_path / "reference_checksums")
     yield World(source, tmp_path, f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
     server.server_close()
@@ -158,7 +159,8 @@ KILLABLE = """
 import sys
 from pathlib import Path
 from speech_recognition import cli
-cli.REFERENCES = Path(sys.argv.pop(1))
+from speech_recognition.commands import dataset
+dataset.REFERENCES = Path(sys.argv.pop(1))
 sys.exit(cli.main(sys.argv[1:]))
 """
 

@@ -8,8 +8,9 @@ import pytest
 
 from speech_recognition.corpus import mini
 from speech_recognition.corpus.checksum import read_reference
+from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.librispeech import prepare
-from speech_recognition.corpus.manifest import read_counts, read_manifest
+from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.mini_plan import PlannedUtterance, plan
 from speech_recognition.corpus.tar_stream import scan
 from speech_recognition.errors import InputError

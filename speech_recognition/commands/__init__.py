@@ -1,0 +1,18 @@
+"""The commands: each adds its parser, calls a function of the package, prints.
+
+Every command imports what it needs when it runs: `--help` and `verify` do not wait for torch.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+import params
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""Where a command adds its parser."""
+
+ROOT = Path(params.__file__).resolve().parent
+"""The repository: where datasets, results and reference checksums lie unless something else is asked for."""
+
+REFERENCES = ROOT / "reference_checksums"

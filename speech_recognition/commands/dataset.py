@@ -1,0 +1,146 @@
+"""The commands that make and verify a dataset: download, synthesize, prepare, verify."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import params
+from speech_recognition.commands import REFERENCES, ROOT, Commands
+
+if TYPE_CHECKING:
+    from speech_recognition.corpus.counts import Counts
+
+_OPTIONS = ("all", "clean", "clean_small", "other", "mini")
+
+
+def _add_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", nargs="?", default="all", choices=_OPTIONS, help="mini is embedded (default: all)")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of the dataset (default: LibriSpeech_dataset, mini_dataset)",
+    )
+
+
+def _data_dir(options: argparse.Namespace) -> Path:
+    folder = params.MINI_FOLDER if options.dataset == "mini" else params.LIBRISPEECH_FOLDER
+    chosen: Path = options.data_dir or ROOT / folder
+    return chosen
+
+
+def add_download(commands: Commands) -> None:
+    """Add the command `download`."""
+    parser = commands.add_parser("download", help="make a dataset ready to train on")
+    _add_option(parser)
+    add = parser.add_argument
+    add("--archives", type=Path, metavar="DIR", help="folder of the archives (default: LibriSpeech_archives)")
+    add("--mirror", metavar="URL", help="your own copy of the archives, instead of the public ones")
+    parser.set_defaults(run=_download)
+
+
+def _download(options: argparse.Namespace) -> int:
+    from speech_recognition.corpus.catalog import read_catalog
+    from speech_recognition.corpus.librispeech import make_librispeech
+    from speech_recognition.corpus.mini import make_mini
+
+    if options.dataset == "mini":
+        counts = make_mini(_data_dir(options))
+    else:
+        catalog = read_catalog(REFERENCES / "librispeech.json")
+        mirrors = [options.mirror] if options.mirror else catalog.mirrors
+        archives = options.archives or ROOT / "LibriSpeech_archives"
+        counts = make_librispeech(options.dataset, catalog, _data_dir(options), archives, mirrors)
+    _print_counts(counts)
+    return 0
+
+
+def add_synthesize(commands: Commands) -> None:
+    """Add the command `synthesize`."""
+    parser = commands.add_parser("synthesize", help="write the embedded corpus in LibriSpeech's own layout")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to make")
+    parser.set_defaults(run=_synthesize)
+
+
+def _synthesize(options: argparse.Namespace) -> int:
+    from speech_recognition.corpus.mini import synthesize
+
+    synthesize(options.output)
+    return 0
+
+
+def add_prepare(commands: Commands) -> None:
+    """Add the command `prepare`."""
+    parser = commands.add_parser("prepare", help="recordings and their transcripts to a dataset ready to train on")
+    sources = parser.add_mutually_exclusive_group(required=True)
+    sources.add_argument(
+        "source",
+        nargs="?",
+        type=Path,
+        metavar="SOURCE",
+        help="LibriSpeech: a folder of train-*, dev-*, test-* folders with FLAC and .trans.txt, an archive of it,"
+        " or a folder of archives",
+    )
+    sources.add_argument(
+        "--manifest",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="your own recordings: tables of audio and transcript, named for their split (train.csv, dev.csv ...)",
+    )
+    parser.add_argument("--data-dir", type=Path, required=True, metavar="DIR", help="folder of the dataset to make")
+    parser.add_argument(
+        "--format",
+        action="append",
+        default=[],
+        choices=["mlperf", "tensorflow", "deepspeech.pytorch"],
+        help="write the manifests in another system's form too (repeatable)",
+    )
+    parser.set_defaults(run=_prepare)
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    from speech_recognition.corpus.dataset import add_manifests
+    from speech_recognition.corpus.librispeech import prepare
+    from speech_recognition.corpus.recordings import prepare_recordings
+
+    if options.manifest:
+        counts = prepare_recordings(options.manifest, options.data_dir)
+    else:
+        counts = prepare(options.source, options.data_dir)
+    for form in options.format:
+        add_manifests(options.data_dir, form)
+    _print_counts(counts)
+    return 0
+
+
+def _print_counts(counts: "Counts") -> None:
+    for name in ("train", "val", "test"):
+        split = getattr(counts, name)
+        print(f"{name}: {split.utterances} utterances, {split.seconds / 60:.1f} minutes")
+
+
+def add_verify(commands: Commands) -> None:
+    """Add the command `verify`."""
+    parser = commands.add_parser("verify", help="checksum a dataset and compare it with the reference")
+    _add_option(parser)
+    parser.add_argument("--tar", type=Path, metavar="FILE", help="also keep the tar file whose checksum it is")
+    parser.add_argument("--write-reference", action="store_true", help="make this dataset's checksum the reference")
+    parser.set_defaults(run=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from speech_recognition.corpus import checksum
+
+    data_dir = _data_dir(options)
+    if options.write_reference:
+        checksum.write_reference(data_dir, REFERENCES, options.dataset)
+        return 0
+    reference = checksum.find_reference(options.dataset, REFERENCES, data_dir)
+    differences = checksum.verify(data_dir, reference, options.tar)
+    print("WARNING: Dataset Checksum Failed." if differences else "Dataset Checksum Passed.")
+    print(f"sha256 {reference.sha256}, {reference.tar_bytes} bytes, {reference.origin}", file=sys.stderr)
+    for difference in differences:
+        print(difference)
+    return 1 if differences else 0

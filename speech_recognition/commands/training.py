@@ -1,0 +1,96 @@
+"""The commands that train a model and score it: train, evaluate."""
+
+import argparse
+from pathlib import Path
+
+import params
+from speech_recognition import settings
+from speech_recognition.commands import ROOT, Commands
+
+
+def add_train(commands: Commands) -> None:
+    """Add the command `train`."""
+    presets = "\n".join(f"preset {name}:\n{settings.describe(settings.preset(name))}" for name in params.PRESETS)
+    parser = commands.add_parser(
+        "train",
+        help="train until the target WER, evaluating every epoch",
+        description="Train until the target WER or the last epoch; exit status 0 if the target was reached, else 3.",
+        epilog=f"parameters for --set, with each preset's value:\n\n{presets}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--preset", default="reference", metavar="NAME", help=f"{', '.join(params.PRESETS)} (default: reference)")
+    add("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="change a parameter (repeatable)")
+    add("--seed", type=_seed, metavar="N", help="0 to 4294967295 (default: drawn from the operating system)")
+    add("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: the preset's, in the repository)")
+    add("--train-manifest", "--train_data_dir", type=Path, metavar="FILE", help="instead of the dataset's train.csv")
+    add("--val-manifest", "--eval_data_dir", type=Path, metavar="FILE", help="instead of the dataset's val.csv")
+    add("--output-dir", "--model_dir", type=Path, metavar="DIR", help="default: results/<preset>_<time>_<seed>")
+    add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add("--timed", action="store_true", help="as run_and_time.sh: embedded data, timing block, check of the log")
+    parser.set_defaults(run=_train)
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 0 to 4294967295")
+    return int(text)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from speech_recognition import timed
+    from speech_recognition.devices import choose_device
+    from speech_recognition.training import preflight, results, run
+
+    chosen = settings.apply(settings.preset(options.preset), options.set)
+    data_dir = options.data_dir or ROOT / chosen.data.dataset
+    manifests = preflight.Manifests(train=options.train_manifest, val=options.val_manifest)
+    seed, device = preflight.draw_seed() if options.seed is None else options.seed, choose_device(options.device)
+    folder = preflight.results_folder(chosen, seed, options.output_dir, ROOT / "results")
+    if options.timed and not manifests.own:
+        status = timed.make_embedded_dataset(chosen, data_dir)
+        if status != 0:
+            return status
+    job = preflight.plan(chosen, seed, device, folder, data_dir, manifests)
+    with results.open_folder(job.output_dir, job.params) as output:
+        if options.timed:
+            return timed.run_and_time(job, output)
+        return 0 if run.run(job, output).reached else 3
+
+
+def add_evaluate(commands: Commands) -> None:
+    """Add the command `evaluate`."""
+    parser = commands.add_parser("evaluate", help="score a checkpoint on a manifest")
+    parser.add_argument("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt")
+    parser.add_argument("manifest", type=Path, help="a file such as mini_dataset/manifests/test.csv")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument("--output", type=Path, metavar="FILE.csv", help="also write a row for each utterance")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from speech_recognition.corpus.manifest import read_manifest
+    from speech_recognition.devices import choose_device
+    from speech_recognition.evaluation import evaluate, write_rows
+    from speech_recognition.files import check_writable
+    from speech_recognition.training import checkpoint
+
+    if options.output:
+        check_writable(options.output.absolute().parent, 1_000_000, "--output")
+    utterances, device = read_manifest(options.manifest), choose_device(options.device)
+    trained = checkpoint.load(options.checkpoint, device)
+    data = trained.params.data
+    result = evaluate(
+        trained.model,
+        trained.features,
+        utterances,
+        batch_size=data.eval_batch_size,
+        workers=data.workers,
+        device=device,
+    )
+    for name, score in result.by_subset().items():
+        print(f"{name}: {score}")
+    print(f"all: {result.total}")
+    if options.output:
+        write_rows(options.output, result)
+    return 0
