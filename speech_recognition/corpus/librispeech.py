@@ -79,11 +79,16 @@ def make_librispeech(
     check_writable(data_dir, size + missing_bytes(archives, archives_dir), "--data-dir")
     files = fetch_archives(archives, archives_dir, mirrors)
     with new_dataset(data_dir, option, size) as writer:
-        recordings = process(files, writer)
-        _check_counts(recordings, archives)
-        writer.finish(option, recordings)
+        # What it holds of every utterance is free again before the checksum holds something of every file.
+        _fill(writer, files, option, archives)
         write_reference(writer.folder, writer.folder / RECORDED, option)
     return read_counts(data_dir)
+
+
+def _fill(writer: DatasetWriter, files: Sequence[Path], option: str, archives: Sequence[Archive]) -> None:
+    recordings = process(files, writer)
+    _check_counts(recordings, archives)
+    writer.finish(option, recordings)
 
 
 def _is_complete(data_dir: Path, option: str, archives: Sequence[Archive]) -> bool:
