@@ -32,9 +32,16 @@ class DataParams:
     """utterances in a training step over all devices (global batch size)"""
     eval_batch_size: int = 32
     """utterances in an evaluation batch; changes speed, not results"""
-    order: Literal["ascending", "batch_shuffle"] = "ascending"
+    batch_seconds: float = 0.0
+    """most seconds of audio in a training step, padding included; 0 sets no bound beside batch_size"""
+    accumulation_steps: int = 1
+    """parts of a training step whose gradients are added before the update (BatchNorm sees one part)"""
+    order: Literal["ascending", "batch_shuffle", "sorta_grad", "buckets"] = "ascending"
     """ascending: shortest first, every epoch (MLPerf reference); batch_shuffle: consecutive
-    blocks of the sorted list in a shuffled order (TensorFlow's deep_speech)"""
+    blocks of the sorted list in a shuffled order (TensorFlow's deep_speech); sorta_grad: the first epoch ascending,
+    the others batch_shuffle; buckets: utterances are shuffled among neighbours in length, then the batches"""
+    bucket_batches: int = 16
+    """batches that a bucket of neighbours in length holds (buckets)"""
     workers: int = 2
     """processes that read audio; 0 reads in the training process"""
 
@@ -42,6 +49,14 @@ class DataParams:
         _check(self.dataset != "", "data.dataset", "''", "a folder name")
         _check(1 <= self.batch_size <= 2**20, "data.batch_size", self.batch_size, "from 1 to 1048576")
         _check(1 <= self.eval_batch_size <= 2**20, "data.eval_batch_size", self.eval_batch_size, "from 1 to 1048576")
+        _check(0 <= self.batch_seconds <= 1e6, "data.batch_seconds", self.batch_seconds, "from 0 to 1e6")
+        _check(1 <= self.bucket_batches <= 2**20, "data.bucket_batches", self.bucket_batches, "from 1 to 1048576")
+        _check(
+            1 <= self.accumulation_steps <= self.batch_size and self.batch_size % self.accumulation_steps == 0,
+            "data.accumulation_steps",
+            self.accumulation_steps,
+            f"a divisor of data.batch_size ({self.batch_size})",
+        )
         _check(0 <= self.workers <= 64, "data.workers", self.workers, "from 0 to 64")
 
 
@@ -49,14 +64,22 @@ class DataParams:
 class FeatureParams:
     """How a waveform becomes a spectrogram."""
 
-    kind: Literal["linear", "mel"] = "linear"
-    """linear: log(1 + magnitude) of every FFT bin; mel: log power in mel bands"""
+    kind: Literal["linear", "power", "mel", "mfcc"] = "linear"
+    """linear: log(1 + magnitude) of every FFT bin (MLPerf reference); power: log power of every FFT bin
+    (TensorFlow); mel: log power in mel bands; mfcc: the first cosine coefficients of mel"""
+    window: Literal["hamming", "hann"] = "hamming"
+    """shape of the window"""
     window_seconds: float = 0.02
-    """length of the Hamming window, in seconds"""
+    """length of the window, in seconds"""
     hop_seconds: float = 0.01
     """distance between two frames, in seconds"""
     mel_bands: int = 64
-    """bands of the mel spectrogram; unused when linear"""
+    """bands of the mel spectrogram (mel, mfcc)"""
+    mfcc_coefficients: int = 13
+    """coefficients kept (mfcc)"""
+    normalize: Literal["utterance", "bin"] = "utterance"
+    """utterance: one mean and deviation over the whole spectrogram (MLPerf reference); bin: of each row over time
+    (TensorFlow)"""
 
     def __post_init__(self) -> None:
         _check(0.002 <= self.window_seconds <= 0.1, "features.window_seconds", self.window_seconds, "from 0.002 to 0.1")
@@ -67,13 +90,23 @@ class FeatureParams:
             f"from 0.001 to features.window_seconds ({self.window_seconds})",
         )
         # With more, the lowest bands would be narrower than a bin of the FFT, and empty.
-        most = self.fft_samples // 5 if self.kind == "mel" else 128
+        most = self.fft_samples // 5 if self._banded else 128
         _check(
             16 <= self.mel_bands <= most,
             "features.mel_bands",
             self.mel_bands,
             f"from 16 to {most} for windows of {self.window_seconds} s",
         )
+        _check(
+            1 <= self.mfcc_coefficients <= self.mel_bands,
+            "features.mfcc_coefficients",
+            self.mfcc_coefficients,
+            f"from 1 to features.mel_bands ({self.mel_bands})",
+        )
+
+    @property
+    def _banded(self) -> bool:
+        return self.kind in ("mel", "mfcc")
 
     @property
     def window_samples(self) -> int:
@@ -88,11 +121,13 @@ class FeatureParams:
     @property
     def fft_samples(self) -> int:
         """Length of the FFT: the window itself, for mel bands the next power of two."""
-        return 1 << (self.window_samples - 1).bit_length() if self.kind == "mel" else self.window_samples
+        return 1 << (self.window_samples - 1).bit_length() if self._banded else self.window_samples
 
     @property
     def bins(self) -> int:
         """Rows of the spectrogram: 161 for the reference's 20 ms window."""
+        if self.kind == "mfcc":
+            return self.mfcc_coefficients
         return self.mel_bands if self.kind == "mel" else self.window_samples // 2 + 1
 
 
@@ -104,17 +139,38 @@ class ModelParams:
     """output channels of both convolutions"""
     conv_padding: bool = False
     """pad the convolutions' input to keep the borders (20 and 10 bins, 5 frames each side)"""
+    conv_bias: bool = True
+    """convolutions with a bias"""
+    activation_limit: float = 20.0
+    """where the rectifier after a convolution is cut off"""
+    rnn_type: Literal["gru", "lstm", "rnn"] = "gru"
+    """kind of the recurrent layers (rnn: the plain one, with tanh)"""
     rnn_layers: int = 3
-    """number of GRU layers"""
+    """number of recurrent layers"""
     rnn_units: int = 2560
-    """units of each GRU layer in each direction"""
+    """units of each recurrent layer in each direction"""
     bidirectional: bool = False
-    """run each GRU in both directions and add the two outputs"""
+    """run each recurrent layer in both directions"""
+    merge: Literal["sum", "concat"] = "sum"
+    """what becomes of the two directions' outputs (bidirectional)"""
     rnn_batch_norm: bool = False
-    """BatchNorm before every GRU layer but the first"""
+    """BatchNorm before every recurrent layer but the first"""
+    linear_bias: bool = False
+    """the last layer with a bias"""
+    batch_norm_momentum: float = 0.1
+    """weight of a batch in BatchNorm's running statistics"""
 
     def __post_init__(self) -> None:
         _check(1 <= self.conv_channels <= 1024, "model.conv_channels", self.conv_channels, "from 1 to 1024")
+        _check(
+            0 < self.activation_limit <= 1e6, "model.activation_limit", self.activation_limit, "above 0, at most 1e6"
+        )
+        _check(
+            0 < self.batch_norm_momentum <= 1,
+            "model.batch_norm_momentum",
+            self.batch_norm_momentum,
+            "above 0, at most 1",
+        )
         _check(1 <= self.rnn_layers <= 16, "model.rnn_layers", self.rnn_layers, "from 1 to 16")
         _check(1 <= self.rnn_units <= 16384, "model.rnn_units", self.rnn_units, "from 1 to 16384")
 
@@ -123,29 +179,33 @@ class ModelParams:
 class OptimizerParams:
     """How gradients change the weights."""
 
-    name: Literal["sgd", "adamw"] = "sgd"
-    """sgd: stochastic gradient descent with Nesterov momentum; adamw: Adam with decoupled weight decay"""
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    """sgd: stochastic gradient descent with Nesterov momentum; adam; adamw: Adam with decoupled weight decay"""
     learning_rate: float = 1e-4
     """the highest learning rate of the schedule"""
     momentum: float = 0.9
     """Nesterov momentum (sgd)"""
     beta1: float = 0.9
-    """decay of the gradient's running mean (adamw)"""
+    """decay of the gradient's running mean (adam, adamw)"""
     beta2: float = 0.999
-    """decay of the squared gradient's running mean (adamw)"""
+    """decay of the squared gradient's running mean (adam, adamw)"""
     epsilon: float = 1e-8
-    """added to the root of the squared gradient's mean (adamw)"""
+    """added to the root of the squared gradient's mean (adam, adamw)"""
     weight_decay: float = 0.0
     """pull of the weights towards zero, per step and unit of learning rate"""
     clip_norm: float = 400.0
     """largest Euclidean norm of the gradient of a step; a longer one is scaled down to it"""
-    schedule: Literal["anneal", "one_cycle"] = "anneal"
+    schedule: Literal["anneal", "one_cycle", "warmup_cosine"] = "anneal"
     """anneal: divide by anneal_factor after every epoch; one_cycle: linear rise, then cosine fall to 0 at the
-    last step of the last epoch"""
+    last step of the last epoch; warmup_cosine: likewise, with warmup_steps and end_learning_rate"""
     anneal_factor: float = 1.1
     """divisor of the learning rate after every epoch (anneal)"""
     warmup_fraction: float = 0.1
     """share of all steps in which the learning rate rises (one_cycle)"""
+    warmup_steps: int = 1000
+    """steps in which the learning rate rises (warmup_cosine)"""
+    end_learning_rate: float = 0.0
+    """learning rate of the last step (warmup_cosine)"""
 
     def __post_init__(self) -> None:
         _check(0 < self.learning_rate <= 10, "optimizer.learning_rate", self.learning_rate, "above 0, at most 10")
@@ -157,6 +217,13 @@ class OptimizerParams:
         _check(0 < self.clip_norm <= 1e9, "optimizer.clip_norm", self.clip_norm, "above 0, at most 1e9")
         _check(1 <= self.anneal_factor <= 1000, "optimizer.anneal_factor", self.anneal_factor, "from 1 to 1000")
         _check(0 <= self.warmup_fraction < 1, "optimizer.warmup_fraction", self.warmup_fraction, "at least 0, below 1")
+        _check(0 <= self.warmup_steps <= 10**9, "optimizer.warmup_steps", self.warmup_steps, "from 0 to 1e9")
+        _check(
+            0 <= self.end_learning_rate <= self.learning_rate,
+            "optimizer.end_learning_rate",
+            self.end_learning_rate,
+            f"from 0 to optimizer.learning_rate ({self.learning_rate})",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +266,22 @@ class SubmissionParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Values that replace a run's own from one epoch on: a recipe that was changed on the way."""
+
+    first_epoch: int
+    """counted from 1"""
+    batch_size: int
+    """data.batch_size"""
+    momentum: float
+    """optimizer.momentum"""
+    anneal_factor: float
+    """optimizer.anneal_factor"""
+    learning_rate: float | None = None
+    """of the first epoch; None goes on from the one before"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """One run, described whole."""
 
@@ -210,6 +293,8 @@ class Params:
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
     training: TrainingParams = field(default_factory=TrainingParams)
     submission: SubmissionParams = field(default_factory=SubmissionParams)
+    stages: tuple[Stage, ...] = ()
+    """later stages of the recipe, in their order; not for --set"""
 
     def __post_init__(self) -> None:
         # The second convolution is 21 bins tall and sees every second row of the first, which is 41 tall.
@@ -219,11 +304,24 @@ class Params:
             self.model.conv_padding,
             f"true for spectrograms of fewer than 81 bins (features give {self.features.bins})",
         )
+        for stage in self.stages:
+            _check(
+                stage.batch_size % self.data.accumulation_steps == 0,
+                "data.accumulation_steps",
+                self.data.accumulation_steps,
+                f"a divisor of every stage's batch size ({stage.batch_size})",
+            )
 
-
-def reference() -> Params:
-    """The MLPerf reference as it was coded in 2018 (its recipe stopped near a WER of 34)."""
-    return Params(preset="reference")
+    def stage(self, epoch: int) -> Stage:
+        """The values of an epoch."""
+        own = Stage(
+            first_epoch=1,
+            batch_size=self.data.batch_size,
+            momentum=self.optimizer.momentum,
+            anneal_factor=self.optimizer.anneal_factor,
+            learning_rate=self.optimizer.learning_rate,
+        )
+        return [stage for stage in (own, *self.stages) if stage.first_epoch <= epoch][-1]
 
 
 def mini() -> Params:
@@ -241,4 +339,71 @@ def mini() -> Params:
     )
 
 
-PRESETS: dict[str, Callable[[], Params]] = {"mini": mini, "reference": reference}
+def reference() -> Params:
+    """The MLPerf reference as it was coded in 2018 (its recipe stopped near a WER of 34)."""
+    return Params(preset="reference")
+
+
+def tuned() -> Params:
+    """The reference's model with a recipe that is meant to reach 23.0 within ten epochs of LibriSpeech.
+
+    Not run on the whole data: the README says what it rests on.
+    """
+    return Params(
+        preset="tuned",
+        data=DataParams(batch_size=128, order="buckets"),
+        optimizer=OptimizerParams(
+            name="adamw",
+            learning_rate=5e-4,
+            weight_decay=0.01,
+            clip_norm=5.0,
+            schedule="warmup_cosine",
+            warmup_steps=2000,
+        ),
+    )
+
+
+def tensorflow() -> Params:
+    """The TensorFlow model garden's deep_speech, its kernels along the axes that the paper has."""
+    return Params(
+        preset="tensorflow",
+        data=DataParams(batch_size=128, order="sorta_grad"),
+        features=FeatureParams(kind="power", window="hann", normalize="bin"),
+        model=ModelParams(
+            conv_padding=True,
+            conv_bias=False,
+            activation_limit=6.0,
+            rnn_layers=5,
+            rnn_units=800,
+            bidirectional=True,
+            merge="concat",
+            rnn_batch_norm=True,
+            linear_bias=True,
+            batch_norm_momentum=0.003,
+        ),
+        optimizer=OptimizerParams(name="adam", learning_rate=5e-4, anneal_factor=1.0, clip_norm=1e9),
+    )
+
+
+_ORIGINAL_PAPER = (
+    Stage(first_epoch=5, batch_size=16, momentum=0.99, anneal_factor=1.2),
+    Stage(first_epoch=7, batch_size=16, momentum=0.90, anneal_factor=1.01),
+)
+"""Of mlcommons/inference's quality table (its params.py by stages), after four epochs of the reference."""
+
+_AGGRESSIVE = Stage(first_epoch=11, batch_size=16, momentum=0.85, anneal_factor=1.01, learning_rate=3e-4)
+
+
+def original_paper() -> Params:
+    """The quality table's run of ten epochs: the reference, then two stages called "original paper"."""
+    return Params(preset="original_paper", stages=_ORIGINAL_PAPER)
+
+
+def aggressive_lr() -> Params:
+    """The quality table's run of twenty epochs: `original_paper`, then a stage called "aggressive LR"."""
+    return Params(preset="aggressive_lr", training=TrainingParams(epochs=20), stages=(*_ORIGINAL_PAPER, _AGGRESSIVE))
+
+
+PRESETS: dict[str, Callable[[], Params]] = {
+    preset.__name__: preset for preset in (mini, reference, tuned, tensorflow, original_paper, aggressive_lr)
+}

@@ -46,7 +46,7 @@ def measure() -> None:
     times = []
     for _ in range(STEPS + 2):
         begin = time.perf_counter()
-        training_step(model, features, optimizer, chosen.optimizer.clip_norm, batch)
+        training_step(model, features, optimizer, chosen.optimizer.clip_norm, [batch])
         times.append(time.perf_counter() - begin)
     print(1000 * statistics.median(times[2:]))
 

@@ -1,11 +1,10 @@
-"""Utterances of a manifest to batches of waveforms: order, reading, padding."""
+"""Utterances of a manifest to batches of waveforms: reading and padding."""
 
 import itertools
 import signal
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -15,8 +14,8 @@ from speech_recognition import alphabet
 from speech_recognition.corpus.audio import read_pcm
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
+from speech_recognition.orders import Indices
 
-Indices = list[int]
 Item = tuple[int, Tensor, Tensor]
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
@@ -39,30 +38,6 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`; pinned memory is copied while the host goes on."""
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
-
-
-def ascending(count: int, batch_size: int) -> list[Indices]:
-    """Consecutive batches of a manifest that is sorted by length: shortest first, the remainder last."""
-    return [list(range(start, min(start + batch_size, count))) for start in range(0, count, batch_size)]
-
-
-def batch_shuffle(count: int, batch_size: int, seed: int, epoch: int) -> list[Indices]:
-    """The batches of `ascending` in an order drawn for this epoch; a shorter remainder stays last.
-
-    TensorFlow model garden, deep_speech: members of a batch have nearly one
-    length and stay together in every epoch.
-    """
-    batches = ascending(count, batch_size)
-    remainder = [batches.pop()] if count % batch_size else []
-    order = np.random.default_rng([seed, epoch]).permutation(len(batches))
-    return [batches[index] for index in order] + remainder
-
-
-def epoch_batches(order: str, count: int, batch_size: int, seed: int, epoch: int) -> list[Indices]:
-    """The batches of one epoch in `params.DataParams.order`."""
-    if order == "ascending":
-        return ascending(count, batch_size)
-    return batch_shuffle(count, batch_size, seed, epoch)
 
 
 def too_short(utterance: Utterance, output_frames: int) -> bool:

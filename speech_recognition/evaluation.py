@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 
-from speech_recognition.batches import Batch, ascending, load
+from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.decoding import greedy
 from speech_recognition.features import Features
 from speech_recognition.files import atomic_write
 from speech_recognition.model import DeepSpeech2
+from speech_recognition.orders import cut
 from speech_recognition.progress import Progress
 from speech_recognition.scoring import Score, score
 
@@ -59,7 +60,7 @@ def evaluate(
     """Transcribe and score every utterance once. Leaves the model in evaluation mode."""
     model.eval()
     hypotheses = [""] * len(utterances)
-    batches = ascending(len(utterances), batch_size)
+    batches = cut(range(len(utterances)), [each.samples for each in utterances], batch_size)
     with Progress("evaluation", total=len(utterances), unit="utterances") as progress:
         for batch in load(utterances, batches, workers, pin=device.type == "cuda"):
             texts = transcribe(model, features, batch.to(device))

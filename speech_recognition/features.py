@@ -9,6 +9,11 @@ from params import SAMPLE_RATE, FeatureParams
 _MEL_FLOOR = 1e-6
 """Added to a mel band's power before the logarithm: about the power of one 16-bit step."""
 
+_POWER_FLOOR = 1e-14
+"""Added to a bin's power before the logarithm (TensorFlow's featurizer.py)."""
+
+_WINDOWS = {"hamming": torch.hamming_window, "hann": torch.hann_window}
+
 
 def valid(lengths: Tensor, size: int) -> Tensor:
     """Mask [batch, size] that is true up to each length."""
@@ -20,21 +25,26 @@ class Features(nn.Module):
 
     The reference's features (its data_loader.py): STFT of a 20 ms Hamming
     window every 10 ms, log(1 + magnitude), then one mean and one standard
-    deviation over the utterance's whole spectrogram.
+    deviation over the utterance's whole spectrogram. `FeatureParams` has the others.
     """
 
     window: Tensor
     mel: Tensor
+    cosines: Tensor
 
     def __init__(self, params: FeatureParams) -> None:
         super().__init__()
         self.params = params
         # Not periodic: the reference hands scipy's window function to librosa, which calls it plainly.
-        self.register_buffer("window", torch.hamming_window(params.window_samples, periodic=False), persistent=False)
-        if params.kind == "mel":
+        window = _WINDOWS[params.window](params.window_samples, periodic=False)
+        self.register_buffer("window", window, persistent=False)
+        if params.kind in ("mel", "mfcc"):
             bins, nyquist = params.fft_samples // 2 + 1, SAMPLE_RATE / 2
             mel = torchaudio.functional.melscale_fbanks(bins, 0.0, nyquist, params.mel_bands, SAMPLE_RATE)
             self.register_buffer("mel", mel, persistent=False)
+        if params.kind == "mfcc":
+            cosines = torchaudio.functional.create_dct(params.mfcc_coefficients, params.mel_bands, norm="ortho")
+            self.register_buffer("cosines", cosines, persistent=False)
 
     def frames(self, lengths: Tensor) -> Tensor:
         """Frames of waveforms of `lengths` samples: one on each hop, the first on sample 0."""
@@ -55,12 +65,17 @@ class Features(nn.Module):
             center=False,
             return_complex=True,
         )
-        if self.params.kind == "mel":
-            power = spectrum.real.square() + spectrum.imag.square()  # [batch, fft bins, frames]
-            spectrogram = (torch.einsum("bft,fm->bmt", power, self.mel) + _MEL_FLOOR).log()
-        else:
-            spectrogram = spectrum.abs().log1p()
-        return _normalize(spectrogram, frames), frames
+        return _NORMALIZE[self.params.normalize](self._compress(spectrum), frames), frames
+
+    def _compress(self, spectrum: Tensor) -> Tensor:
+        """[batch, bins, frames] of a complex spectrum [batch, fft bins, frames]."""
+        if self.params.kind == "linear":
+            return spectrum.abs().log1p()
+        power = spectrum.real.square() + spectrum.imag.square()
+        if self.params.kind == "power":
+            return (power + _POWER_FLOOR).log()
+        bands = (torch.einsum("bft,fm->bmt", power, self.mel) + _MEL_FLOOR).log()
+        return bands if self.params.kind == "mel" else torch.einsum("bmt,mc->bct", bands, self.cosines)
 
 
 def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
@@ -81,7 +96,7 @@ def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
     return padded
 
 
-def _normalize(spectrogram: Tensor, frames: Tensor) -> Tensor:
+def _normalize_utterance(spectrogram: Tensor, frames: Tensor) -> Tensor:
     """Mean 0 and standard deviation 1 over all cells of each utterance; zero after its end."""
     mask = valid(frames, spectrogram.shape[2])[:, None]  # [batch, 1, frames]
     cells = (frames * spectrogram.shape[1])[:, None, None]
@@ -89,3 +104,16 @@ def _normalize(spectrogram: Tensor, frames: Tensor) -> Tensor:
     centred = (spectrogram - mean) * mask
     deviation = (centred.square().sum((1, 2), keepdim=True) / (cells - 1)).sqrt()
     return centred / deviation.clamp(min=1e-5)
+
+
+def _normalize_bin(spectrogram: Tensor, frames: Tensor) -> Tensor:
+    """Mean 0 and standard deviation 1 of each bin over time (TensorFlow's featurizer.py); zero after the end."""
+    mask = valid(frames, spectrogram.shape[2])[:, None]
+    count = frames[:, None, None]
+    mean = (spectrogram * mask).sum(2, keepdim=True) / count
+    centred = (spectrogram - mean) * mask
+    deviation = (centred.square().sum(2, keepdim=True) / count).sqrt()
+    return centred / (deviation + 1e-6)
+
+
+_NORMALIZE = {"utterance": _normalize_utterance, "bin": _normalize_bin}

@@ -10,6 +10,7 @@ it out, and a backward recurrent layer starts at the utterance's own end.
 Shapes: b utterances, c channels, f frequency bins, t frames, d = c * f features.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -113,39 +114,47 @@ class MaskedBatchNorm(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Convolution, BatchNorm, Hardtanh from 0 to 20; zero after each utterance's end."""
+    """Convolution, BatchNorm, Hardtanh from 0 to its limit; zero after each utterance's end."""
 
-    def __init__(self, in_channels: int, out_channels: int, shape: ConvShape) -> None:
+    def __init__(self, params: ModelParams, in_channels: int, shape: ConvShape) -> None:
         super().__init__()
-        self.shape = shape
-        self.conv = nn.Conv2d(in_channels, out_channels, shape.kernel, shape.stride, shape.padding)
-        self.norm = MaskedBatchNorm(out_channels, axis=1)
+        self.shape, self.limit = shape, params.activation_limit
+        channels = params.conv_channels
+        self.conv = nn.Conv2d(in_channels, channels, shape.kernel, shape.stride, shape.padding, bias=params.conv_bias)
+        self.norm = MaskedBatchNorm(channels, axis=1, momentum=params.batch_norm_momentum)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """[b, c, f, t], zero after the ends, and lengths [b] in frames; the same after the block."""
         x = self.conv(x)
         lengths = self.shape.output(lengths, axis=1).clamp(min=0)
         mask = valid(lengths, x.shape[3])[:, None, None]
-        return F.hardtanh(self.norm(x, mask), 0, 20) * mask, lengths
+        return F.hardtanh(self.norm(x, mask), 0, self.limit) * mask, lengths
+
+
+_RNN: dict[str, Callable[[int, int], nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
 class Recurrent(nn.Module):
-    """BatchNorm where asked for, then a GRU in one direction, or in two whose outputs are added."""
+    """BatchNorm where asked for, then a recurrent layer in one direction, or in two that are added or concatenated."""
 
-    def __init__(self, inputs: int, units: int, bidirectional: bool, batch_norm: bool) -> None:
+    def __init__(self, params: ModelParams, inputs: int, batch_norm: bool) -> None:
         super().__init__()
-        self.norm = MaskedBatchNorm(inputs, axis=2) if batch_norm else None
-        self.forwards = nn.GRU(inputs, units)
-        self.backwards = nn.GRU(inputs, units) if bidirectional else None
+        kind, units = _RNN[params.rnn_type], params.rnn_units
+        self.norm = MaskedBatchNorm(inputs, axis=2, momentum=params.batch_norm_momentum) if batch_norm else None
+        self.forwards = kind(inputs, units)
+        self.backwards = kind(inputs, units) if params.bidirectional else None
+        self.concat = params.bidirectional and params.merge == "concat"
+        self.outputs = 2 * units if self.concat else units
 
     def forward(self, x: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-        """[t, b, d] to [t, b, units]; frames after an utterance's end hold no meaning."""
+        """[t, b, d] to [t, b, outputs]; frames after an utterance's end hold no meaning."""
         if self.norm is not None:
             x = self.norm(x, mask)
         y: Tensor = self.forwards(x)[0]
         if self.backwards is not None:
             order = reversal(lengths, x.shape[0])
-            y = y + reorder(self.backwards(reorder(x, order))[0], order)
+            z = reorder(self.backwards(reorder(x, order))[0], order)
+            return torch.cat([y, z], dim=2) if self.concat else y + z
         return y
 
 
@@ -167,16 +176,14 @@ class DeepSpeech2(nn.Module):
         """`bins` is the height of the spectrograms."""
         super().__init__()
         first, second = self.conv_shapes = conv_shapes(params)
-        channels = params.conv_channels
-        self.conv = nn.ModuleList([ConvBlock(1, channels, first), ConvBlock(channels, channels, second)])
-        inputs = channels * second.output(first.output(bins, axis=0), axis=0)
-        sizes = [inputs] + [params.rnn_units] * params.rnn_layers
-        self.rnn = nn.ModuleList(
-            Recurrent(size, params.rnn_units, params.bidirectional, params.rnn_batch_norm and index > 0)
-            for index, size in enumerate(sizes[:-1])
-        )
-        self.norm = MaskedBatchNorm(params.rnn_units, axis=2)
-        self.linear = nn.Linear(params.rnn_units, len(SYMBOLS), bias=False)
+        self.conv = nn.ModuleList([ConvBlock(params, 1, first), ConvBlock(params, params.conv_channels, second)])
+        inputs = params.conv_channels * second.output(first.output(bins, axis=0), axis=0)
+        self.rnn = nn.ModuleList()
+        for index in range(params.rnn_layers):
+            self.rnn.append(layer := Recurrent(params, inputs, params.rnn_batch_norm and index > 0))
+            inputs = layer.outputs
+        self.norm = MaskedBatchNorm(inputs, axis=2, momentum=params.batch_norm_momentum)
+        self.linear = nn.Linear(inputs, len(SYMBOLS), bias=params.linear_bias)
 
     def output_lengths(self, frames: Size) -> Size:
         """Frames of log-probabilities for spectrograms of `frames` frames; below 1 where there are none."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import params as params_module
-from params import PRESETS, Params
+from params import PRESETS, Params, Stage
 from speech_recognition.errors import InputError
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -53,7 +53,8 @@ def to_dict(params: Params) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> Params:
     """The inverse of `to_dict`. Raises ValueError, TypeError or KeyError on anything else."""
     sections = {name: kind(**values[name]) for name, kind in _sections().items()}
-    return Params(preset=values["preset"], **sections)
+    stages = tuple(Stage(**stage) for stage in values["stages"])
+    return Params(preset=values["preset"], **sections, stages=stages)
 
 
 def describe(params: Params) -> str:
@@ -67,8 +68,7 @@ def describe(params: Params) -> str:
 
 def _sections() -> dict[str, type[Any]]:
     hints: dict[str, type[Any]] = typing.get_type_hints(Params)
-    del hints["preset"]
-    return hints
+    return {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
 
 
 def _fields() -> Iterator[tuple[str, dataclasses.Field[Any]]]:

@@ -8,7 +8,10 @@ import params
 from speech_recognition.features import Features, valid
 
 LINEAR, MEL = params.reference().features, params.mini().features
-BOTH = pytest.mark.parametrize("settings", [LINEAR, MEL], ids=["linear", "mel"])
+POWER = params.tensorflow().features
+MFCC = dataclasses.replace(MEL, kind="mfcc")
+EVERY = pytest.mark.parametrize("settings", [LINEAR, MEL, POWER, MFCC], ids=["linear", "mel", "power", "mfcc"])
+BY_UTTERANCE = pytest.mark.parametrize("settings", [LINEAR, MEL, MFCC], ids=["linear", "mel", "mfcc"])
 
 
 def noise(*lengths: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,7 +26,8 @@ def direct_spectrum(waveform: np.ndarray, settings: params.FeatureParams) -> np.
     padded = np.pad(waveform / 32768, margin, mode="reflect")
     window = np.zeros(settings.fft_samples)
     start = (settings.fft_samples - settings.window_samples) // 2
-    window[start : start + settings.window_samples] = np.hamming(settings.window_samples)
+    shape = {"hamming": np.hamming, "hann": np.hanning}[settings.window]
+    window[start : start + settings.window_samples] = shape(settings.window_samples)
     starts = range(0, len(padded) - settings.fft_samples + 1, settings.hop_samples)
     return np.array([np.abs(np.fft.rfft(padded[s : s + settings.fft_samples] * window)) for s in starts]).T
 
@@ -46,11 +50,38 @@ def test_mel_features_are_the_log_of_banded_power() -> None:
     np.testing.assert_allclose(features(waveforms, lengths)[0][0].numpy(), expected, atol=2e-4)
 
 
+def test_tensorflows_features_are_log_power_normalised_over_time() -> None:
+    waveforms, lengths = noise(8000)
+    expected = np.log(direct_spectrum(waveforms[0].numpy(), POWER) ** 2 + 1e-14)
+    expected = (expected - expected.mean(1, keepdims=True)) / (expected.std(1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(Features(POWER)(waveforms, lengths)[0][0].numpy(), expected, atol=2e-3)
+
+
+def test_mfcc_are_the_cosine_transform_of_the_mel_bands() -> None:
+    waveforms, lengths = noise(8000)
+    features = Features(MFCC)
+    bands = np.log(features.mel.numpy().T @ direct_spectrum(waveforms[0].numpy(), MFCC) ** 2 + 1e-6)
+    count = len(bands)
+    cosines = np.cos(np.pi / count * (np.arange(count) + 0.5) * np.arange(13)[:, None])  # DCT-II, orthonormal
+    expected = np.sqrt(2 / count) * cosines @ bands
+    expected[0] /= np.sqrt(2)
+    expected = (expected - expected.mean()) / expected.std(ddof=1)
+    np.testing.assert_allclose(features(waveforms, lengths)[0][0].numpy(), expected, atol=2e-4)
+
+
+def test_each_bin_is_normalised_over_its_own_frames() -> None:
+    waveforms, lengths = noise(16000, 9000)
+    batch, frames = Features(POWER)(waveforms, lengths)
+    for spectrogram, count in zip(batch, frames, strict=True):
+        torch.testing.assert_close(spectrogram[:, :count].mean(1), torch.zeros(161), atol=1e-4, rtol=0)
+        torch.testing.assert_close(spectrogram[:, :count].std(1, correction=0), torch.ones(161), atol=1e-3, rtol=0)
+
+
 def test_every_mel_band_hears_something() -> None:
     assert (Features(MEL).mel.sum(0) > 0).all()
 
 
-@BOTH
+@EVERY
 def test_an_utterance_does_not_see_the_padding(settings: params.FeatureParams) -> None:
     waveforms, lengths = noise(16000, 12345, 800)
     features = Features(settings)
@@ -62,7 +93,7 @@ def test_an_utterance_does_not_see_the_padding(settings: params.FeatureParams) -
         assert not batch[index, :, count:].any()
 
 
-@BOTH
+@BY_UTTERANCE
 def test_each_utterance_is_normalised_over_its_own_cells(settings: params.FeatureParams) -> None:
     waveforms, lengths = noise(16000, 9000)
     batch, frames = Features(settings)(waveforms, lengths)
@@ -71,7 +102,7 @@ def test_each_utterance_is_normalised_over_its_own_cells(settings: params.Featur
         assert spectrogram[:, :count].std().item() == pytest.approx(1, abs=1e-4)
 
 
-@BOTH
+@EVERY
 def test_silence_and_single_samples_stay_finite(settings: params.FeatureParams) -> None:
     waveforms = torch.zeros(2, 4000, dtype=torch.int16)
     batch, frames = Features(settings)(waveforms, torch.tensor([4000, 1]))

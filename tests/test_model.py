@@ -10,13 +10,15 @@ from speech_recognition.features import Features, valid
 from speech_recognition.model import ConvShape, DeepSpeech2, MaskedBatchNorm, build_model, reorder, reversal
 
 REFERENCE, MINI = params.reference(), params.mini()
-SMALL_REFERENCE = dataclasses.replace(REFERENCE.model, rnn_units=48)
 SMALL_MINI = dataclasses.replace(MINI.model, rnn_units=32)
-BOTH = pytest.mark.parametrize(
-    ("model", "features"),
-    [(SMALL_REFERENCE, REFERENCE.features), (SMALL_MINI, MINI.features)],
-    ids=["reference", "mini"],
-)
+SMALL = {name: dataclasses.replace(make().model, rnn_units=40) for name, make in params.PRESETS.items()}
+VARIANTS = {
+    **{name: (model, params.PRESETS[name]().features) for name, model in SMALL.items()},
+    "lstm": (dataclasses.replace(SMALL_MINI, rnn_type="lstm", merge="concat"), MINI.features),
+    "rnn": (dataclasses.replace(SMALL_MINI, rnn_type="rnn", bidirectional=False), MINI.features),
+    "mfcc": (SMALL_MINI, dataclasses.replace(MINI.features, kind="mfcc", normalize="bin")),
+}
+EVERY = pytest.mark.parametrize(("model", "features"), VARIANTS.values(), ids=VARIANTS)
 
 
 def test_the_reference_has_its_published_number_of_parameters() -> None:
@@ -27,7 +29,7 @@ def test_the_reference_has_its_published_number_of_parameters() -> None:
     assert model.rnn[0].forwards.input_size == 672
 
 
-@BOTH
+@EVERY
 def test_an_utterance_does_not_depend_on_its_batch_mates(
     model: params.ModelParams, features: params.FeatureParams
 ) -> None:
@@ -43,12 +45,12 @@ def test_an_utterance_does_not_depend_on_its_batch_mates(
             torch.testing.assert_close(together[:count, index], alone[:, 0], atol=1e-5, rtol=1e-5)
 
 
-@BOTH
+@EVERY
 def test_training_statistics_do_not_see_the_padding(model: params.ModelParams, features: params.FeatureParams) -> None:
     spectrograms = torch.randn(2, features.bins, 90, generator=torch.Generator().manual_seed(0))
     frames = torch.tensor([90, 61])
     spectrograms[1, :, 61:] = 0
-    results = []
+    results: list[tuple[torch.Tensor, ...]] = []
     for padding in (0, 40):
         network = build_model(model, features.bins, seed=1).train()
         log_probs, lengths = network(torch.nn.functional.pad(spectrograms, (0, padding)), frames)
@@ -59,7 +61,7 @@ def test_training_statistics_do_not_see_the_padding(model: params.ModelParams, f
     torch.testing.assert_close(variance_a, variance_b, atol=1e-5, rtol=1e-5)
 
 
-@BOTH
+@EVERY
 @given(frames=st.integers(1, 200))
 def test_output_lengths_are_those_of_the_output(
     model: params.ModelParams, features: params.FeatureParams, frames: int
@@ -69,6 +71,15 @@ def test_output_lengths_are_those_of_the_output(
     expected = max(0, network.output_lengths(frames))
     assert lengths.tolist() == [expected]
     assert log_probs.shape[0] == max(1, expected)
+
+
+def test_tensorflows_model_has_the_size_that_its_sizes_give() -> None:
+    """Convolutions without bias, 1,312 features, five GRUs of 800 each way, BatchNorm before all but the first."""
+    with torch.device("meta"):
+        model = DeepSpeech2(params.tensorflow().model, params.tensorflow().features.bins)
+    gru = sum(2 * (3 * 800 * (inputs + 800) + 6 * 800) for inputs in (1312, 1600, 1600, 1600, 1600))
+    conv = 32 * 41 * 11 + 32 * 32 * 21 * 11 + 2 * 2 * 32
+    assert sum(weight.numel() for weight in model.parameters()) == conv + gru + 5 * 2 * 1600 + 1600 * 29 + 29
 
 
 def test_log_probabilities_are_probabilities() -> None:
@@ -109,7 +120,7 @@ def test_a_backward_layer_starts_at_the_utterances_end() -> None:
     """The direct form: torch's packed bidirectional GRU."""
     from speech_recognition.model import Recurrent
 
-    layer = Recurrent(6, 5, bidirectional=True, batch_norm=False)
+    layer = Recurrent(dataclasses.replace(MINI.model, rnn_units=5), 6, batch_norm=False)
     packed = torch.nn.GRU(6, 5, bidirectional=True)
     assert layer.backwards is not None
     for name, weight in layer.forwards.named_parameters():

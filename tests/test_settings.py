@@ -30,7 +30,7 @@ def test_values_are_set_with_their_types() -> None:
         ("training.epochs=1.5", "training.epochs=1.5: must be a whole number"),
         ("optimizer.learning_rate=fast", "optimizer.learning_rate=fast: must be a number"),
         ("model.bidirectional=maybe", "model.bidirectional=maybe: must be true or false"),
-        ("features.kind=mfc", "features.kind=mfc: must be one of linear, mel"),
+        ("features.kind=mfc", "features.kind=mfc: must be one of linear, power, mel, mfcc"),
         ("training.epochs=0", "training.epochs=0: must be from 1"),
         ("training.target_wer=-1", "training.target_wer=-1.0: must be from 0"),
         ("optimizer.learning_rate=nan", "optimizer.learning_rate=nan: must be above 0"),
@@ -38,6 +38,12 @@ def test_values_are_set_with_their_types() -> None:
         ("optimizer.epsilon=inf", "optimizer.epsilon=inf: must be above 0"),
         ("data.batch_size=0", "data.batch_size=0: must be from 1 to 1048576"),
         ("data.workers=-1", "data.workers=-1"),
+        ("data.batch_seconds=-1", "data.batch_seconds=-1.0: must be from 0"),
+        ("data.accumulation_steps=3", "data.accumulation_steps=3: must be a divisor of data.batch_size (16)"),
+        ("features.mfcc_coefficients=65", "features.mfcc_coefficients=65: must be from 1 to features.mel_bands (64)"),
+        ("optimizer.end_learning_rate=1", "optimizer.end_learning_rate=1.0: must be from 0 to optimizer.learning_rate"),
+        ("model.activation_limit=0", "model.activation_limit=0.0: must be above 0"),
+        ("stages=()", "no parameter 'stages'"),
         ("model.conv_padding=false", "model.conv_padding=False: must be true for spectrograms of fewer than 81 bins"),
         ("features.hop_seconds=0.5", "features.hop_seconds=0.5"),
         ("submission.org= ", "submission.org"),
@@ -67,8 +73,17 @@ def test_parameters_survive_json(name: str) -> None:
 def test_every_parameter_has_a_line_of_help(name: str) -> None:
     text = settings.describe(settings.preset(name))
     for section in dataclasses.fields(params.Params):
-        if section.name == "preset":
+        if section.name in ("preset", "stages"):
             continue
         for field in dataclasses.fields(getattr(params.reference(), section.name)):
             line = text[text.index(f"  {section.name}.{field.name}=") :].splitlines()[1]
             assert len(line.split()) >= 2
+
+
+def test_a_stage_whose_batch_cannot_be_accumulated_is_refused() -> None:
+    stage = params.Stage(first_epoch=2, batch_size=8, momentum=0.9, anneal_factor=1.1)
+    with pytest.raises(InputError, match=r"accumulation_steps=16: must be a divisor of every stage's batch size"):
+        settings.apply(
+            dataclasses.replace(params.reference(), stages=(stage,)),
+            ["data.batch_size=16", "data.accumulation_steps=16"],
+        )

@@ -200,11 +200,11 @@ def _described(params: Params, seed: int) -> Iterator[_Line]:
         constants.PIPELINE_PARALLELISM: 1,
         constants.CONTEXT_PARALLELISM: 1,
         constants.EXPERT_PARALLELISM: 1,
-        constants.MICRO_BATCH_SIZE: params.data.batch_size,
+        constants.MICRO_BATCH_SIZE: params.data.batch_size // params.data.accumulation_steps,
         constants.CONFIG_FILENAME: f"params.py:{params.preset}",
         constants.SEED: seed,
         constants.GLOBAL_BATCH_SIZE: params.data.batch_size,
-        constants.GRADIENT_ACCUMULATION_STEPS: 1,
+        constants.GRADIENT_ACCUMULATION_STEPS: params.data.accumulation_steps,
     }
     yield from ((key, value, {}) for key, value in plain.items())
     yield from _optimizer(params.optimizer)
@@ -217,6 +217,11 @@ def _optimizer(params: OptimizerParams) -> Iterator[_Line]:
     yield constants.OPT_BASE_LR, params.learning_rate, {}
     if params.name == "sgd":
         yield "opt_momentum", params.momentum, {}
+        yield constants.OPT_WEIGHT_DECAY, params.weight_decay, {}
+    elif params.name == "adam":
+        yield constants.OPT_ADAM_BETA_1, params.beta1, {}
+        yield constants.OPT_ADAM_BETA_2, params.beta2, {}
+        yield constants.OPT_ADAM_EPSILON, params.epsilon, {}
         yield constants.OPT_WEIGHT_DECAY, params.weight_decay, {}
     else:
         yield constants.OPT_ADAMW_BETA_1, params.beta1, {}
@@ -232,6 +237,9 @@ def _schedule(params: OptimizerParams, epochs: int) -> Iterator[_Line]:
     if params.schedule == "anneal":
         # MLPerf's decay factor multiplies (0.1 in its detection benchmarks); the reference divides.
         yield constants.OPT_LR_DECAY_FACTOR, 1 / params.anneal_factor, {"anneal_factor": params.anneal_factor}
-    else:
+    elif params.schedule == "one_cycle":
         yield constants.OPT_LR_WARMUP_EPOCHS, params.warmup_fraction * epochs, {}
         yield constants.OPT_END_LR, 0.0, {}
+    else:
+        yield constants.OPT_LR_WARMUP_STEPS, params.warmup_steps, {}
+        yield constants.OPT_END_LR, params.end_learning_rate, {}

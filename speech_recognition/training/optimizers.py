@@ -1,10 +1,10 @@
-"""Optimizers, and the learning rate of every step, from `OptimizerParams`."""
+"""Optimizers, and the learning rate of every step, from `Params`."""
 
 import math
 
 from torch import nn, optim
 
-from params import OptimizerParams
+from params import OptimizerParams, Params
 
 
 def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimizer:
@@ -17,7 +17,8 @@ def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimize
             nesterov=params.momentum > 0,
             weight_decay=params.weight_decay,
         )
-    return optim.AdamW(
+    kind = optim.AdamW if params.name == "adamw" else optim.Adam
+    return kind(
         model.parameters(),
         lr=params.learning_rate,
         betas=(params.beta1, params.beta2),
@@ -26,12 +27,36 @@ def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimize
     )
 
 
-def learning_rate(params: OptimizerParams, step: int, epoch_steps: int, epochs: int) -> float:
-    """Learning rate of `step`, counted from 0 over the whole run of `epochs` times `epoch_steps`."""
-    if params.schedule == "anneal":
-        return params.learning_rate / params.anneal_factor ** (step // epoch_steps)
-    total = epoch_steps * epochs
-    warmup = params.warmup_fraction * total
+def learning_rate(params: Params, epoch: int, step: int, steps: int) -> float:
+    """Learning rate of `step`, counted from 0 over the whole run of `steps`, in `epoch`, counted from 1."""
+    optimizer = params.optimizer
+    if optimizer.schedule == "anneal":
+        return _annealed(params, epoch)
+    if optimizer.schedule == "one_cycle":
+        warmup, end = optimizer.warmup_fraction * steps, 0.0
+    else:
+        warmup, end = min(optimizer.warmup_steps, steps - 1), optimizer.end_learning_rate
     if step < warmup:
-        return params.learning_rate * (step + 1) / (warmup + 1)
-    return params.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+        return optimizer.learning_rate * (step + 1) / (warmup + 1)
+    fall = 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+    return end + (optimizer.learning_rate - end) * fall
+
+
+def _annealed(params: Params, epoch: int) -> float:
+    """Divided after every epoch by the factor of its stage; a stage may begin with a rate of its own."""
+    rate = params.optimizer.learning_rate
+    for each in range(2, epoch + 1):
+        stage = params.stage(each)
+        if stage.first_epoch == each and stage.learning_rate is not None:
+            rate = stage.learning_rate
+        else:
+            rate /= params.stage(each - 1).anneal_factor
+    return rate
+
+
+def set_rates(optimizer: optim.Optimizer, rate: float, momentum: float) -> None:
+    """Set the learning rate and, where it has one, the momentum of the next step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+        if "momentum" in group:
+            group["momentum"] = momentum

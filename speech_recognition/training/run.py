@@ -66,14 +66,15 @@ def run(job: Job, output: Output) -> Outcome:
                 init.weights([name for name, _ in trainer.model.named_parameters()])
                 init.samples(train=job.train_samples, evaluation=job.val_samples)
             with log.run() as clock:
-                train_set = _feasible(trainer, _read(job.train_manifest, job.train_samples), output)
+                trainer.use(_feasible(trainer, _read(job.train_manifest, job.train_samples), output))
                 val_set = _read(job.val_manifest, job.val_samples)
                 if params.training.evaluate_first:
                     _evaluate(job, trainer, val_set, 0, None, metrics, output)
                 for epoch in range(1, params.training.epochs + 1):
                     samples = epoch * job.train_samples
+                    _announce(params, epoch, output)
                     with log.epoch(epoch, samples):
-                        trained = trainer.train_epoch(train_set, epoch)
+                        trained = trainer.train_epoch(epoch)
                     with log.evaluation(epoch, samples) as evaluation:
                         wer = _evaluate(job, trainer, val_set, epoch, trained, metrics, output)
                         evaluation.accuracy(wer)
@@ -98,6 +99,13 @@ def drop_caches() -> bool:
         print("note: the page cache could not be dropped (not root); the log says so", file=sys.stderr)
         return False
     return True
+
+
+def _announce(params: Params, epoch: int, output: Output) -> None:
+    """Say which values change when a later stage of the recipe begins."""
+    if params.stage(epoch) in params.stages and params.stage(epoch).first_epoch == epoch:
+        values = {name: value for name, value in vars(params.stage(epoch)).items() if name != "first_epoch"}
+        print(f"stage from epoch {epoch}: {json.dumps(values)}", file=output)
 
 
 def _read(manifest: Path, samples: int) -> list[Utterance]:

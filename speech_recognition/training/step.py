@@ -1,5 +1,7 @@
 """One training step: forward, CTC loss, backward, clip, update."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
@@ -30,18 +32,24 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths
 
 
 def training_step(
-    model: DeepSpeech2, features: Features, optimizer: optim.Optimizer, clip_norm: float, batch: Batch
+    model: DeepSpeech2, features: Features, optimizer: optim.Optimizer, clip_norm: float, parts: Sequence[Batch]
 ) -> float:
-    """Update the weights on one batch that is on their device; returns its loss.
+    """Update the weights on a batch, given as parts whose gradients are added; returns its loss.
 
-    Raises FloatingPointError, the weights untouched, when the gradient is not finite.
+    Parts are moved to the model's device one after another. Raises FloatingPointError, the
+    weights untouched, when the gradient is not finite.
     """
-    log_probs, lengths = model(*features(batch.waveforms, batch.lengths))
-    loss = ctc_loss(log_probs, lengths, batch.targets, batch.target_lengths)
+    count = sum(len(part.lengths) for part in parts)
     optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
+    total = torch.zeros((), device=features.window.device)
+    for part in parts:
+        batch = part.to(total.device)
+        log_probs, lengths = model(*features(batch.waveforms, batch.lengths))
+        loss = ctc_loss(log_probs, lengths, batch.targets, batch.target_lengths) * (len(batch.lengths) / count)
+        torch.autograd.backward(loss)
+        total += loss.detach()
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     if not torch.isfinite(norm):
-        raise FloatingPointError(f"the gradient's norm is {norm.item()} at a loss of {loss.item()}")
+        raise FloatingPointError(f"the gradient's norm is {norm.item()} at a loss of {total.item()}")
     optimizer.step()
-    return loss.item()
+    return total.item()

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+import params
+
 SCHEDULE = "opt_learning_rate_decay_schedule"
 
 
@@ -179,6 +181,8 @@ def test_learning_rate_and_batch_size_are_free(good_log: Any, check: Any) -> Non
         ("mini", "opt_name", "sgd", "opt_adamw_beta_1: opt_name is not adamw"),
         ("reference", "opt_name", "adamw", "opt_momentum: opt_name is not sgd"),
         ("mini", SCHEDULE, "anneal", "opt_learning_rate_warmup_epochs: the schedule is not one_cycle"),
+        ("tensorflow", "opt_name", "adamw", "opt_adam_beta_1: opt_name is not adam"),
+        ("tuned", SCHEDULE, "anneal", "opt_learning_rate_warmup_steps: the schedule is not warmup_cosine"),
         ("reference", SCHEDULE, "flat", "opt_learning_rate_decay_factor: the schedule is not anneal"),
     ],
 )
@@ -189,7 +193,7 @@ def test_the_lines_of_optimizer_and_schedule_go_with_their_names(
     assert messages(found) == [message]
 
 
-@pytest.mark.parametrize("preset", ["mini", "reference"])
+@pytest.mark.parametrize("preset", params.PRESETS)
 @pytest.mark.usefixtures("rules_read_once")
 def test_optimizer_values_are_sound_in_the_open_division_too(preset: str, good_log: Any, check: Any) -> None:
     good = good_log(preset, division="open")
@@ -205,3 +209,13 @@ def test_closed_rules_refuse_an_open_log_and_an_unknown_preset(good_log: Any, ch
     assert messages(check(good_log(division="open"))) == ["submission_division: the log is of another division"]
     found = check(good_log().edited("config_filename", value="params.py:mine"))
     assert "config_filename: the closed division has no such preset" in messages(found)
+
+
+@pytest.mark.parametrize("preset", params.PRESETS)
+def test_every_presets_log_passes_the_closed_rules(preset: str, good_log: Any, check: Any) -> None:
+    assert check(good_log(preset)) == []
+
+
+@pytest.mark.parametrize(("preset", "key"), [("tuned", "opt_adamw_weight_decay"), ("tensorflow", "opt_adam_epsilon")])
+def test_every_preset_fixes_values_of_its_own(preset: str, key: str, good_log: Any, check: Any) -> None:
+    assert "fixes another value" in messages(check(good_log(preset).edited(key, value=0.5)))[0]

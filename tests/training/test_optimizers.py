@@ -6,33 +6,66 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import params
-from speech_recognition.training.optimizers import build_optimizer, learning_rate
+from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
 
-ANNEAL = params.reference().optimizer
-ONE_CYCLE = params.mini().optimizer
+REFERENCE, MINI = params.reference(), params.mini()
 
 
 def test_annealing_divides_after_every_epoch() -> None:
-    rates = [learning_rate(ANNEAL, step, epoch_steps=3, epochs=10) for step in range(9)]
-    assert rates == pytest.approx([1e-4] * 3 + [1e-4 / 1.1] * 3 + [1e-4 / 1.21] * 3)
+    rates = [learning_rate(REFERENCE, epoch, step=0, steps=30) for epoch in (1, 2, 3)]
+    assert rates == pytest.approx([1e-4, 1e-4 / 1.1, 1e-4 / 1.21])
 
 
-@given(epoch_steps=st.integers(1, 300), epochs=st.integers(1, 20), warmup=st.floats(0, 0.9))
-def test_one_cycle_rises_to_its_highest_and_falls_towards_zero(epoch_steps: int, epochs: int, warmup: float) -> None:
-    optimizer = dataclasses.replace(ONE_CYCLE, warmup_fraction=warmup)
-    steps = epoch_steps * epochs
-    rates = [learning_rate(optimizer, step, epoch_steps, epochs) for step in range(steps)]
+def test_stages_change_factor_and_rate() -> None:
+    """The published table's recipe: 1.1 after epochs 1 to 4, 1.2 after 5 and 6, 1.01 then, 3e-4 from 11 on."""
+    rates = [learning_rate(params.aggressive_lr(), epoch, 0, 1) for epoch in range(1, 14)]
+    factors = [1.1] * 4 + [1.2] * 2 + [1.01] * 3
+    expected = [1e-4]
+    for factor in factors:
+        expected.append(expected[-1] / factor)
+    assert rates == pytest.approx([*expected, 3e-4, 3e-4 / 1.01, 3e-4 / 1.01**2])
+
+
+@given(steps=st.integers(1, 3000), warmup=st.floats(0, 0.9))
+def test_one_cycle_rises_to_its_highest_and_falls_towards_zero(steps: int, warmup: float) -> None:
+    optimizer = dataclasses.replace(MINI.optimizer, warmup_fraction=warmup)
+    rates = [learning_rate(dataclasses.replace(MINI, optimizer=optimizer), 1, step, steps) for step in range(steps)]
     top = rates.index(max(rates))
     assert all(0 < rate <= optimizer.learning_rate for rate in rates)
     assert rates[:top] == sorted(rates[:top]) and rates[top:] == sorted(rates[top:], reverse=True)
     assert abs(top - warmup * steps) <= 1
 
 
+@given(steps=st.integers(2, 3000), warmup=st.integers(0, 4000))
+def test_warmup_cosine_rises_for_its_steps_and_ends_at_its_end(steps: int, warmup: int) -> None:
+    optimizer = dataclasses.replace(
+        MINI.optimizer, schedule="warmup_cosine", warmup_steps=warmup, end_learning_rate=1e-5
+    )
+    chosen = dataclasses.replace(MINI, optimizer=optimizer)
+    rates = [learning_rate(chosen, 1, step, steps) for step in range(steps)]
+    top = rates.index(max(rates))
+    assert top == min(warmup, steps - 1)
+    assert rates[: top + 1] == sorted(rates[: top + 1]) and rates[top:] == sorted(rates[top:], reverse=True)
+    assert learning_rate(chosen, 1, steps, steps) == pytest.approx(1e-5)
+
+
 def test_optimizers_have_the_parameters_they_are_given() -> None:
     model = torch.nn.Linear(2, 2)
-    sgd = build_optimizer(ANNEAL, model)
+    sgd = build_optimizer(REFERENCE.optimizer, model)
     assert isinstance(sgd, torch.optim.SGD)
     assert sgd.defaults["momentum"] == 0.9 and sgd.defaults["nesterov"] and sgd.defaults["weight_decay"] == 0
-    adamw = build_optimizer(ONE_CYCLE, model)
+    adamw = build_optimizer(MINI.optimizer, model)
     assert isinstance(adamw, torch.optim.AdamW)
-    assert adamw.defaults["betas"] == (0.9, 0.999) and adamw.defaults["weight_decay"] == ONE_CYCLE.weight_decay
+    assert adamw.defaults["betas"] == (0.9, 0.999) and adamw.defaults["weight_decay"] == 0.01
+    adam = build_optimizer(params.tensorflow().optimizer, model)
+    assert isinstance(adam, torch.optim.Adam) and not isinstance(adam, torch.optim.AdamW)
+    assert adam.defaults["lr"] == 5e-4
+
+
+def test_momentum_is_set_where_there_is_one() -> None:
+    model = torch.nn.Linear(2, 2)
+    for recipe in (REFERENCE.optimizer, MINI.optimizer):
+        optimizer = build_optimizer(recipe, model)
+        set_rates(optimizer, rate=0.5, momentum=0.7)
+        (group,) = optimizer.param_groups
+        assert group["lr"] == 0.5 and group.get("momentum", 0.7) == 0.7

@@ -126,7 +126,9 @@ def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
     for (name, value), other in zip(warm.model.state_dict().items(), cold.model.state_dict().values(), strict=True):
         assert value.equal(other), name
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    assert warm.train_epoch(utterances, 1).loss == cold.train_epoch(utterances, 1).loss
+    for trainer in (warm, cold):
+        trainer.use(utterances)
+    assert warm.train_epoch(1).loss == cold.train_epoch(1).loss
 
 
 @pytest.mark.parametrize(
@@ -153,10 +155,10 @@ def test_an_interrupted_run_keeps_its_epochs_and_closes_its_log(
 ) -> None:
     train_epoch = Trainer.train_epoch
 
-    def interrupted(self: Trainer, utterances: Any, epoch: int) -> Any:
+    def interrupted(self: Trainer, epoch: int) -> Any:
         if epoch == 2:
             raise SystemExit(143)
-        return train_epoch(self, utterances, epoch)
+        return train_epoch(self, epoch)
 
     monkeypatch.setattr(Trainer, "train_epoch", interrupted)
     with pytest.raises(SystemExit):

@@ -8,10 +8,11 @@ import torch
 
 import params
 from speech_recognition import alphabet
-from speech_recognition.batches import ascending, load
+from speech_recognition.batches import load
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
-from speech_recognition.model import build_model
+from speech_recognition.model import MaskedBatchNorm, build_model
+from speech_recognition.orders import cut
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import ctc_loss, training_step
 
@@ -57,8 +58,8 @@ def losses(tone_dataset: Path, steps: int) -> list[float]:
     features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
     # A low rate: the last bits, which differ between processors, must not grow to a ten-thousandth in ten steps.
     optimizer = build_optimizer(dataclasses.replace(params.mini().optimizer, learning_rate=5e-4), model)
-    batches = itertools.cycle(load(utterances, ascending(len(utterances), 8), workers=0))
-    return [training_step(model, features, optimizer, 5.0, next(batches)) for _ in range(steps)]
+    batches = itertools.cycle(load(utterances, cut(range(len(utterances)), [0] * len(utterances), 8), workers=0))
+    return [training_step(model, features, optimizer, 5.0, [next(batches)]) for _ in range(steps)]
 
 
 def test_the_losses_are_those_on_record(tone_dataset: Path) -> None:
@@ -79,7 +80,7 @@ def test_a_gradient_that_is_not_finite_leaves_the_weights(tone_dataset: Path) ->
     torch.nn.init.constant_(model.linear.weight, float("nan"))
     before = [weight.clone() for weight in model.conv.parameters()]
     with pytest.raises(FloatingPointError, match="norm is nan"):
-        training_step(model, features, optimizer, 5.0, batch)
+        training_step(model, features, optimizer, 5.0, [batch])
     assert all(weight.equal(old) for weight, old in zip(model.conv.parameters(), before, strict=True))
 
 
@@ -87,6 +88,42 @@ def test_clipping_bounds_the_gradient(tone_dataset: Path) -> None:
     features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    training_step(model, features, optimizer, 1e-3, next(load(utterances, [[0, 1]], workers=0)))
+    training_step(model, features, optimizer, 1e-3, [next(load(utterances, [[0, 1]], workers=0))])
     norm = torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]).norm()
     assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", params.PRESETS)
+def test_every_preset_trains_a_step(tone_dataset: Path, name: str) -> None:
+    """The reference's model at its full size, of its other recipes and TensorFlow's a narrower one."""
+    chosen = params.PRESETS[name]()
+    units = chosen.model.rnn_units if name in ("reference", "mini") else 256
+    features = Features(chosen.features)
+    model = build_model(dataclasses.replace(chosen.model, rnn_units=units), chosen.features.bins, seed=1)
+    optimizer = build_optimizer(chosen.optimizer, model)
+    utterances = read_manifest(tone_dataset / "manifests" / "train.csv")[:2]
+    before = model.linear.weight.clone()
+    loss = training_step(
+        model, features, optimizer, chosen.optimizer.clip_norm, [next(load(utterances, [[0, 1]], workers=0))]
+    )
+    assert 0 < loss < 1e4
+    assert not model.linear.weight.equal(before)
+
+
+def test_accumulated_parts_give_the_gradient_of_the_whole(tone_dataset: Path) -> None:
+    """With BatchNorm's running statistics: a batch's own are those of a part."""
+
+    def freeze(module: torch.nn.Module, _: object) -> None:
+        module.eval()
+
+    utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
+    gradients = []
+    for parts in ([[0, 1, 2, 3, 4]], [[0, 2, 4], [1, 3]]):
+        features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
+        for module in model.modules():
+            if isinstance(module, MaskedBatchNorm):
+                module.register_forward_pre_hook(freeze)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        training_step(model, features, optimizer, 1e9, list(load(utterances, parts, workers=0)))
+        gradients.append(torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]))
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)
