@@ -236,11 +236,17 @@ class TrainingParams:
     """word error rate on val, in percent, at or below which the run ends with success"""
     evaluate_first: bool = False
     """evaluate once before the first step (epoch 0 in metrics.csv, not in the MLPerf log)"""
+    save_minutes: float = 10.0
+    """time between two checkpoints within an epoch, in minutes; 0 saves after evaluations only"""
+    save_steps: int = 0
+    """steps between two checkpoints within an epoch; 0 leaves it to save_minutes"""
     sample_transcripts: int = 3
     """utterances of val whose reference and hypothesis are shown after each evaluation"""
 
     def __post_init__(self) -> None:
         _check(1 <= self.epochs <= 10_000, "training.epochs", self.epochs, "from 1 to 10000")
+        _check(0 <= self.save_minutes <= 1e6, "training.save_minutes", self.save_minutes, "from 0 to 1e6")
+        _check(0 <= self.save_steps <= 10**9, "training.save_steps", self.save_steps, "from 0 to 1e9")
         _check(0 <= self.target_wer <= 100, "training.target_wer", self.target_wer, "from 0 to 100 (percent)")
         _check(
             0 <= self.sample_transcripts <= 100, "training.sample_transcripts", self.sample_transcripts, "from 0 to 100"

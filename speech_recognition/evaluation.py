@@ -1,7 +1,7 @@
 """A model over a manifest: transcripts, and edit counts for the whole and for each subset."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,10 @@ class Evaluation:
         return dict(sorted(totals.items()))
 
 
+def do_nothing() -> None:
+    """After a batch or a step, where there is nothing to do."""
+
+
 @torch.inference_mode()
 def transcribe(model: DeepSpeech2, features: Features, batch: Batch) -> list[str]:
     """Greedy text of each utterance of a batch that is on the model's device."""
@@ -56,8 +60,12 @@ def evaluate(
     batch_size: int,
     workers: int,
     device: torch.device,
+    after_batch: Callable[[], None] = do_nothing,
 ) -> Evaluation:
-    """Transcribe and score every utterance once. Leaves the model in evaluation mode."""
+    """Transcribe and score every utterance once. Leaves the model in evaluation mode.
+
+    What `after_batch` raises ends it between two batches.
+    """
     model.eval()
     hypotheses = [""] * len(utterances)
     batches = cut(range(len(utterances)), [each.samples for each in utterances], batch_size)
@@ -67,6 +75,7 @@ def evaluate(
             for index, text in zip(batch.indices.tolist(), texts, strict=True):
                 hypotheses[index] = text
             progress.advance(len(texts))
+            after_batch()
     scores = [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]
     return Evaluation(utterances=utterances, hypotheses=hypotheses, scores=scores)
 

@@ -57,6 +57,20 @@ def from_dict(values: Mapping[str, Any]) -> Params:
     return Params(preset=values["preset"], **sections, stages=stages)
 
 
+def differences(before: Params, now: Params) -> list[str]:
+    """What is not the same, as `section.name=value, not value`: that of `before`, then that of `now`."""
+    found = []
+    for section in (*_sections(), "preset", "stages"):
+        old, new = getattr(before, section), getattr(now, section)
+        if section not in _sections():
+            found += [f"{section}={old}, not {new}"] if old != new else []
+            continue
+        for name in vars(old):
+            if vars(old)[name] != vars(new)[name]:
+                found.append(f"{section}.{name}={vars(old)[name]}, not {vars(new)[name]}")
+    return found
+
+
 def describe(params: Params) -> str:
     """A line for every parameter: its name, the value in `params`, and its meaning."""
     lines = []

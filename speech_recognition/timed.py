@@ -10,7 +10,7 @@ from params import MINI_FOLDER, Params
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.training.results import LOG_NAME, Output
+from speech_recognition.training.results import Output
 from speech_recognition.training.run import Job, run
 
 
@@ -48,7 +48,7 @@ def run_and_time(job: Job, output: Output) -> int:
     outcome = run(job, output)
     print(f"ENDING TIMING RUN AT {_now()}", file=output)
     print(f"RESULT,SPEECH_RECOGNITION,{job.seed},{outcome.seconds:.0f},{_user()},{start}", file=output)
-    violations = check_log(job.output_dir / LOG_NAME, job.params.submission.division)
+    violations = check_log(output.path, job.params.submission.division)
     for violation in violations:
         print(f"NOT COMPLIANT: {violation}", file=output)
     if not violations:

@@ -212,3 +212,25 @@ def test_ci_runs_the_tests_and_nothing_else(tmp_path: Path, status: int) -> None
     executable(tmp_path / "run_tests.sh", f'echo "called with $#"; exit {status}')
     result = subprocess.run(["bash", str(tmp_path / ".ci" / "run")], cwd="/", capture_output=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (status, b"called with 0\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["new"], ["--preset", "reference"]),
+        (["resume", "mini"], ["--preset", "mini", "--resume"]),
+        (["7", "mini", "--seed", "1"], ["--preset", "mini", "--resume=7", "--seed", "1"]),
+        (["new", "--set", "data.workers=0"], ["--preset", "reference", "--set", "data.workers=0"]),
+    ],
+)
+def test_train_from_scratch_from_the_newest_or_from_an_epoch(
+    copy: Copy, arguments: list[str], expected: list[str]
+) -> None:
+    assert copy.run("script/train.sh", *arguments).returncode == 0
+    assert copy.recorded() == ["-m", "speech_recognition", "train", *expected]
+
+
+@pytest.mark.parametrize("start", ["", "old", "-1", "7x"])
+def test_train_from_nowhere_is_refused(copy: Copy, start: str) -> None:
+    result = copy.run("script/train.sh", start)
+    assert result.returncode == 2 and b"must be new, resume or the number of an epoch" in result.stderr

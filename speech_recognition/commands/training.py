@@ -1,6 +1,7 @@
 """The commands that train a model and score it: train, evaluate."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import params
@@ -26,9 +27,27 @@ def add_train(commands: Commands) -> None:
     add("--train-manifest", "--train_data_dir", type=Path, metavar="FILE", help="instead of the dataset's train.csv")
     add("--val-manifest", "--eval_data_dir", type=Path, metavar="FILE", help="instead of the dataset's val.csv")
     add("--output-dir", "--model_dir", type=Path, metavar="DIR", help="default: results/<preset>_<time>_<seed>")
+    add(
+        "--resume",
+        type=_epoch,
+        nargs="?",
+        const=_NEWEST,
+        metavar="EPOCH",
+        help="go on in --output-dir, or in the preset's newest folder: from the end of EPOCH, or the newest checkpoint",
+    )
     add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     add("--timed", action="store_true", help="as run_and_time.sh: embedded data, timing block, check of the log")
     parser.set_defaults(run=_train)
+
+
+_NEWEST = -1
+"""`--resume` without an epoch."""
+
+
+def _epoch(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
+        raise argparse.ArgumentTypeError(f"{text}: must be the number of an epoch")
+    return int(text)
 
 
 def _seed(text: str) -> int:
@@ -40,18 +59,30 @@ def _seed(text: str) -> int:
 def _train(options: argparse.Namespace) -> int:
     from speech_recognition import timed
     from speech_recognition.devices import choose_device
-    from speech_recognition.training import preflight, results, run
+    from speech_recognition.training import preflight, results, resumption, run
 
     chosen = settings.apply(settings.preset(options.preset), options.set)
     data_dir = options.data_dir or ROOT / chosen.data.dataset
     manifests = preflight.Manifests(train=options.train_manifest, val=options.val_manifest)
-    seed, device = preflight.draw_seed() if options.seed is None else options.seed, choose_device(options.device)
-    folder = preflight.results_folder(chosen, seed, options.output_dir, ROOT / "results")
+    device, found = choose_device(options.device), None
+    if options.resume is not None:
+        epoch = None if options.resume == _NEWEST else options.resume
+        found = resumption.find(options.preset, options.output_dir, ROOT / "results", epoch, options.seed)
+    if found and found.ended:
+        print(f"note: the run in {found.folder} has ended; nothing is left to do", file=sys.stderr)
+        return 0 if found.reached else 3
+    if found:
+        seed, folder, snapshot = found.snapshot.seed, found.folder, found.snapshot
+    else:
+        seed, snapshot = preflight.draw_seed() if options.seed is None else options.seed, None
+        folder = preflight.results_folder(
+            chosen, seed, options.output_dir, ROOT / "results", options.resume is not None
+        )
     if options.timed and not manifests.own:
         status = timed.make_embedded_dataset(chosen, data_dir)
         if status != 0:
             return status
-    job = preflight.plan(chosen, seed, device, folder, data_dir, manifests)
+    job = preflight.plan(chosen, seed, device, folder, data_dir, manifests, snapshot)
     with results.open_folder(job.output_dir, job.params) as output:
         if options.timed:
             return timed.run_and_time(job, output)

@@ -147,6 +147,10 @@ class Initialization:
         self._log._point(constants.TRAIN_SAMPLES, train)
         self._log._point(constants.EVAL_SAMPLES, evaluation)
 
+    def resumed(self, epoch: int, steps: int) -> None:
+        """Log that the run goes on from a checkpoint: after `steps` steps of `epoch`."""
+        self._log._point("resumed", True, {constants.EPOCH_NUM: epoch, "steps": steps})
+
 
 @dataclass
 class Run:

@@ -1,12 +1,22 @@
-"""A trained model on disk: weights, the parameters that made them, the epoch and its WER."""
+"""Checkpoints: a run between two steps on disk, from which it goes on to the same bits, and a model to evaluate.
 
+A checkpoint carries a digest of its own contents: torch's format does not notice a byte that has changed.
+"""
+
+import math
 import os
 import pickle
+import re
 import shutil
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
+import xxhash
+from torch import Tensor
 
 from params import Params
 from speech_recognition import settings
@@ -17,48 +27,135 @@ from speech_recognition.model import DeepSpeech2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """A model ready to evaluate, and where it came from."""
+class Snapshot:
+    """Everything that a run's later steps depend on."""
 
     params: Params
-    epoch: int
-    wer: float
+    seed: int
+    train_set: str
+    """digest of the utterances that are trained on"""
+    tally: dict[str, float]
+    """what the epoch has given so far: its number, its steps, its sums"""
+    metrics: list[dict[str, Any]]
+    """a row for each evaluation so far"""
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+
+    @property
+    def wer(self) -> float:
+        """That of the last evaluation; not a number where there was none."""
+        return float(self.metrics[-1]["wer"]) if self.metrics else math.nan
+
+    @property
+    def evaluated_epoch(self) -> int:
+        """The last epoch that was trained and evaluated; 0 where there is none."""
+        return int(self.metrics[-1]["epoch"]) if self.metrics else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model ready to evaluate, and the parameters that made it."""
+
+    params: Params
     model: DeepSpeech2
     features: Features
 
 
-def save(folder: Path, params: Params, epoch: int, wer: float, model: DeepSpeech2, is_best: bool) -> None:
-    """Write `epoch_NN.pt` and let `last.pt`, and `best.pt` where it is, be other names of it."""
-    path = folder / f"epoch_{epoch:02d}.pt"
-    content = {"params": settings.to_dict(params), "epoch": epoch, "wer": wer, "model": model.state_dict()}
+def save(path: Path, snapshot: Snapshot, others: Sequence[str] = ()) -> None:
+    """Write a checkpoint, and let `others` in its folder be further names of it."""
+    content = {field.name: getattr(snapshot, field.name) for field in fields(snapshot)}
+    content["params"] = settings.to_dict(snapshot.params)
+    content["digest"] = digest(content)
     with atomic_write(path) as partial:
         torch.save(content, partial)
-    for name in ("last.pt", "best.pt") if is_best else ("last.pt",):
-        with atomic_write(folder / name) as partial:
+    for name in others:
+        with atomic_write(path.with_name(name)) as partial:
             try:
                 os.link(path, partial)
             except OSError:  # a file system without hard links
                 shutil.copyfile(path, partial)
 
 
-def load(path: Path, device: torch.device) -> Checkpoint:
-    """Read a checkpoint onto `device`. Raises InputError on a file that is none; runs no code from it."""
+def read(path: Path) -> Snapshot:
+    """Read a checkpoint, on the CPU. Raises InputError on a file that is none, or damaged; runs no code from it."""
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; a run writes them to its results folder, checkpoints/best.pt")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        params = settings.from_dict(content["params"])
-        model = DeepSpeech2(params.model, params.features.bins)
-        model.load_state_dict(content["model"])
-        epoch, wer = int(content["epoch"]), float(content["wer"])
+        file = path.open("rb")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
+    try:
+        with file:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        if content.pop("digest") != digest(content):
+            raise ValueError("digest")
+        return Snapshot(**content | {"params": settings.from_dict(content["params"])})
+    except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, AttributeError, KeyError, TypeError, ValueError):
         raise InputError(f"{path}: no checkpoint of this benchmark, or damaged; train again or name another") from None
-    return Checkpoint(
-        params=params,
-        epoch=epoch,
-        wer=wer,
-        model=model.to(device).eval(),
-        features=Features(params.features).to(device),
-    )
+
+
+def load(path: Path, device: torch.device) -> Checkpoint:
+    """A checkpoint's model on `device`. Raises InputError as `read` does."""
+    snapshot = read(path)
+    params = snapshot.params
+    model = DeepSpeech2(params.model, params.features.bins)
+    try:
+        model.load_state_dict(snapshot.model)
+    except RuntimeError:
+        raise InputError(f"{path}: its weights do not fit its parameters; train again or name another") from None
+    return Checkpoint(params=params, model=model.to(device).eval(), features=Features(params.features).to(device))
+
+
+def newest(folder: Path) -> tuple[Path, Snapshot] | None:
+    """The newest checkpoint of a run's folder that is whole; None if there is no file.
+
+    One that is not is named on standard error and passed over. Raises InputError if none is whole.
+    """
+    paths = [path for path in (folder / "last.pt", *_epochs(folder)) if path.is_file()]
+    for path in paths:
+        try:
+            return path, read(path)
+        except InputError as error:
+            print(f"note: {error}; the one before is used", file=sys.stderr)
+    if paths:
+        raise InputError(f"{folder}: no checkpoint is whole; train again with another --output-dir")
+    return None
+
+
+def digest(content: object) -> str:
+    """Of tensors to the bit and of everything else as text, in nested dictionaries and lists."""
+    digested = xxhash.xxh3_128()
+    for piece in _pieces(content):
+        digested.update(piece)
+    return digested.hexdigest()
+
+
+def epoch_path(folder: Path, epoch: int) -> Path:
+    """The checkpoint of an epoch in a run's folder of checkpoints."""
+    return folder / f"epoch_{epoch:02d}.pt"
+
+
+def _epochs(folder: Path) -> list[Path]:
+    """The checkpoints of epochs, the last first."""
+    numbered = [(int(match[1]), path) for path in folder.glob("epoch_*.pt") if (match := _EPOCH.fullmatch(path.name))]
+    return [path for _, path in sorted(numbered, reverse=True)]
+
+
+_EPOCH = re.compile(r"epoch_(\d+)\.pt")
+
+
+def _pieces(value: object) -> Iterator[bytes]:
+    """The bytes of tensors and the text of everything else, in its order."""
+    if isinstance(value, Tensor):
+        yield f"{value.dtype} {tuple(value.shape)}".encode()
+        yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield f"{key!r}:".encode()
+            yield from _pieces(entry)
+    elif isinstance(value, list | tuple):
+        yield f"{len(value)} of".encode()
+        for entry in value:
+            yield from _pieces(entry)
+    else:
+        yield repr(value).encode()

@@ -9,11 +9,13 @@ from pathlib import Path
 import torch
 
 from params import Params
+from speech_recognition import settings
 from speech_recognition.corpus.counts import SplitCounts, read_counts
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_writable
 from speech_recognition.model import DeepSpeech2
+from speech_recognition.training.checkpoint import Snapshot
 from speech_recognition.training.run import Job
 
 _MARGIN_BYTES = 50_000_000
@@ -38,22 +40,30 @@ def draw_seed() -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-def results_folder(params: Params, seed: int, given: Path | None, root: Path) -> Path:
+def results_folder(params: Params, seed: int, given: Path | None, root: Path, resume: bool = False) -> Path:
     """The folder that the run will make: `given`, or one in `root` that tells preset, time and seed.
 
     Raises InputError if it is there already, cannot be written, or lacks the disk for all checkpoints.
+    With `resume` it may be that of a run which ended before its first checkpoint.
     """
     folder = given or root / f"{params.preset}_{time.strftime('%Y%m%d_%H%M%S')}_{seed}"
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"--output-dir {folder}: exists already; choose another or remove it")
+    begun = resume and (folder / "params.json").is_file()
+    if folder.exists() and not begun and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"--output-dir {folder}: exists already; choose another, remove it, or --resume")
     check_writable(folder, _results_bytes(params), "--output-dir")
     return folder
 
 
 def plan(
-    params: Params, seed: int, device: torch.device, output_dir: Path, data_dir: Path, manifests: Manifests
+    params: Params,
+    seed: int,
+    device: torch.device,
+    output_dir: Path,
+    data_dir: Path,
+    manifests: Manifests,
+    snapshot: Snapshot | None = None,
 ) -> Job:
-    """The job on a dataset. Raises InputError naming the first thing of it that is wrong.
+    """The job on a dataset, from the start or from `snapshot`. Raises InputError naming the first thing that is wrong.
 
     Only counts.json is read. A manifest of the user's own has no such counts: it is
     read here, before the log begins, and such a run is one of the open division.
@@ -61,6 +71,8 @@ def plan(
     if manifests.own and params.submission.division == "closed":
         print("note: a run on other manifests than the dataset's is one of the open division", file=sys.stderr)
         params = replace(params, submission=replace(params.submission, division="open"))
+    if snapshot and (changed := settings.differences(snapshot.params, params)):
+        raise InputError(f"{output_dir}: its checkpoint has other parameters: {'; '.join(changed)}; give its own")
     train, train_path = _split(data_dir, "train", manifests.train)
     val, val_path = _split(data_dir, "val", manifests.val)
     return Job(
@@ -73,6 +85,7 @@ def plan(
         val_samples=val.utterances,
         longest_seconds=max(train.longest_seconds, val.longest_seconds),
         output_dir=output_dir,
+        snapshot=snapshot,
     )
 
 
@@ -87,7 +100,9 @@ def _split(data_dir: Path, name: str, manifest: Path | None) -> tuple[SplitCount
 
 
 def _results_bytes(params: Params) -> int:
+    """A checkpoint for every epoch, the one within an epoch, and the next while it is written."""
     with torch.device("meta"):
         model = DeepSpeech2(params.model, params.features.bins)
     weights: int = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
-    return weights * params.training.epochs + _MARGIN_BYTES
+    optimizer_states = 1 if params.optimizer.name == "sgd" else 2
+    return (1 + optimizer_states) * weights * (params.training.epochs + 2) + _MARGIN_BYTES

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ class Output(io.TextIOBase):
     """Standard output and the run's log file: the same bytes to both, line by line."""
 
     def __init__(self, console: TextIO, log: Path) -> None:
+        self.path = log
         self._console, self._file = (console, log.open("x", encoding="utf-8", buffering=1))
 
     def write(self, text: str) -> int:
@@ -80,10 +82,18 @@ class EpochMetrics:
 
 @contextmanager
 def open_folder(folder: Path, params: Params) -> Iterator[Output]:
-    """Make the folder of a run with `params.json` in it, and give the log to write to."""
+    """Make the folder of a run with `params.json` in it, and give the log to write to.
+
+    A run that goes on in its folder gets a log of its own: speech_ds2_resumed_1.out and so on.
+    Files that a killed run had not finished are removed.
+    """
+    for remains in folder.rglob(".*.partial"):
+        remains.unlink(missing_ok=True)
     with atomic_write(folder / "params.json") as partial:
         partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
-    output = Output(sys.stdout, folder / LOG_NAME)
+    names = itertools.chain([LOG_NAME], (f"speech_ds2_resumed_{number}.out" for number in itertools.count(1)))
+    name = next(name for name in names if not (folder / name).exists())
+    output = Output(sys.stdout, folder / name)
     try:
         yield output
     finally:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,15 @@ from speech_recognition.batches import too_short
 from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation
-from speech_recognition.mlperf.run_log import RunLog
+from speech_recognition.interruption import Stopped, between_steps
+from speech_recognition.mlperf.run_log import Run, RunLog
 from speech_recognition.scoring import target_reached
-from speech_recognition.training import checkpoint, results
+from speech_recognition.training import results
+from speech_recognition.training.checkpoint import Snapshot
 from speech_recognition.training.results import EpochMetrics, Output
-from speech_recognition.training.trainer import TrainedEpoch, Trainer
+from speech_recognition.training.snapshots import Snapshots
+from speech_recognition.training.tally import Tally
+from speech_recognition.training.trainer import Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,8 @@ class Job:
     longest_seconds: float
     """of both manifests; the warm-up's length"""
     output_dir: Path
+    snapshot: Snapshot | None = None
+    """where to go on from"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +61,8 @@ def run(job: Job, output: Output) -> Outcome:
     Raises InputError on a fault in the data that only shows when it is read. However
     it ends, the log ends with run_stop, and the results hold every epoch there was.
     """
-    params, metrics = job.params, list[EpochMetrics]()
+    params = job.params
+    metrics = [EpochMetrics(**row) for row in job.snapshot.metrics] if job.snapshot else []
     print(f"parameters: {json.dumps(settings.to_dict(params))}", file=output)
     try:
         with RunLog(output) as log:
@@ -65,29 +72,60 @@ def run(job: Job, output: Output) -> Outcome:
                 trainer.warm_up(job.longest_seconds)
                 init.weights([name for name, _ in trainer.model.named_parameters()])
                 init.samples(train=job.train_samples, evaluation=job.val_samples)
+                if job.snapshot:
+                    trainer.restore(job.snapshot)
+                    init.resumed(job.snapshot.evaluated_epoch + 1, trainer.tally.steps)
+            snapshots = Snapshots(job.output_dir / "checkpoints", params, trainer, metrics)
             with log.run() as clock:
-                trainer.use(_feasible(trainer, _read(job.train_manifest, job.train_samples), output))
-                val_set = _read(job.val_manifest, job.val_samples)
-                if params.training.evaluate_first:
-                    _evaluate(job, trainer, val_set, 0, None, metrics, output)
-                for epoch in range(1, params.training.epochs + 1):
-                    samples = epoch * job.train_samples
-                    _announce(params, epoch, output)
-                    with log.epoch(epoch, samples):
-                        trained = trainer.train_epoch(epoch)
-                    with log.evaluation(epoch, samples) as evaluation:
-                        wer = _evaluate(job, trainer, val_set, epoch, trained, metrics, output)
-                        evaluation.accuracy(wer)
-                    if target_reached(wer, params.training.target_wer):
-                        clock.success()
-                        break
-                    _save(job, trainer, metrics)
-        if clock.reached_target:
-            _save(job, trainer, metrics)  # the last epoch's, after the clock
+                try:
+                    with between_steps() as check:
+                        _train(job, trainer, snapshots, metrics, log, clock, output, check)
+                except Stopped:
+                    snapshots.before_the_end()
+                    raise
+            snapshots.after_evaluation()
         return Outcome(reached=clock.reached_target, seconds=clock.seconds)
     finally:
         if metrics:
             results.draw_curves(job.output_dir, metrics, params.training.target_wer)
+
+
+def _train(
+    job: Job,
+    trainer: Trainer,
+    snapshots: Snapshots,
+    metrics: list[EpochMetrics],
+    log: RunLog,
+    clock: Run,
+    output: Output,
+    check: Callable[[], None],
+) -> None:
+    """Read the data, then epoch after epoch until the target or the last one; `check` ends it between two steps."""
+
+    def after_step() -> None:
+        snapshots.after_step()
+        check()
+
+    training = job.params.training
+    trainer.use(_feasible(trainer, _read(job.train_manifest, job.train_samples), output))
+    if job.snapshot and job.snapshot.train_set != trainer.train_set_digest:
+        raise InputError(f"{job.train_manifest}: not the utterances that the checkpoint was trained on; name those")
+    val_set = _read(job.val_manifest, job.val_samples)
+    if training.evaluate_first and not metrics:
+        _evaluate(job, trainer, val_set, 0, None, metrics, output, check)
+    for epoch in range(metrics[-1].epoch + 1 if metrics else 1, training.epochs + 1):
+        samples = epoch * job.train_samples
+        _announce(job.params, epoch, output)
+        with log.epoch(epoch, samples):
+            tally = trainer.train_epoch(epoch, after_step)
+        with log.evaluation(epoch, samples) as evaluation:
+            wer = _evaluate(job, trainer, val_set, epoch, tally, metrics, output, check)
+            evaluation.accuracy(wer)
+        if target_reached(wer, training.target_wer):
+            clock.success()
+            return
+        if epoch < training.epochs:  # the last epoch is saved when the clock has stopped
+            snapshots.after_evaluation()
 
 
 def drop_caches() -> bool:
@@ -134,13 +172,14 @@ def _evaluate(
     trainer: Trainer,
     val_set: Sequence[Utterance],
     epoch: int,
-    trained: TrainedEpoch | None,
+    tally: Tally | None,
     metrics: list[EpochMetrics],
     output: Output,
+    check: Callable[[], None],
 ) -> float:
     """Score val, add a row to `metrics` and metrics.csv, print the epoch's line and transcripts; returns the WER."""
     begin = time.perf_counter()
-    evaluation = trainer.evaluate(val_set)
+    evaluation = trainer.evaluate(val_set, check)
     total = evaluation.total
     row = EpochMetrics(
         epoch=epoch,
@@ -149,7 +188,7 @@ def _evaluate(
         utterance_wer=total.utterance_wer,
         subset_wer={name: score.wer for name, score in evaluation.by_subset().items()},
         eval_seconds=time.perf_counter() - begin,
-        **(vars(trained) if trained else {}),
+        **(tally.metrics() if tally else {}),
     )
     metrics.append(row)
     results.write_metrics(job.output_dir, metrics)
@@ -165,9 +204,3 @@ def _show_transcripts(evaluation: Evaluation, count: int) -> None:
     for index in range(step // 2, len(evaluation.utterances), step)[:count]:
         print(f"  reference:  {evaluation.utterances[index].transcript}", file=sys.stderr)
         print(f"  hypothesis: {evaluation.hypotheses[index]}", file=sys.stderr)
-
-
-def _save(job: Job, trainer: Trainer, metrics: Sequence[EpochMetrics]) -> None:
-    last = metrics[-1]
-    is_best = last.wer <= min(row.wer for row in metrics if row.epoch > 0)  # epoch 0 has no checkpoint
-    checkpoint.save(job.output_dir / "checkpoints", job.params, last.epoch, last.wer, trainer.model, is_best)

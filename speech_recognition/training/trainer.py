@@ -2,74 +2,25 @@
 
 import copy
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import torch
+import xxhash
 
 from params import SAMPLE_RATE, Params
 from speech_recognition import alphabet
 from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
-from speech_recognition.evaluation import Evaluation, evaluate, transcribe
+from speech_recognition.evaluation import Evaluation, do_nothing, evaluate, transcribe
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
 from speech_recognition.orders import Indices, epoch_batches
 from speech_recognition.progress import Progress
+from speech_recognition.training.checkpoint import Snapshot
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
 from speech_recognition.training.step import training_step
-
-
-class _Tally:
-    """What an epoch has given and taken so far."""
-
-    def __init__(self) -> None:
-        self._begin = self._now = time.perf_counter()
-        self._utterances, self._losses, self._audio, self._waiting, self._rate = 0, 0.0, 0.0, 0.0, 0.0
-
-    def loaded(self) -> None:
-        """Note that the next batch is there."""
-        self._waiting += time.perf_counter() - self._now
-
-    def stepped(self, parts: Sequence[Batch], loss: float, rate: float) -> None:
-        """Note that a step is done: its batch, the mean loss over it, and the learning rate."""
-        count = sum(len(part.lengths) for part in parts)
-        self._utterances += count
-        self._losses += loss * count
-        self._audio += sum(part.lengths.sum().item() for part in parts) / SAMPLE_RATE
-        self._rate = rate
-        self._now = time.perf_counter()
-
-    def __str__(self) -> str:
-        loss, rate = self._losses / self._utterances, self._audio / (self._now - self._begin)
-        return f"loss {loss:.3f}, {rate:.0f} audio s/s"
-
-    def result(self) -> "TrainedEpoch":
-        """The whole epoch."""
-        seconds = time.perf_counter() - self._begin
-        return TrainedEpoch(
-            loss=self._losses / self._utterances,
-            learning_rate=self._rate,
-            seconds=seconds,
-            waiting_seconds=self._waiting,
-            audio_rate=self._audio / seconds,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedEpoch:
-    """What an epoch of training took and gave."""
-
-    loss: float
-    """mean CTC loss of its utterances, in nats"""
-    learning_rate: float
-    """of its last step"""
-    seconds: float
-    waiting_seconds: float
-    """of `seconds`, the time the step stood idle because the next batch was not there"""
-    audio_rate: float
-    """seconds of audio per second"""
+from speech_recognition.training.tally import Tally
 
 
 class Trainer:
@@ -81,6 +32,7 @@ class Trainer:
         self.features = Features(params.features).to(device)
         self.model = build_model(params.model, params.features.bins, seed).to(device)
         self.optimizer = build_optimizer(params.optimizer, self.model)
+        self.tally = Tally()
 
     def warm_up(self, longest_seconds: float) -> None:
         """One training step and one evaluation on made-up batches of the longest utterance.
@@ -133,33 +85,51 @@ class Trainer:
         self._train_set = train_set
         self._samples = [utterance.samples for utterance in train_set]
         self._counts = [len(self._batches(epoch)) for epoch in range(1, self.params.training.epochs + 1)]
+        lines = (f"{each.id} {each.samples} {each.transcript}\n" for each in train_set)
+        self.train_set_digest = xxhash.xxh3_128_hexdigest("".join(lines).encode())
 
     def _batches(self, epoch: int) -> list[Indices]:
         return epoch_batches(self.params.data, self.params.stage(epoch).batch_size, self._samples, self.seed, epoch)
 
-    def train_epoch(self, epoch: int) -> TrainedEpoch:
-        """One pass over the training set; `epoch` counts from 1."""
+    def restore(self, snapshot: Snapshot) -> None:
+        """Become what a checkpoint of this run was."""
+        self.model.load_state_dict(snapshot.model)
+        self.optimizer.load_state_dict(snapshot.optimizer)
+        self.tally = Tally(**snapshot.tally)  # type: ignore[arg-type]
+
+    def train_epoch(self, epoch: int, after_step: Callable[[], None] = do_nothing) -> Tally:
+        """One pass over the training set, or what a checkpoint has left of it; `epoch` counts from 1.
+
+        What `after_step` raises ends it between two steps.
+        """
+        if self.tally.epoch != epoch:
+            self.tally = Tally(epoch=epoch)
         batches, parts = self._batches(epoch), self.params.data.accumulation_steps
         steps = [[batch[part::parts] for part in range(min(parts, len(batch)))] for batch in batches]
-        flat = [part for step in steps for part in step]
-        loaded = load(self._train_set, flat, self.params.data.workers, pin=self.device.type == "cuda")
-        tally = _Tally()
+        left = [part for step in steps[self.tally.steps :] for part in step]
         self.model.train()
         with Progress(f"epoch {epoch}", total=len(steps), unit="steps") as progress:
-            for index, step in enumerate(steps):
-                self._step(epoch, index, [next(loaded) for _ in step], tally)
-                progress.advance(1, str(tally))
-        return tally.result()
+            progress.advance(self.tally.steps)
+            loaded = load(self._train_set, left, self.params.data.workers, pin=self.device.type == "cuda")
+            begin = time.perf_counter() - self.tally.seconds
+            for step in steps[self.tally.steps :]:
+                asked = time.perf_counter()
+                batch = [next(loaded) for _ in step]
+                self.tally.waiting += time.perf_counter() - asked
+                self._step(epoch, batch)
+                self.tally.seconds = time.perf_counter() - begin
+                progress.advance(1, str(self.tally))
+                after_step()
+        return self.tally
 
-    def _step(self, epoch: int, index: int, parts: Sequence[Batch], tally: "_Tally") -> None:
-        tally.loaded()
-        step = sum(self._counts[: epoch - 1]) + index
+    def _step(self, epoch: int, parts: Sequence[Batch]) -> None:
+        step = sum(self._counts[: epoch - 1]) + self.tally.steps
         rate = learning_rate(self.params, epoch, step, sum(self._counts))
         set_rates(self.optimizer, rate, self.params.stage(epoch).momentum)
         loss = training_step(self.model, self.features, self.optimizer, self.params.optimizer.clip_norm, parts)
-        tally.stepped(parts, loss, rate)
+        self.tally.add(parts, loss, rate)
 
-    def evaluate(self, utterances: Sequence[Utterance]) -> Evaluation:
+    def evaluate(self, utterances: Sequence[Utterance], after_batch: Callable[[], None] = do_nothing) -> Evaluation:
         """Transcribe and score `utterances` with the weights as they are."""
         data = self.params.data
         return evaluate(
@@ -169,6 +139,7 @@ class Trainer:
             batch_size=data.eval_batch_size,
             workers=data.workers,
             device=self.device,
+            after_batch=after_batch,
         )
 
 

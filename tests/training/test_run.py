@@ -150,24 +150,6 @@ def test_another_fault_of_the_warm_up_is_not_taken_for_it(monkeypatch: pytest.Mo
         Trainer(SMALL, seed=1, device=choose_device("cpu")).warm_up(1.0)
 
 
-def test_an_interrupted_run_keeps_its_epochs_and_closes_its_log(
-    tone_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train_epoch = Trainer.train_epoch
-
-    def interrupted(self: Trainer, epoch: int) -> Any:
-        if epoch == 2:
-            raise SystemExit(143)
-        return train_epoch(self, epoch)
-
-    monkeypatch.setattr(Trainer, "train_epoch", interrupted)
-    with pytest.raises(SystemExit):
-        execute(plan(tone_dataset, tmp_path / "run"))
-    assert events(tmp_path / "run")[-1]["key"] == "run_stop"
-    assert events(tmp_path / "run")[-1]["metadata"]["status"] == "aborted"
-    assert [row["epoch"] for row in table(tmp_path / "run")] == ["1"]
-
-
 def custom(dataset: Path, path: Path, **changes: Any) -> Path:
     """A training manifest whose first utterance is changed."""
     first, *others = read_manifest(dataset / "manifests" / "train.csv")

@@ -1,0 +1,39 @@
+#!/bin/sh
+# usage: sh script/train.sh new|resume|EPOCH [PRESET] [options of train]
+#
+# Trains PRESET (default: reference): new from scratch, resume from the newest checkpoint of its newest run
+# in results/, EPOCH from the end of that epoch. A run that goes on gives the same bits as one that never stopped.
+#
+#   sh script/train.sh new mini --seed 1
+#   sh script/train.sh resume mini
+#   sh script/train.sh 7 mini --output-dir results/walk
+#
+# Exit status: 0 target reached; 1 a failure; 2 bad usage or input; 3 the target was not reached; 128 + N
+# stopped by signal N.
+
+set -eu
+ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+# shellcheck source=script/environment.sh
+. "$ROOT/script/environment.sh"
+
+start=${1:-}
+case $start in
+    new) set -- "" "$@" ;;
+    resume) set -- --resume "$@" ;;
+    '' | *[!0-9]*)
+        echo "error: '$start': must be new, resume or the number of an epoch (see sh script/train.sh --help)" >&2
+        exit 2
+        ;;
+    *) set -- "--resume=$start" "$@" ;;
+esac
+from=$1
+shift 2
+preset=reference
+case ${1:--} in
+    -*) ;;
+    *)
+        preset=$1
+        shift
+        ;;
+esac
+exec "$PYTHON" -m speech_recognition train --preset "$preset" ${from:+"$from"} "$@"

@@ -1,0 +1,49 @@
+"""Signals that wait until the work is between two steps."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+"""Those that end a run: of the system, of the user, and of Slurm before its time limit."""
+
+
+class Stopped(SystemExit):
+    """The program ends by a signal, and what it works on is whole."""
+
+
+@contextmanager
+def between_steps() -> Iterator[Callable[[], None]]:
+    """Hold signals back in the block, until it calls what this gives: that raises Stopped if one has come.
+
+    The handlers from before the block say what a signal means; a second signal goes to them at once.
+    """
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    held: list[int] = []
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def hold(number: int, _: FrameType | None) -> None:
+        held.append(number)
+        restore()
+
+    def check() -> None:
+        if held:
+            number = held.pop()
+            try:
+                signal.raise_signal(number)
+            except (SystemExit, KeyboardInterrupt) as error:
+                raise Stopped(getattr(error, "code", None) or 128 + number) from None
+
+    for number in SIGNALS:
+        signal.signal(number, hold)
+    try:
+        yield check
+        check()
+    finally:
+        restore()
+        if held:  # another exception has ended the block before its next step
+            signal.raise_signal(held[0])

@@ -1,0 +1,72 @@
+import os
+import signal
+
+import pytest
+
+from speech_recognition.interruption import SIGNALS, Stopped, between_steps
+
+
+@pytest.fixture(autouse=True)
+def ends_the_program(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What the command line does at a signal; gives the signals that got to it."""
+    seen: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        seen.append(number)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    yield seen
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_waits_for_the_end_of_the_step(number: signal.Signals) -> None:
+    done = []
+    with pytest.raises(Stopped) as stopped, between_steps() as check:
+        for step in range(3):
+            if step == 1:
+                os.kill(os.getpid(), number)
+            done.append(step)
+            check()
+    assert done == [0, 1] and stopped.value.code == 128 + number
+
+
+def test_one_after_the_last_step_is_not_lost() -> None:
+    with pytest.raises(Stopped), between_steps() as check:
+        check()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    done = []
+    with pytest.raises(SystemExit) as ended, between_steps() as check:
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("still in the step")
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("never")
+        check()
+    assert not isinstance(ended.value, Stopped) and done == ["still in the step"]
+
+
+def test_a_fault_in_the_step_does_not_swallow_the_signal(ends_the_program: list[int]) -> None:
+    with pytest.raises(SystemExit), between_steps():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ZeroDivisionError
+    assert ends_the_program == [signal.SIGTERM]
+
+
+def test_handlers_are_as_before(ends_the_program: list[int]) -> None:
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    with between_steps():
+        assert [signal.getsignal(number) for number in SIGNALS] != handlers
+    assert [signal.getsignal(number) for number in SIGNALS] == handlers
+
+
+def test_an_interrupt_of_plain_python_too() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(Stopped) as stopped, between_steps() as check:
+        os.kill(os.getpid(), signal.SIGINT)
+        check()
+    assert stopped.value.code == 130
