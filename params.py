@@ -240,6 +240,8 @@ class TrainingParams:
     """time between two checkpoints within an epoch, in minutes; 0 saves after evaluations only"""
     save_steps: int = 0
     """steps between two checkpoints within an epoch; 0 leaves it to save_minutes"""
+    most_skipped: int = 20
+    """steps in a row without a finite loss and gradient (they change nothing) after which training has diverged"""
     sample_transcripts: int = 3
     """utterances of val whose reference and hypothesis are shown after each evaluation"""
 
@@ -247,6 +249,7 @@ class TrainingParams:
         _check(1 <= self.epochs <= 10_000, "training.epochs", self.epochs, "from 1 to 10000")
         _check(0 <= self.save_minutes <= 1e6, "training.save_minutes", self.save_minutes, "from 0 to 1e6")
         _check(0 <= self.save_steps <= 10**9, "training.save_steps", self.save_steps, "from 0 to 1e9")
+        _check(1 <= self.most_skipped <= 10**9, "training.most_skipped", self.most_skipped, "from 1 to 1e9")
         _check(0 <= self.target_wer <= 100, "training.target_wer", self.target_wer, "from 0 to 100 (percent)")
         _check(
             0 <= self.sample_transcripts <= 100, "training.sample_transcripts", self.sample_transcripts, "from 0 to 100"

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
+from params import SAMPLE_RATE
 from speech_recognition import alphabet
 from speech_recognition.corpus.audio import read_pcm
 from speech_recognition.corpus.manifest import Utterance
@@ -34,6 +35,11 @@ class Batch(NamedTuple):
     """[batch], in symbols"""
     indices: Tensor
     """[batch], places in the manifest"""
+
+    @property
+    def utterances(self) -> int:
+        """How many there are; a share of nothing has a row of no length."""
+        return int(self.lengths.count_nonzero())
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`; pinned memory is copied while the host goes on."""
@@ -62,13 +68,24 @@ class _Recordings(Dataset[Item | InputError]):
         return index, waveform, torch.tensor(alphabet.encode(utterance.transcript))
 
 
+def nothing() -> Batch:
+    """The share of a process that has none of a batch: one row, of no length."""
+    return Batch(
+        waveforms=torch.zeros(1, SAMPLE_RATE, dtype=torch.int16),
+        lengths=torch.zeros(1, dtype=torch.int64),
+        targets=torch.zeros(1, 0, dtype=torch.int64),
+        target_lengths=torch.zeros(1, dtype=torch.int64),
+        indices=torch.full((1,), -1),
+    )
+
+
 def _collate_or_fault(items: Sequence[Item | InputError]) -> Batch | InputError:
     good: list[Item] = []
     for item in items:
         if isinstance(item, InputError):
             return item
         good.append(item)
-    return collate(good)
+    return collate(good) if good else nothing()
 
 
 def collate(items: Sequence[Item]) -> Batch:
@@ -86,7 +103,10 @@ def collate(items: Sequence[Item]) -> Batch:
 def load(
     utterances: Sequence[Utterance], batches: Sequence[Indices], workers: int, pin: bool = False
 ) -> Iterator[Batch]:
-    """Read the given batches in turn, in `workers` processes. Raises InputError on audio that cannot be read."""
+    """Read the given batches in turn, in `workers` processes; an empty one gives `nothing()`.
+
+    Raises InputError on audio that cannot be read.
+    """
     loader = DataLoader(
         _Recordings(utterances),
         batch_sampler=batches,

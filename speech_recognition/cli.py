@@ -9,7 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from speech_recognition.commands import dataset, logs, training
-from speech_recognition.errors import DownloadError, InputError
+from speech_recognition.errors import DivergedError, DownloadError, InputError, PeerError
 
 _DESCRIPTION = """DeepSpeech2 on LibriSpeech, a training benchmark. COMMAND --help explains each command.
 
@@ -23,14 +23,19 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, _stop)
     try:
         options = _parser().parse_args(arguments)
+        options.arguments = list(arguments)
         status: int = options.run(options)
         sys.stdout.flush()
         return status
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except DownloadError as error:
+    except (DownloadError, DivergedError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except PeerError as error:
+        if os.environ.get("RANK") == "0":  # once is enough
+            print(f"error: another process of the run has ended; its own message says why ({error})", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of our standard output is gone; what is still buffered for it has no place to go.

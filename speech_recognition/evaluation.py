@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from speech_recognition import distributed
 from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.decoding import greedy
@@ -62,20 +63,24 @@ def evaluate(
     device: torch.device,
     after_batch: Callable[[], None] = do_nothing,
 ) -> Evaluation:
-    """Transcribe and score every utterance once. Leaves the model in evaluation mode.
+    """Transcribe and score every utterance once, over all processes. Leaves the model in evaluation mode.
 
     What `after_batch` raises ends it between two batches.
     """
     model.eval()
-    hypotheses = [""] * len(utterances)
+    texts: dict[int, str] = {}
     batches = cut(range(len(utterances)), [each.samples for each in utterances], batch_size)
+    size = distributed.size()
     with Progress("evaluation", total=len(utterances), unit="utterances") as progress:
-        for batch in load(utterances, batches, workers, pin=device.type == "cuda"):
-            texts = transcribe(model, features, batch.to(device))
-            for index, text in zip(batch.indices.tolist(), texts, strict=True):
-                hypotheses[index] = text
-            progress.advance(len(texts))
+        loaded = load(utterances, batches[distributed.rank() :: size], workers, pin=device.type == "cuda")
+        for turn in range(0, len(batches), size):  # as many in every process: the last may have no batch
+            if turn + distributed.rank() < len(batches):
+                batch = next(loaded)
+                texts |= zip(batch.indices.tolist(), transcribe(model, features, batch.to(device)), strict=True)
+            progress.advance(sum(map(len, batches[turn : turn + size])))
             after_batch()
+    texts = {index: text for share in distributed.gather(texts) for index, text in share.items()}
+    hypotheses = [texts[index] for index in range(len(utterances))]
     scores = [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]
     return Evaluation(utterances=utterances, hypotheses=hypotheses, scores=scores)
 

@@ -47,8 +47,8 @@ class Features(nn.Module):
             self.register_buffer("cosines", cosines, persistent=False)
 
     def frames(self, lengths: Tensor) -> Tensor:
-        """Frames of waveforms of `lengths` samples: one on each hop, the first on sample 0."""
-        return 1 + lengths // self.params.hop_samples
+        """Frames of waveforms of `lengths` samples: one on each hop, the first on sample 0; none of nothing."""
+        return (1 + lengths // self.params.hop_samples) * (lengths > 0)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Spectrograms [batch, bins, frames], zero after each one's end, and their lengths [batch].
@@ -57,7 +57,7 @@ class Features(nn.Module):
         """
         frames = self.frames(lengths)
         spectrum = torch.stft(
-            _reflect_ends(waveforms.float() / 32768, lengths, self.params.fft_samples // 2),
+            _reflect_ends(waveforms.to(self.window.dtype) / 32768, lengths, self.params.fft_samples // 2),
             n_fft=self.params.fft_samples,
             hop_length=self.params.hop_samples,
             win_length=self.params.window_samples,
@@ -85,11 +85,11 @@ def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
     spectrogram does not depend on the padding (librosa's `center`, per utterance).
     """
     batch, samples = waveforms.shape
-    last = lengths[:, None] - 1
+    last = lengths[:, None] - 1  # -1 where there is nothing; the frames of that are masked
     padded = waveforms.new_zeros(batch, samples + 2 * margin)
     padded[:, margin : margin + samples] = waveforms * valid(lengths, samples)
     offsets = torch.arange(1, margin + 1, device=waveforms.device).expand(batch, margin)
-    head = waveforms.gather(1, torch.minimum(offsets, last))
+    head = waveforms.gather(1, torch.minimum(offsets, last.clamp(min=0)))
     tail = waveforms.gather(1, (last - offsets).clamp(min=0))
     padded.scatter_(1, margin - offsets, head)
     padded.scatter_(1, margin + last + offsets, tail)
@@ -99,7 +99,7 @@ def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
 def _normalize_utterance(spectrogram: Tensor, frames: Tensor) -> Tensor:
     """Mean 0 and standard deviation 1 over all cells of each utterance; zero after its end."""
     mask = valid(frames, spectrogram.shape[2])[:, None]  # [batch, 1, frames]
-    cells = (frames * spectrogram.shape[1])[:, None, None]
+    cells = (frames * spectrogram.shape[1]).clamp(min=2)[:, None, None]
     mean = (spectrogram * mask).sum((1, 2), keepdim=True) / cells
     centred = (spectrogram - mean) * mask
     deviation = (centred.square().sum((1, 2), keepdim=True) / (cells - 1)).sqrt()
@@ -109,7 +109,7 @@ def _normalize_utterance(spectrogram: Tensor, frames: Tensor) -> Tensor:
 def _normalize_bin(spectrogram: Tensor, frames: Tensor) -> Tensor:
     """Mean 0 and standard deviation 1 of each bin over time (TensorFlow's featurizer.py); zero after the end."""
     mask = valid(frames, spectrogram.shape[2])[:, None]
-    count = frames[:, None, None]
+    count = frames.clamp(min=1)[:, None, None]
     mean = (spectrogram * mask).sum(2, keepdim=True) / count
     centred = (spectrogram - mean) * mask
     deviation = (centred.square().sum(2, keepdim=True) / count).sqrt()

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from speech_recognition import distributed
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Those that end a run: of the system, of the user, and of Slurm before its time limit."""
 
@@ -18,25 +20,35 @@ def between_steps() -> Iterator[Callable[[], None]]:
     """Hold signals back in the block, until it calls what this gives: that raises Stopped if one has come.
 
     The handlers from before the block say what a signal means; a second signal goes to them at once.
+    All processes of a run call it after the same step, and end there even if only one has been sent a
+    signal; in such a run all further signals are ignored, as torchrun sends on what a terminal has sent already.
     """
     before = {number: signal.getsignal(number) for number in SIGNALS}
     held: list[int] = []
+    ending = False
 
     def restore() -> None:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if ending else handler)
 
     def hold(number: int, _: FrameType | None) -> None:
         held.append(number)
-        restore()
+        if distributed.size() == 1:
+            restore()
 
     def check() -> None:
-        if held:
-            number = held.pop()
-            try:
-                signal.raise_signal(number)
-            except (SystemExit, KeyboardInterrupt) as error:
-                raise Stopped(getattr(error, "code", None) or 128 + number) from None
+        nonlocal ending
+        number = distributed.largest(held[0] if held else 0)
+        if not number:
+            return
+        held.clear()
+        restore()
+        try:
+            signal.raise_signal(number)
+        except (SystemExit, KeyboardInterrupt) as error:
+            ending = distributed.size() > 1
+            restore()
+            raise Stopped(getattr(error, "code", None) or 128 + number) from None
 
     for number in SIGNALS:
         signal.signal(number, hold)

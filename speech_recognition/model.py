@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from params import ModelParams
+from speech_recognition import distributed
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.features import valid
 
@@ -56,9 +57,10 @@ class _Normalize(torch.autograd.Function):
         """Normalised `x` (zero on padding), mean, biased variance and count of each feature's cells."""
         others, shape = _around(x, axis)
         count = mask.sum() * (x.numel() // (mask.numel() * x.shape[axis]))
-        mean = (x * mask).sum(others) / count
+        count, total = _over_all(count, (x * mask).sum(others))
+        mean = total / count
         normal = (x - mean.view(shape)).mul_(mask)
-        variance = normal.square().sum(others) / count
+        variance = distributed.add(normal.square().sum(others)) / count
         deviation = (variance + epsilon).sqrt()
         normal.div_(deviation.view(shape))
         ctx.axis = axis
@@ -72,9 +74,18 @@ class _Normalize(torch.autograd.Function):
         normal, mask, deviation, count = ctx.saved_tensors
         others, shape = _around(normal, ctx.axis)
         masked = gradient * mask
-        shift, slope = masked.sum(others) / count, (masked * normal).sum(others) / count
+        sums = distributed.add(torch.stack([masked.sum(others), (masked * normal).sum(others)]))
+        shift, slope = sums / count
         centred = torch.addcmul(masked, normal, -slope.view(shape)).sub_(shift.view(shape))
         return centred.div_(deviation.view(shape)).mul_(mask), None, None, None
+
+
+def _over_all(count: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+    """A count and sums [features], over all processes; together, and in float64, which holds any count."""
+    if distributed.size() == 1:
+        return count, total
+    both = distributed.add(torch.cat([count.double()[None], total.double()]))
+    return both[0].to(total.dtype), both[1:].to(total.dtype)
 
 
 def _around(x: Tensor, axis: int) -> tuple[list[int], list[int]]:
@@ -85,7 +96,8 @@ def _around(x: Tensor, axis: int) -> tuple[list[int], list[int]]:
 class MaskedBatchNorm(nn.Module):
     """BatchNorm (Ioffe and Szegedy 2015) whose statistics leave the padding out.
 
-    In training the running variance is the unbiased one, as in torch's own.
+    They are those of the whole batch, over all processes: torch's SyncBatchNorm
+    needs GPUs and knows no padding. In training the running variance is the unbiased one, as in torch's own.
     """
 
     running_mean: Tensor
@@ -192,7 +204,7 @@ class DeepSpeech2(nn.Module):
         return frames
 
     def forward(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities [t, b, symbol] in float32, and their lengths [b].
+        """Log-probabilities [t, b, symbol], at least in float32, and their lengths [b].
 
         spectrograms: [b, f, t], zero after each utterance's `frames` [b].
         """
@@ -204,7 +216,7 @@ class DeepSpeech2(nn.Module):
         for layer in self.rnn:
             x = layer(x, lengths, mask)
         logits = self.linear(self.norm(x, mask))
-        return logits.float().log_softmax(-1), lengths
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1), lengths
 
     def _pad_to_kernels(self, spectrograms: Tensor) -> Tensor:
         """Enough frames for one output frame: a batch of only short utterances still has a shape."""

@@ -22,6 +22,13 @@ def test_batches_hold_the_recordings_padded(tone_dataset: Path) -> None:
             assert alphabet.decode(text.tolist()) == utterance.transcript
 
 
+def test_an_empty_share_has_no_utterances(tone_dataset: Path) -> None:
+    utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
+    for workers in (0, 1):
+        some, none = batches.load(utterances, [[3, 1], []], workers)
+        assert (some.utterances, none.utterances) == (2, 0)
+
+
 def test_worker_processes_give_the_same_batches(tone_dataset: Path) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     order = [[3, 1], [7, 2, 5]]

@@ -1,7 +1,8 @@
 """The commands that train a model and score it: train, evaluate."""
 
 import argparse
-import sys
+import dataclasses
+import os
 from pathlib import Path
 
 import params
@@ -36,17 +37,31 @@ def add_train(commands: Commands) -> None:
         help="go on in --output-dir, or in the preset's newest folder: from the end of EPOCH, or the newest checkpoint",
     )
     add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add(
+        "--num-gpus",
+        "--num_gpus",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="processes on this machine, one for each GPU, or of the CPU with --device cpu; -1: all GPUs (default: 1)",
+    )
     add("--timed", action="store_true", help="as run_and_time.sh: embedded data, timing block, check of the log")
     parser.set_defaults(run=_train)
 
 
-_NEWEST = -1
+_NEWEST = 0
 """`--resume` without an epoch."""
 
 
 def _epoch(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
         raise argparse.ArgumentTypeError(f"{text}: must be the number of an epoch")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text == "-1" or (text.isascii() and text.isdigit() and 1 <= int(text) <= 1024)):
+        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1024, or -1 for all")
     return int(text)
 
 
@@ -57,36 +72,34 @@ def _seed(text: str) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from speech_recognition import timed
-    from speech_recognition.devices import choose_device
-    from speech_recognition.training import preflight, results, resumption, run
+    from speech_recognition import distributed, processes, timed
+    from speech_recognition.training import planning, results, run
 
+    launch = distributed.Launch.of(os.environ)
     chosen = settings.apply(settings.preset(options.preset), options.set)
-    data_dir = options.data_dir or ROOT / chosen.data.dataset
-    manifests = preflight.Manifests(train=options.train_manifest, val=options.val_manifest)
-    device, found = choose_device(options.device), None
-    if options.resume is not None:
-        epoch = None if options.resume == _NEWEST else options.resume
-        found = resumption.find(options.preset, options.output_dir, ROOT / "results", epoch, options.seed)
-    if found and found.ended:
-        print(f"note: the run in {found.folder} has ended; nothing is left to do", file=sys.stderr)
-        return 0 if found.reached else 3
-    if found:
-        seed, folder, snapshot = found.snapshot.seed, found.folder, found.snapshot
-    else:
-        seed, snapshot = preflight.draw_seed() if options.seed is None else options.seed, None
-        folder = preflight.results_folder(
-            chosen, seed, options.output_dir, ROOT / "results", options.resume is not None
-        )
-    if options.timed and not manifests.own:
-        status = timed.make_embedded_dataset(chosen, data_dir)
-        if status != 0:
-            return status
-    job = preflight.plan(chosen, seed, device, folder, data_dir, manifests, snapshot)
-    with results.open_folder(job.output_dir, job.params) as output:
-        if options.timed:
-            return timed.run_and_time(job, output)
-        return 0 if run.run(job, output).reached else 3
+    if launch.local_rank is None and (count := processes.wanted(options.num_gpus, options.device)) > 1:
+        return processes.start(count, options.arguments)
+    request = planning.Request(
+        params=chosen,
+        seed=options.seed,
+        data_dir=options.data_dir or ROOT / chosen.data.dataset,
+        train_manifest=options.train_manifest,
+        val_manifest=options.val_manifest,
+        output_dir=options.output_dir,
+        results_root=ROOT / "results",
+        resume=options.resume is not None,
+        epoch=options.resume or None,
+        timed=options.timed,
+    )
+    with distributed.joined(launch, options.device) as device:
+        job = distributed.from_first(lambda: planning.plan(request, launch))
+        if isinstance(job, int):
+            return job
+        job = dataclasses.replace(job, device=device, launch=launch)
+        with results.open_folder(job.output_dir, job.params, launch) as output:
+            if options.timed:
+                return timed.run_and_time(job, output)
+            return 0 if run.run(job, output).reached else 3
 
 
 def add_evaluate(commands: Commands) -> None:

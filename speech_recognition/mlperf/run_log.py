@@ -13,8 +13,9 @@
             run.success()
 
 Whatever ends the blocks early, an interrupt too, the log ends with `run_stop`
-`aborted`. Keys are the constants of mlperf-logging 4.1.68; `opt_momentum` (its
-name in the official rules) and `data_order` have none there.
+`aborted`. Lines that mark time follow a barrier of all processes. Keys are the
+constants of mlperf-logging 4.1.68; `opt_momentum` (its name in the official
+rules) and `data_order` have none there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from typing import Self
 from mlperf_logging.mllog import constants
 
 from params import OptimizerParams, Params
+from speech_recognition import distributed
 from speech_recognition.mlperf.mllog_writer import MllogWriter, TextSink
 
 BENCHMARK = "deepspeech2"
@@ -42,8 +44,10 @@ class RunLog:
     unless nothing at all was written.
     """
 
-    def __init__(self, stream: TextSink) -> None:
+    def __init__(self, stream: TextSink, goes_on: bool = False) -> None:
+        """`goes_on`: after a failure other processes go on with this log, so it stays open."""
         self._writer = MllogWriter(stream)
+        self._goes_on = goes_on
         self._open = self._begun = False
 
     def __enter__(self) -> Self:
@@ -53,7 +57,7 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._open and self._begun:
+        if self._open and self._begun and not self._goes_on:
             self._stop(constants.ABORTED)
         self._open = False
 
@@ -71,19 +75,17 @@ class RunLog:
         for key, value, metadata in _described(params, seed):
             self._point(key, value, metadata)
         yield Initialization(self)
+        distributed.barrier()
         self._end(constants.INIT_STOP, {})
 
     @contextmanager
     def run(self) -> Iterator["Run"]:
         """The clock: `run_start` to `run_stop`, whose status is `aborted` unless `success` was called."""
-        run = Run(self._start(constants.RUN_START, {}))
-        status = constants.ABORTED
-        try:
-            yield run
-            if run.reached_target:
-                status = constants.SUCCESS
-        finally:
-            run.stopped_ms = self._stop(status)
+        self._start(constants.RUN_START, {})
+        run = Run()
+        yield run
+        distributed.barrier()
+        self._stop(constants.SUCCESS if run.reached_target else constants.ABORTED)
 
     @contextmanager
     def epoch(self, epoch: int, samples: int) -> Iterator[None]:
@@ -105,28 +107,31 @@ class RunLog:
         try:
             yield
         except BaseException:
-            self._end(stop, {**metadata, constants.STATUS: constants.ABORTED})
+            if not self._goes_on:
+                self._end(stop, {**metadata, constants.STATUS: constants.ABORTED})
             raise
+        distributed.barrier()
         self._end(stop, metadata)
 
-    def _stop(self, status: str) -> int:
-        time_ms = self._end(constants.RUN_STOP, {constants.STATUS: status})
+    def _stop(self, status: str) -> None:
+        self._end(constants.RUN_STOP, {constants.STATUS: status})
         self._open = False
-        return time_ms
 
-    def _point(self, key: str, value: object, metadata: dict[str, object] | None = None) -> int:
-        return self._write(constants.POINT_IN_TIME, key, value, metadata or {})
+    def _point(self, key: str, value: object, metadata: dict[str, object] | None = None) -> None:
+        self._write(constants.POINT_IN_TIME, key, value, metadata or {})
 
-    def _start(self, key: str, metadata: dict[str, object]) -> int:
-        return self._write(constants.INTERVAL_START, key, None, metadata)
+    def _start(self, key: str, metadata: dict[str, object]) -> None:
+        distributed.barrier()
+        self._write(constants.INTERVAL_START, key, None, metadata)
 
-    def _end(self, key: str, metadata: dict[str, object]) -> int:
-        return self._write(constants.INTERVAL_END, key, None, metadata)
+    def _end(self, key: str, metadata: dict[str, object]) -> None:
+        # No barrier here: after a failure the other processes may be gone.
+        self._write(constants.INTERVAL_END, key, None, metadata)
 
-    def _write(self, event: str, key: str, value: object, metadata: dict[str, object]) -> int:
+    def _write(self, event: str, key: str, value: object, metadata: dict[str, object]) -> None:
         assert self._open, f"{key} outside the log's block or after run_stop"
         self._begun = True
-        return self._writer.write(event, key, value, metadata)
+        self._writer.write(event, key, value, metadata)
 
 
 class Initialization:
@@ -156,19 +161,11 @@ class Initialization:
 class Run:
     """The timed part of a run."""
 
-    started_ms: int
-    stopped_ms: int | None = None
     reached_target: bool = False
 
     def success(self) -> None:
         """Say that the target was reached, so that the end of the block logs `success`."""
         self.reached_target = True
-
-    @property
-    def seconds(self) -> float:
-        """From `run_start` to `run_stop` by the times in these lines; only after the block."""
-        assert self.stopped_ms is not None, "the run has not ended"
-        return (self.stopped_ms - self.started_ms) / 1000
 
 
 class EvaluationLog:
@@ -204,7 +201,7 @@ def _described(params: Params, seed: int) -> Iterator[_Line]:
         constants.PIPELINE_PARALLELISM: 1,
         constants.CONTEXT_PARALLELISM: 1,
         constants.EXPERT_PARALLELISM: 1,
-        constants.MICRO_BATCH_SIZE: params.data.batch_size // params.data.accumulation_steps,
+        constants.MICRO_BATCH_SIZE: params.data.batch_size // (params.data.accumulation_steps * distributed.size()),
         constants.CONFIG_FILENAME: f"params.py:{params.preset}",
         constants.SEED: seed,
         constants.GLOBAL_BATCH_SIZE: params.data.batch_size,

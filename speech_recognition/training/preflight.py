@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from params import Params
-from speech_recognition import settings
+from speech_recognition import distributed, settings
 from speech_recognition.corpus.counts import SplitCounts, read_counts
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.errors import InputError
@@ -73,6 +73,7 @@ def plan(
         params = replace(params, submission=replace(params.submission, division="open"))
     if snapshot and (changed := settings.differences(snapshot.params, params)):
         raise InputError(f"{output_dir}: its checkpoint has other parameters: {'; '.join(changed)}; give its own")
+    _check_shares(params)
     train, train_path = _split(data_dir, "train", manifests.train)
     val, val_path = _split(data_dir, "val", manifests.val)
     return Job(
@@ -97,6 +98,17 @@ def _split(data_dir: Path, name: str, manifest: Path | None) -> tuple[SplitCount
     if counts.utterances == 0 or not path.is_file():
         raise InputError(f"{path}: this dataset has no {name} split; name another --{name}-manifest or --data-dir")
     return counts, path
+
+
+def _check_shares(params: Params) -> None:
+    """Every process has to get as much of each batch."""
+    parts = distributed.size() * params.data.accumulation_steps
+    for batch_size in (params.data.batch_size, *(stage.batch_size for stage in params.stages)):
+        if batch_size % parts:
+            raise InputError(
+                f"data.batch_size={batch_size}: must be a multiple of {parts}: {distributed.size()} processes times"
+                f" data.accumulation_steps={params.data.accumulation_steps}"
+            )
 
 
 def _results_bytes(params: Params) -> int:

@@ -2,8 +2,8 @@
 
 import csv
 import io
-import itertools
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,30 +12,63 @@ from pathlib import Path
 from typing import TextIO
 
 from params import Params
-from speech_recognition import settings
+from speech_recognition import distributed, settings
+from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.files import atomic_write
 
 LOG_NAME = "speech_ds2.out"
+_RUN_ID = "torchrun_id"
 
 
 class Output(io.TextIOBase):
     """Standard output and the run's log file: the same bytes to both, line by line."""
 
-    def __init__(self, console: TextIO, log: Path) -> None:
+    def __init__(self, console: TextIO, log: Path, go_on: bool = False) -> None:
+        """Open a new log, or `go_on` in the one that is there.
+
+        Then a line that it has already is not written again: a run that is repeated
+        from its last checkpoint on gives the same lines, but for their times.
+        """
         self.path = log
-        self._console, self._file = (console, log.open("x", encoding="utf-8", buffering=1))
+        self._console, self._line = console, ""
+        self._there = _repair(log) if go_on else set()
+        self._file = log.open("a" if go_on else "x", encoding="utf-8", buffering=1)
 
     def write(self, text: str) -> int:
-        """Write to both, the file first: it is whole even where the reader of standard output is gone."""
-        self._file.write(text)
-        self._console.write(text)
-        self._console.flush()
+        """Write whole lines to both, the file first: it is whole even where standard output's reader is gone."""
+        *lines, self._line = (self._line + text).split("\n")
+        new = "".join(f"{line}\n" for line in lines if _timeless(line) not in self._there)
+        if new:
+            self._file.write(new)
+            self._console.write(new)
+            self._console.flush()
         return len(text)
 
     def close(self) -> None:
         """Close the file; standard output stays open."""
         self._file.close()
         super().close()
+
+
+def _repair(log: Path) -> set[str]:
+    """Cut off an unfinished last line; the others, without their times."""
+    whole = log.read_bytes()
+    kept = whole[: whole.rfind(b"\n") + 1]
+    if kept != whole:
+        log.write_bytes(kept)
+    return {_timeless(line) for line in kept.decode().splitlines()}
+
+
+def _timeless(line: str) -> str:
+    return re.sub(r'"time_ms": \d+|(?<=TIMING RUN AT ).*', "", line)
+
+
+class Silence(io.TextIOBase):
+    """The output of every process but the first."""
+
+    def write(self, text: str) -> int:
+        """Write nothing."""
+        return len(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +81,8 @@ class EpochMetrics:
     utterance_wer: float
     subset_wer: dict[str, float] = field(default_factory=dict)
     loss: float | None = None
+    skipped_steps: int | None = None
+    """steps without a finite loss and gradient"""
     learning_rate: float | None = None
     seconds: float | None = None
     """of training"""
@@ -75,30 +110,48 @@ class EpochMetrics:
         parts = [f"epoch {self.epoch}:"]
         if self.loss is not None:
             parts += [f"loss {self.loss:.4f},"]
+        if self.skipped_steps:
+            parts += [f"{self.skipped_steps} steps skipped (loss or gradient not finite),"]
         parts += [f"WER {self.wer:.2f}, CER {self.cer:.2f}, utterance-mean WER {self.utterance_wer:.2f}"]
         parts += [f"({', '.join(f'{name} {wer:.2f}' for name, wer in self.subset_wer.items())})"]
         return " ".join(parts)
 
 
 @contextmanager
-def open_folder(folder: Path, params: Params) -> Iterator[Output]:
-    """Make the folder of a run with `params.json` in it, and give the log to write to.
+def open_folder(folder: Path, params: Params, launch: Launch = ALONE) -> Iterator[Output | Silence]:
+    """Make the folder of a run with `params.json` in it, and give the log to write to: none but in the first process.
 
-    A run that goes on in its folder gets a log of its own: speech_ds2_resumed_1.out and so on.
+    A run that goes on in its folder gets a log of its own, speech_ds2_resumed_1.out and so
+    on; one whose processes torchrun has started again goes on in the newest that is there.
     Files that a killed run had not finished are removed.
     """
+    if not distributed.is_first():
+        yield Silence()
+        return
     for remains in folder.rglob(".*.partial"):
         remains.unlink(missing_ok=True)
     with atomic_write(folder / "params.json") as partial:
         partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
-    names = itertools.chain([LOG_NAME], (f"speech_ds2_resumed_{number}.out" for number in itertools.count(1)))
-    name = next(name for name in names if not (folder / name).exists())
-    output = Output(sys.stdout, folder / name)
+    if launch.run_id:
+        (folder / _RUN_ID).write_text(launch.run_id + "\n")
+    there = len(list(folder.glob("speech_ds2*.out")))
+    go_on = launch.restarted and there > 0
+    output = Output(sys.stdout, _log(folder, there - go_on), go_on)
     try:
         yield output
     finally:
         output.close()
         print(f"results: {folder}", file=sys.stderr)
+
+
+def run_id(folder: Path) -> str | None:
+    """The name that torchrun has given to the run in this folder; None without torchrun."""
+    path = folder / _RUN_ID
+    return path.read_text().strip() if path.is_file() else None
+
+
+def _log(folder: Path, number: int) -> Path:
+    return folder / (f"speech_ds2_resumed_{number}.out" if number else LOG_NAME)
 
 
 def write_metrics(folder: Path, epochs: Sequence[EpochMetrics]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from speech_recognition.errors import InputError
 from speech_recognition.scoring import target_reached
-from speech_recognition.training import checkpoint
+from speech_recognition.training import checkpoint, results
 from speech_recognition.training.checkpoint import Snapshot
 
 
@@ -51,6 +51,18 @@ def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: i
         raise InputError(f"--resume {epoch}: {where}")
     print(f"note: {where} yet; from scratch", file=sys.stderr)
     return None
+
+
+def begun(preset: str, given: Path | None, root: Path, run_id: str) -> Path | None:
+    """The folder of the run whose processes torchrun has started again; None if they had made none yet."""
+    folders = [given] if given else _newest_first(preset, root)
+    return next((folder for folder in folders if results.run_id(folder) == run_id), None)
+
+
+def logged_seed(folder: Path) -> int | None:
+    """The seed of the run in this folder, from its log; None if it had not come that far."""
+    match = re.search(r'"key": "seed", "value": (\d+)', (folder / results.LOG_NAME).read_text())
+    return int(match[1]) if match else None
 
 
 def _newest_first(preset: str, root: Path) -> list[Path]:

@@ -6,14 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import TextIOBase
 from pathlib import Path
 
 import torch
 
 from params import Params
-from speech_recognition import settings
+from speech_recognition import distributed, settings
 from speech_recognition.batches import too_short
 from speech_recognition.corpus.manifest import Utterance, read_manifest
+from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation
 from speech_recognition.interruption import Stopped, between_steps
@@ -21,7 +23,7 @@ from speech_recognition.mlperf.run_log import Run, RunLog
 from speech_recognition.scoring import target_reached
 from speech_recognition.training import results
 from speech_recognition.training.checkpoint import Snapshot
-from speech_recognition.training.results import EpochMetrics, Output
+from speech_recognition.training.results import EpochMetrics
 from speech_recognition.training.snapshots import Snapshots
 from speech_recognition.training.tally import Tally
 from speech_recognition.training.trainer import Trainer
@@ -44,6 +46,8 @@ class Job:
     output_dir: Path
     snapshot: Snapshot | None = None
     """where to go on from"""
+    launch: Launch = ALONE
+    """what torchrun has told this process"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +55,9 @@ class Outcome:
     """How a run ended."""
 
     reached: bool
-    seconds: float
-    """from run_start to run_stop"""
 
 
-def run(job: Job, output: Output) -> Outcome:
+def run(job: Job, output: TextIOBase) -> Outcome:
     """Train until the target or the last epoch; writes the log, the checkpoints and the results.
 
     Raises InputError on a fault in the data that only shows when it is read. However
@@ -65,8 +67,8 @@ def run(job: Job, output: Output) -> Outcome:
     metrics = [EpochMetrics(**row) for row in job.snapshot.metrics] if job.snapshot else []
     print(f"parameters: {json.dumps(settings.to_dict(params))}", file=output)
     try:
-        with RunLog(output) as log:
-            log.cache_cleared(drop_caches())
+        with RunLog(output, goes_on=not job.launch.ends_the_run) as log:
+            log.cache_cleared(distributed.from_first(drop_caches))
             with log.initialization(params, job.seed) as init:
                 trainer = Trainer(params, job.seed, job.device)
                 trainer.warm_up(job.longest_seconds)
@@ -74,6 +76,7 @@ def run(job: Job, output: Output) -> Outcome:
                 init.samples(train=job.train_samples, evaluation=job.val_samples)
                 if job.snapshot:
                     trainer.restore(job.snapshot)
+                if job.snapshot and not job.launch.restarted:
                     init.resumed(job.snapshot.evaluated_epoch + 1, trainer.tally.steps)
             snapshots = Snapshots(job.output_dir / "checkpoints", params, trainer, metrics)
             with log.run() as clock:
@@ -84,9 +87,9 @@ def run(job: Job, output: Output) -> Outcome:
                     snapshots.before_the_end()
                     raise
             snapshots.after_evaluation()
-        return Outcome(reached=clock.reached_target, seconds=clock.seconds)
+        return Outcome(reached=clock.reached_target)
     finally:
-        if metrics:
+        if metrics and distributed.is_first():
             results.draw_curves(job.output_dir, metrics, params.training.target_wer)
 
 
@@ -97,7 +100,7 @@ def _train(
     metrics: list[EpochMetrics],
     log: RunLog,
     clock: Run,
-    output: Output,
+    output: TextIOBase,
     check: Callable[[], None],
 ) -> None:
     """Read the data, then epoch after epoch until the target or the last one; `check` ends it between two steps."""
@@ -139,7 +142,7 @@ def drop_caches() -> bool:
     return True
 
 
-def _announce(params: Params, epoch: int, output: Output) -> None:
+def _announce(params: Params, epoch: int, output: TextIOBase) -> None:
     """Say which values change when a later stage of the recipe begins."""
     if params.stage(epoch) in params.stages and params.stage(epoch).first_epoch == epoch:
         values = {name: value for name, value in vars(params.stage(epoch)).items() if name != "first_epoch"}
@@ -155,7 +158,7 @@ def _read(manifest: Path, samples: int) -> list[Utterance]:
     return utterances
 
 
-def _feasible(trainer: Trainer, utterances: Sequence[Utterance], output: Output) -> list[Utterance]:
+def _feasible(trainer: Trainer, utterances: Sequence[Utterance], output: TextIOBase) -> list[Utterance]:
     """The utterances with at least one CTC path; the others are named in the log."""
     infeasible = [utterance for utterance in utterances if too_short(utterance, trainer.output_frames(utterance))]
     if infeasible:
@@ -174,7 +177,7 @@ def _evaluate(
     epoch: int,
     tally: Tally | None,
     metrics: list[EpochMetrics],
-    output: Output,
+    output: TextIOBase,
     check: Callable[[], None],
 ) -> float:
     """Score val, add a row to `metrics` and metrics.csv, print the epoch's line and transcripts; returns the WER."""
@@ -191,7 +194,8 @@ def _evaluate(
         **(tally.metrics() if tally else {}),
     )
     metrics.append(row)
-    results.write_metrics(job.output_dir, metrics)
+    if distributed.is_first():
+        results.write_metrics(job.output_dir, metrics)
     print(row.line(), file=output)
     print(row.timing(), file=sys.stderr)
     _show_transcripts(evaluation, trainer.params.training.sample_transcripts)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from params import Params
+from speech_recognition import distributed
 from speech_recognition.training import checkpoint
 from speech_recognition.training.results import EpochMetrics
 from speech_recognition.training.trainer import Trainer
 
 
 class Snapshots:
-    """The checkpoints of a run; call it after every step and every evaluation."""
+    """The checkpoints of a run, written by its first process; call it after every step and every evaluation."""
 
     def __init__(self, folder: Path, params: Params, trainer: Trainer, metrics: Sequence[EpochMetrics]) -> None:
         self._folder, self._params, self._trainer, self._metrics = folder, params, trainer, metrics
@@ -27,21 +28,24 @@ class Snapshots:
 
     def now(self) -> None:
         """Save between two steps, as last.pt."""
-        checkpoint.save(self._folder / "last.pt", self._snapshot())
-        self._saved = time.monotonic()
+        self._save("last.pt")
 
     def after_evaluation(self) -> None:
         """Save a whole epoch, as its own file, last.pt, and where it is best.pt."""
         last = self._metrics[-1]
         is_best = last.wer <= min(row.wer for row in self._metrics if row.epoch > 0)  # epoch 0 has no checkpoint
         names = ("last.pt", "best.pt") if is_best else ("last.pt",)
-        checkpoint.save(checkpoint.epoch_path(self._folder, last.epoch), self._snapshot(), names)
-        self._saved = time.monotonic()
+        self._save(checkpoint.epoch_path(self._folder, last.epoch).name, *names)
 
     def before_the_end(self) -> None:
         """Save what a signal stops."""
         self.now()
         print(f"saved: {self._folder / 'last.pt'}; go on from there with --resume", file=sys.stderr)
+
+    def _save(self, name: str, *others: str) -> None:
+        if distributed.is_first():
+            checkpoint.save(self._folder / name, self._snapshot(), others)
+        self._saved = time.monotonic()
 
     def _snapshot(self) -> checkpoint.Snapshot:
         trainer = self._trainer

@@ -1,12 +1,13 @@
 """One training step: forward, CTC loss, backward, clip, update."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from speech_recognition import alphabet
+from speech_recognition import alphabet, distributed
 from speech_recognition.batches import Batch
 from speech_recognition.features import Features
 from speech_recognition.model import DeepSpeech2
@@ -15,12 +16,12 @@ from speech_recognition.model import DeepSpeech2
 def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
     """Mean over the batch of each utterance's CTC loss, in nats (Graves et al. 2006; the reference divides likewise).
 
-    log_probs: [time, batch, symbol] in float32; targets: [batch, symbols]. Two
-    axes of 64-bit targets keep CUDA off cuDNN's CTC, which ignores
-    zero_infinity (pytorch issue 176910).
+    log_probs: [time, batch, symbol]; targets: [batch, symbols]. Computed in float64: with losses of a hundred
+    nats, sums of logarithms in float32 leave the gradient an error of 1e-5. Two axes of 64-bit targets keep
+    CUDA off cuDNN's CTC, which ignores zero_infinity (pytorch issue 176910).
     """
     losses = F.ctc_loss(
-        log_probs,
+        log_probs.double(),
         targets,
         lengths,
         target_lengths,
@@ -31,25 +32,54 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths
     return losses.mean()
 
 
-def training_step(
-    model: DeepSpeech2, features: Features, optimizer: optim.Optimizer, clip_norm: float, parts: Sequence[Batch]
-) -> float:
-    """Update the weights on a batch, given as parts whose gradients are added; returns its loss.
+class Step(NamedTuple):
+    """What a step gave."""
 
-    Parts are moved to the model's device one after another. Raises FloatingPointError, the
-    weights untouched, when the gradient is not finite.
+    loss: float
+    """mean over the batch, in nats"""
+    updated: bool
+    """false if the loss or the gradient was not finite: weights and statistics are those from before"""
+
+
+def training_step(
+    model: DeepSpeech2,
+    features: Features,
+    optimizer: optim.Optimizer,
+    clip_norm: float,
+    parts: Sequence[Batch],
+    count: int | None = None,
+) -> Step:
+    """Update the weights on a batch of `count` utterances (default: those of `parts`).
+
+    Each process gives its share of the batch, as parts whose gradients are added; they are
+    moved to the model's device one after another.
     """
-    count = sum(len(part.lengths) for part in parts)
+    count = count or sum(part.utterances for part in parts)
+    buffers = [buffer.clone() for buffer in model.buffers()]
     optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros((), device=features.window.device)
+    total = torch.zeros((), dtype=features.window.dtype, device=features.window.device)
     for part in parts:
         batch = part.to(total.device)
         log_probs, lengths = model(*features(batch.waveforms, batch.lengths))
         loss = ctc_loss(log_probs, lengths, batch.targets, batch.target_lengths) * (len(batch.lengths) / count)
         torch.autograd.backward(loss)
         total += loss.detach()
+    _add_over_processes([parameter.grad for parameter in model.parameters() if parameter.grad is not None], total)
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    if not torch.isfinite(norm):
-        raise FloatingPointError(f"the gradient's norm is {norm.item()} at a loss of {total.item()}")
+    if not torch.isfinite(norm + total):
+        for buffer, before in zip(model.buffers(), buffers, strict=True):
+            buffer.copy_(before)
+        return Step(total.item(), False)
     optimizer.step()
-    return total.item()
+    return Step(total.item(), True)
+
+
+def _add_over_processes(gradients: Sequence[Tensor], loss: Tensor) -> None:
+    """Sum gradients and loss over all processes, in place, in one message."""
+    if distributed.size() == 1:
+        return
+    tensors = [*gradients, loss]
+    flat, end = distributed.add(torch.cat([tensor.reshape(-1) for tensor in tensors])), 0
+    for tensor in tensors:
+        begin, end = end, end + tensor.numel()
+        tensor.copy_(flat[begin:end].view_as(tensor))

@@ -1,10 +1,12 @@
 """What an epoch of training has given and taken so far: sums that a checkpoint keeps."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from params import SAMPLE_RATE
-from speech_recognition.batches import Batch
+from speech_recognition.training.step import Step
 
 
 @dataclass
@@ -13,7 +15,12 @@ class Tally:
 
     epoch: int = 1
     steps: int = 0
+    skipped: int = 0
+    """of `steps`, those without a finite loss and gradient, which changed nothing"""
+    skipped_in_a_row: int = 0
+    """of these, the last ones, without a good step between"""
     utterances: int = 0
+    """of the steps that counted"""
     loss: float = 0.0
     """sum of the utterances' CTC losses, in nats"""
     audio: float = 0.0
@@ -24,19 +31,29 @@ class Tally:
     learning_rate: float = 0.0
     """of the last step"""
 
-    def add(self, parts: Sequence[Batch], loss: float, learning_rate: float) -> None:
-        """Count a step: its batch and the mean loss over it."""
-        count = sum(len(part.lengths) for part in parts)
+    def add(self, samples: Sequence[int], step: Step, learning_rate: float) -> None:
+        """Count a step on utterances of `samples` each."""
         self.steps += 1
-        self.utterances += count
-        self.loss += loss * count
-        self.audio += sum(int(part.lengths.sum()) for part in parts) / SAMPLE_RATE
+        self.audio += sum(samples) / SAMPLE_RATE
         self.learning_rate = learning_rate
+        if step.updated:
+            self.utterances += len(samples)
+            self.loss += step.loss * len(samples)
+            self.skipped_in_a_row = 0
+        else:
+            self.skipped += 1
+            self.skipped_in_a_row += 1
 
-    def metrics(self) -> dict[str, float]:
+    @property
+    def mean_loss(self) -> float:
+        """Per utterance of the steps that counted, in nats."""
+        return self.loss / self.utterances if self.utterances else math.nan
+
+    def metrics(self) -> dict[str, Any]:
         """Its columns of metrics.csv."""
         return {
-            "loss": self.loss / self.utterances,
+            "loss": self.mean_loss,
+            "skipped_steps": self.skipped,
             "learning_rate": self.learning_rate,
             "seconds": self.seconds,
             "waiting_seconds": self.waiting,
@@ -44,4 +61,4 @@ class Tally:
         }
 
     def __str__(self) -> str:
-        return f"loss {self.loss / self.utterances:.3f}, {self.audio / self.seconds:.0f} audio s/s"
+        return f"loss {self.mean_loss:.3f}, {self.audio / self.seconds:.0f} audio s/s"

@@ -8,10 +8,10 @@ import torch
 import xxhash
 
 from params import SAMPLE_RATE, Params
-from speech_recognition import alphabet
+from speech_recognition import alphabet, distributed
 from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import Utterance
-from speech_recognition.errors import InputError
+from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.evaluation import Evaluation, do_nothing, evaluate, transcribe
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
@@ -71,7 +71,7 @@ class Trainer:
         data = self.params.data
         sizes = [data.batch_size, *(stage.batch_size for stage in self.params.stages)]
         bound = max(1, int(data.batch_seconds * SAMPLE_RATE) // samples) if data.batch_seconds else max(sizes)
-        return -(-min(max(sizes), bound) // data.accumulation_steps)
+        return -(-min(max(sizes), bound) // (data.accumulation_steps * distributed.size()))
 
     def output_frames(self, utterance: Utterance) -> int:
         """Frames of log-probabilities that the model gives for an utterance."""
@@ -104,30 +104,37 @@ class Trainer:
         """
         if self.tally.epoch != epoch:
             self.tally = Tally(epoch=epoch)
-        batches, parts = self._batches(epoch), self.params.data.accumulation_steps
-        steps = [[batch[part::parts] for part in range(min(parts, len(batch)))] for batch in batches]
-        left = [part for step in steps[self.tally.steps :] for part in step]
+        batches = self._batches(epoch)
+        left = batches[self.tally.steps :]
+        shares = [part for batch in left for part in share(batch, self.params.data.accumulation_steps)]
         self.model.train()
-        with Progress(f"epoch {epoch}", total=len(steps), unit="steps") as progress:
+        with Progress(f"epoch {epoch}", total=len(batches), unit="steps") as progress:
             progress.advance(self.tally.steps)
-            loaded = load(self._train_set, left, self.params.data.workers, pin=self.device.type == "cuda")
+            loaded = load(self._train_set, shares, self.params.data.workers, pin=self.device.type == "cuda")
             begin = time.perf_counter() - self.tally.seconds
-            for step in steps[self.tally.steps :]:
+            for batch in left:
                 asked = time.perf_counter()
-                batch = [next(loaded) for _ in step]
+                parts = [next(loaded) for _ in share(batch, self.params.data.accumulation_steps)]
                 self.tally.waiting += time.perf_counter() - asked
-                self._step(epoch, batch)
+                self._step(epoch, batch, parts)
                 self.tally.seconds = time.perf_counter() - begin
                 progress.advance(1, str(self.tally))
                 after_step()
         return self.tally
 
-    def _step(self, epoch: int, parts: Sequence[Batch]) -> None:
-        step = sum(self._counts[: epoch - 1]) + self.tally.steps
-        rate = learning_rate(self.params, epoch, step, sum(self._counts))
+    def _step(self, epoch: int, batch: Indices, parts: Sequence[Batch]) -> None:
+        number = sum(self._counts[: epoch - 1]) + self.tally.steps
+        rate = learning_rate(self.params, epoch, number, sum(self._counts))
         set_rates(self.optimizer, rate, self.params.stage(epoch).momentum)
-        loss = training_step(self.model, self.features, self.optimizer, self.params.optimizer.clip_norm, parts)
-        self.tally.add(parts, loss, rate)
+        clip_norm = self.params.optimizer.clip_norm
+        step = training_step(self.model, self.features, self.optimizer, clip_norm, parts, len(batch))
+        self.tally.add([self._samples[index] for index in batch], step, rate)
+        if self.tally.skipped_in_a_row >= self.params.training.most_skipped:
+            raise DivergedError(
+                f"epoch {epoch}, step {self.tally.steps}: loss or gradient not finite in {self.tally.skipped_in_a_row}"
+                f" steps in a row (training.most_skipped); lower optimizer.learning_rate ({rate:g}) or"
+                f" optimizer.clip_norm ({clip_norm:g})"
+            )
 
     def evaluate(self, utterances: Sequence[Utterance], after_batch: Callable[[], None] = do_nothing) -> Evaluation:
         """Transcribe and score `utterances` with the weights as they are."""
@@ -141,6 +148,12 @@ class Trainer:
             device=self.device,
             after_batch=after_batch,
         )
+
+
+def share(batch: Indices, parts: int) -> list[Indices]:
+    """What this process computes of a batch: of each of its `parts`, the share that falls to it, which can be empty."""
+    rank, size = distributed.rank(), distributed.size()
+    return [batch[part::parts][rank::size] for part in range(min(parts, len(batch)))]
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -165,20 +165,23 @@ def test_lines_outside_the_log_and_evaluations_without_result_are_mistakes() -> 
     with pytest.raises(AssertionError, match="cache_clear outside"):
         RunLog(stream).cache_cleared(True)
     with RunLog(stream) as log:
-        with pytest.raises(AssertionError, match="has not ended"), log.run() as run:
-            _ = run.seconds
+        with log.run():
+            pass
         with pytest.raises(AssertionError, match="after run_stop"):
             log.cache_cleared(True)
     with pytest.raises(AssertionError, match="logs its accuracy"), RunLog(stream) as log, log.evaluation(1, samples=1):
         pass
 
 
-def test_seconds_are_those_of_the_lines() -> None:
+def test_a_log_with_which_other_processes_go_on_stays_open() -> None:
     stream = io.StringIO()
-    with RunLog(stream) as log, log.run() as run:
-        time.sleep(0.02)
-    start, stop = (record["time_ms"] for record in records(stream))
-    assert run.seconds == (stop - start) / 1000 >= 0.02
+    with contextlib.suppress(KeyboardInterrupt), RunLog(stream, goes_on=True) as log, log.run(), log.epoch(1, 5):
+        raise KeyboardInterrupt
+    assert [record["key"] for record in records(stream)] == ["run_start", "epoch_start"]
+    stream = io.StringIO()
+    with RunLog(stream, goes_on=True) as log, log.run():
+        pass
+    assert [record["key"] for record in records(stream)] == ["run_start", "run_stop"]
 
 
 def test_times_do_not_go_back_with_the_wall_clock(monkeypatch: pytest.MonkeyPatch, good_log: Any) -> None:

@@ -12,9 +12,9 @@ import params
 from speech_recognition import settings
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
 from speech_recognition.devices import choose_device
-from speech_recognition.errors import InputError
+from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.training import preflight, results, run
+from speech_recognition.training import preflight, results, run, step
 from speech_recognition.training.trainer import Trainer
 
 SMALL = settings.apply(
@@ -148,6 +148,29 @@ def test_another_fault_of_the_warm_up_is_not_taken_for_it(monkeypatch: pytest.Mo
     monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *_: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(RuntimeError):
         Trainer(SMALL, seed=1, device=choose_device("cpu")).warm_up(1.0)
+
+
+def test_skipped_steps_are_counted_and_too_many_in_a_row_end_the_run(
+    tone_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, calls = step.training_step, iter(range(1000))
+
+    def bad_at_times(*arguments: Any) -> step.Step:
+        return step.Step(float("nan"), False) if next(calls) % 4 < bad else good(*arguments)
+
+    monkeypatch.setattr("speech_recognition.training.trainer.training_step", bad_at_times)
+    bad = 0
+    job = plan(tone_dataset, tmp_path / "run", "training.epochs=1", "training.most_skipped=3")
+    bad = 2
+    execute(job)
+    assert table(tmp_path / "run")[0]["skipped_steps"] == "3"  # of the warm-up's one and six steps
+    assert float(table(tmp_path / "run")[0]["loss"]) > 0
+    assert any("3 steps skipped (loss or gradient not finite)" in line for line in log_lines(tmp_path / "run"))
+    bad = 3
+    job = plan(tone_dataset, tmp_path / "diverged", "training.epochs=1", "training.most_skipped=3")
+    with pytest.raises(DivergedError, match=r"epoch 1, step \d.*lower optimizer.learning_rate \(0.00\d+\)"):
+        execute(job)
+    assert events(tmp_path / "diverged")[-1]["metadata"]["status"] == "aborted"
 
 
 def custom(dataset: Path, path: Path, **changes: Any) -> Path:

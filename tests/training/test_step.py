@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import itertools
 import json
@@ -53,13 +54,49 @@ def test_an_impossible_utterance_costs_nothing_and_teaches_nothing() -> None:
     assert not log_probs.grad[:, 0].any() and log_probs.grad[:, 1].any()
 
 
+def test_the_loss_and_the_gradient_are_those_of_float64(tone_dataset: Path) -> None:
+    """The whole of a step, from 16-bit samples on."""
+    utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
+    batch = next(load(utterances, [list(range(8))], workers=0))
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        features, model = Features(params.mini().features).to(dtype), build_model(SMALL, 64, seed=1).to(dtype)
+        step = training_step(model, features, build_optimizer(params.mini().optimizer, model), 1e9, [batch])
+        gradients = [weight.grad.flatten().double() for weight in model.parameters() if weight.grad is not None]
+        found.append((step.loss, torch.cat(gradients)))
+    (loss, gradient), (exact_loss, exact_gradient) = found
+    assert loss == pytest.approx(exact_loss, rel=1e-6)
+    assert (gradient - exact_gradient).norm() / exact_gradient.norm() < 2e-5
+
+
+def test_the_gradient_is_that_of_finite_differences() -> None:
+    """Of everything with its own backward: masked BatchNorm in every place, reversed layers, CTC."""
+    small = dataclasses.replace(SMALL, conv_channels=1, rnn_units=2, rnn_layers=2)
+    model = build_model(small, 16, seed=1).double()
+    generator = torch.Generator().manual_seed(0)
+    spectrograms = torch.randn(2, 16, 24, generator=generator, dtype=torch.float64)
+    frames = torch.tensor([24, 17])
+    spectrograms[1, :, 17:] = 0
+    names = [name for name, _ in model.named_parameters() if not name.endswith("conv.weight")]
+    names.append("conv.0.conv.weight")
+
+    def loss(*weights: torch.Tensor) -> torch.Tensor:
+        log_probs, lengths = torch.func.functional_call(
+            model, dict(zip(names, weights, strict=True)), (spectrograms, frames)
+        )
+        return ctc_loss(log_probs, lengths, torch.tensor([[1, 2], [3, 0]]), torch.tensor([2, 1]))
+
+    parameters = dict(model.named_parameters())
+    torch.autograd.gradcheck(loss, [parameters[name].detach().requires_grad_() for name in names], atol=1e-6)
+
+
 def losses(tone_dataset: Path, steps: int) -> list[float]:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
     # A low rate: the last bits, which differ between processors, must not grow to a ten-thousandth in ten steps.
     optimizer = build_optimizer(dataclasses.replace(params.mini().optimizer, learning_rate=5e-4), model)
     batches = itertools.cycle(load(utterances, cut(range(len(utterances)), [0] * len(utterances), 8), workers=0))
-    return [training_step(model, features, optimizer, 5.0, [next(batches)]) for _ in range(steps)]
+    return [training_step(model, features, optimizer, 5.0, [next(batches)]).loss for _ in range(steps)]
 
 
 def test_the_losses_are_those_on_record(tone_dataset: Path) -> None:
@@ -72,16 +109,22 @@ def test_the_same_seed_gives_the_same_losses_to_the_bit(tone_dataset: Path) -> N
     assert losses(tone_dataset, 6) == losses(tone_dataset, 6)
 
 
-def test_a_gradient_that_is_not_finite_leaves_the_weights(tone_dataset: Path) -> None:
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_step_that_is_not_finite_changes_nothing(tone_dataset: Path, bad: float) -> None:
     features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     batch = next(load(utterances, [[0, 1]], workers=0))
-    torch.nn.init.constant_(model.linear.weight, float("nan"))
-    before = [weight.clone() for weight in model.conv.parameters()]
-    with pytest.raises(FloatingPointError, match="norm is nan"):
-        training_step(model, features, optimizer, 5.0, [batch])
-    assert all(weight.equal(old) for weight, old in zip(model.conv.parameters(), before, strict=True))
+    assert training_step(model, features, optimizer, 5.0, [batch]).updated
+    with torch.no_grad():
+        model.rnn[0].forwards.weight_ih_l0[0, 0] = bad
+    before, moments = copy.deepcopy((model.state_dict(), optimizer.state_dict()["state"]))
+    step = training_step(model, features, optimizer, 5.0, [batch])
+    assert not step.updated
+    for name, value in model.state_dict().items():  # BatchNorm's running statistics too
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0, equal_nan=True)
+    for index, state in optimizer.state_dict()["state"].items():
+        assert all(state[name].equal(value) for name, value in moments[index].items())
 
 
 def test_clipping_bounds_the_gradient(tone_dataset: Path) -> None:
@@ -103,10 +146,9 @@ def test_every_preset_trains_a_step(tone_dataset: Path, name: str) -> None:
     optimizer = build_optimizer(chosen.optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")[:2]
     before = model.linear.weight.clone()
-    loss = training_step(
-        model, features, optimizer, chosen.optimizer.clip_norm, [next(load(utterances, [[0, 1]], workers=0))]
-    )
-    assert 0 < loss < 1e4
+    batch = next(load(utterances, [[0, 1]], workers=0))
+    loss, updated = training_step(model, features, optimizer, chosen.optimizer.clip_norm, [batch])
+    assert updated and 0 < loss < 1e4
     assert not model.linear.weight.equal(before)
 
 

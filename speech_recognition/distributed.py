@@ -1,0 +1,166 @@
+"""The processes of a run: those that torchrun has started, or one alone.
+
+Every process calls the same functions in the same order. Alone, they cost nothing.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from speech_recognition.devices import choose_device
+from speech_recognition.errors import InputError, PeerError
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What torchrun has told this process."""
+
+    local_rank: int | None = None
+    """number of the process on its machine; None without torchrun"""
+    run_id: str = ""
+    """torchrun's name of the run, the same in all processes and after a restart"""
+    restarts: int = 0
+    """how often the processes were started again"""
+    most_restarts: int = 0
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Launch":
+        """Read off the variables that torchrun sets."""
+        if "TORCHELASTIC_RUN_ID" not in environment:
+            return cls()
+        return cls(
+            local_rank=int(environment["LOCAL_RANK"]),
+            run_id=environment["TORCHELASTIC_RUN_ID"],
+            restarts=int(environment["TORCHELASTIC_RESTART_COUNT"]),
+            most_restarts=int(environment["TORCHELASTIC_MAX_RESTARTS"]),
+        )
+
+    @property
+    def restarted(self) -> bool:
+        """Whether these are not the first processes of the run."""
+        return self.restarts > 0
+
+    @property
+    def ends_the_run(self) -> bool:
+        """Whether a failure now is the run's last."""
+        return self.restarts >= self.most_restarts
+
+
+ALONE = Launch()
+"""Without torchrun."""
+
+
+@contextlib.contextmanager
+def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
+    """Be one of the run's processes in the block: NCCL between GPUs, gloo between CPUs. Gives this one's device.
+
+    Python's standard error is the first one's alone, until the block ends.
+    Raises InputError on a device that is not there.
+    """
+    if launch.local_rank is None:
+        yield choose_device(device_name)
+        return
+    device = choose_device(device_name)
+    if device.type == "cuda":
+        if device.index is not None:
+            raise InputError(
+                f"--device {device_name}: under torchrun it is auto, cpu or cuda; each process takes its own"
+            )
+        device = choose_device(f"cuda:{launch.local_rank}")
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        with contextlib.ExitStack() as stack:
+            if not is_first():  # one log, one progress bar
+                stack.enter_context(contextlib.redirect_stderr(stack.enter_context(open(os.devnull, "w"))))
+            yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def size() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this one, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes the log and the results."""
+    return rank() == 0
+
+
+def barrier() -> None:
+    """Wait until every process is here."""
+    if size() > 1:
+        with _peers():
+            dist.barrier()
+
+
+def add(tensor: Tensor) -> Tensor:
+    """`tensor`, which now holds its sum over all processes."""
+    if size() > 1:
+        with _peers():
+            dist.all_reduce(tensor)
+    return tensor
+
+
+def largest(number: int) -> int:
+    """The largest of the numbers that the processes give."""
+    if size() == 1:
+        return number
+    tensor = torch.tensor(number, device=_object_device())
+    with _peers():
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+    return int(tensor.item())
+
+
+def gather(value: Value) -> list[Value]:
+    """What every process gives, in the order of their numbers."""
+    if size() == 1:
+        return [value]
+    values: list[Any] = [None] * size()
+    with _peers():
+        dist.all_gather_object(values, value)
+    return values
+
+
+def from_first(make: Callable[[], Value]) -> Value:
+    """What `make` gives in the first process; the others wait for it, and raise PeerError if it fails."""
+    if size() == 1:
+        return make()
+    values: list[Any] = [None]
+    try:
+        if is_first():
+            values = [(make(),)]
+    finally:
+        with _peers():
+            dist.broadcast_object_list(values, src=0)
+    if values[0] is None:
+        raise PeerError("the first process has failed")
+    result: Value = values[0][0]
+    return result
+
+
+def _object_device() -> torch.device:
+    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+
+
+@contextlib.contextmanager
+def _peers() -> Iterator[None]:
+    """A process that ends closes its connections, which the others see as errors of many kinds."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise PeerError(str(error).splitlines()[0]) from None

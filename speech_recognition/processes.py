@@ -1,0 +1,41 @@
+"""Several processes of one run on this machine, by torchrun."""
+
+import torch
+from torch.distributed import run as torchrun
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+from speech_recognition.errors import InputError
+
+
+def wanted(count: int, device: str) -> int:
+    """How many processes to start: `count`, or one for each GPU where that is -1.
+
+    Raises InputError if there are not so many GPUs, unless the device is the CPU.
+    """
+    if device.startswith("cuda:") and count != 1:
+        raise InputError(f"--device {device}: is one GPU; use --device cuda with --num-gpus {count}")
+    if device == "cpu":
+        if count < 1:
+            raise InputError("--num-gpus -1: --device cpu has no GPUs to count; say how many processes")
+        return count
+    there = torch.cuda.device_count()
+    if count > max(there, 1):
+        raise InputError(f"--num-gpus {count}: torch sees {there} GPUs; use fewer, or --device cpu")
+    return max(there, 1) if count == -1 else count
+
+
+def start(count: int, arguments: list[str]) -> int:
+    """Run a command of this program in `count` processes under torchrun; returns the exit status.
+
+    It is that of the first process that failed.
+    """
+    options = ["--standalone", "--nproc-per-node", str(count), "--module", "speech_recognition", *arguments]
+    try:
+        torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
+    except ChildFailedError as error:
+        status: int = min(error.failures.values(), key=lambda failure: failure.timestamp).exitcode
+        return status if status >= 0 else 128 - status
+    except SignalException as error:
+        return 128 + int(error.sigval)
+    return 0

@@ -1,0 +1,60 @@
+"""From what was asked for to a job: what the first process does before the run begins."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from params import Params
+from speech_recognition import timed
+from speech_recognition.distributed import Launch
+from speech_recognition.training import preflight, resumption
+from speech_recognition.training.run import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A training as it was asked for."""
+
+    params: Params
+    seed: int | None
+    data_dir: Path
+    train_manifest: Path | None
+    val_manifest: Path | None
+    output_dir: Path | None
+    results_root: Path
+    resume: bool
+    epoch: int | None
+    """to go on from; None for the newest checkpoint"""
+    timed: bool
+
+
+def plan(request: Request, launch: Launch) -> Job | int:
+    """The job, on the CPU until told otherwise; or an exit status, if nothing is left to run. Raises InputError."""
+    params, given, root = request.params, request.output_dir, request.results_root
+    begun = resumption.begun(params.preset, given, root, launch.run_id) if launch.restarted else None
+    found = None
+    if begun or request.resume:
+        found = resumption.find(params.preset, begun or given, root, request.epoch, request.seed)
+    if found and found.ended:
+        print(f"note: the run in {found.folder} has ended; nothing is left to do", file=sys.stderr)
+        return 0 if found.reached else 3
+    if found:
+        seed, folder = found.snapshot.seed, found.folder
+    else:
+        seed = _seed(request.seed, begun)
+        folder = begun or preflight.results_folder(params, seed, given, root, request.resume)
+    manifests = preflight.Manifests(train=request.train_manifest, val=request.val_manifest)
+    if request.timed and not manifests.own:
+        status = timed.make_embedded_dataset(params, request.data_dir)
+        if status != 0:
+            return status
+    snapshot = found.snapshot if found else None
+    return preflight.plan(params, seed, torch.device("cpu"), folder, request.data_dir, manifests, snapshot)
+
+
+def _seed(asked: int | None, begun: Path | None) -> int:
+    """That of the command, of the run that torchrun has begun before, or a new one."""
+    logged = resumption.logged_seed(begun) if begun else None
+    return next((seed for seed in (asked, logged) if seed is not None), preflight.draw_seed())

@@ -1,0 +1,190 @@
+"""Real processes under torchrun, on the CPU: the same steps, results and log as from one process."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from speech_recognition.commands import ROOT
+from speech_recognition.corpus.manifest import read_manifest, write_manifest
+from speech_recognition.mlperf.check import check_log
+from speech_recognition.training import checkpoint
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+TINY = [
+    "model.conv_channels=2",
+    "model.rnn_units=8",
+    "data.batch_size=8",
+    "data.eval_batch_size=2",
+    "data.workers=0",
+    "training.epochs=3",
+    "training.save_steps=1",
+    "training.target_wer=0",
+    "submission.division=open",
+]
+
+
+def steps(processes: int, dataset: Path, out: Path, *arguments: object) -> dict[str, Any]:
+    script = [str(Path(__file__).with_name("steps_under_torchrun.py")), *map(str, (dataset, out, *arguments))]
+    command = [sys.executable, *script] if processes == 1 else [*TORCHRUN, str(processes), *script]
+    subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, timeout=120)
+    result: dict[str, Any] = torch.load(out, weights_only=True)
+    return result
+
+
+def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).norm() / expected.norm().clamp(min=1e-12))
+
+
+@pytest.mark.parametrize(
+    ("processes", "batch_size", "accumulation"),
+    [(2, 8, 1), (4, 8, 2), (4, 2, 1)],
+    ids=["2", "4, accumulated", "4, two of them with nothing"],
+)
+def test_one_step_is_that_of_one_process(
+    tone_dataset: Path, tmp_path: Path, processes: int, batch_size: int, accumulation: int
+) -> None:
+    alone, together = (
+        steps(count, tone_dataset, tmp_path / f"{count}.pt", "float32", 1, batch_size, accumulation)
+        for count in (1, processes)
+    )
+    assert together["losses"] == pytest.approx(alone["losses"], rel=1e-6)
+    gradients = [torch.cat([each.flatten() for each in result["gradients"].values()]) for result in (together, alone)]
+    # Either one is 4e-6 off the gradient in float64: convolutions sum a hundred thousand cells that nearly cancel.
+    assert relative(*gradients) < 5e-6
+
+
+def test_twenty_steps_in_float64(tone_dataset: Path, tmp_path: Path) -> None:
+    alone, together = (steps(count, tone_dataset, tmp_path / f"{count}.pt", "float64", 20, 8, 1) for count in (1, 4))
+    assert together["losses"] == pytest.approx(alone["losses"], rel=1e-9)
+    assert len(alone["losses"]) == 20 and alone["losses"][-1] < alone["losses"][0]
+    for name, value in alone["model"].items():  # the weights, and BatchNorm's running statistics
+        # A bias before BatchNorm changes nothing; its gradient is rounding alone, which AdamW scales up.
+        assert name.endswith("conv.bias") or relative(together["model"][name], value) < 1e-9, name
+
+
+def arguments(dataset: Path, folder: Path, *more: object) -> list[str]:
+    sets = [word for assignment in TINY for word in ("--set", assignment)]
+    options = ["--preset", "mini", "--data-dir", dataset, "--output-dir", folder, "--device", "cpu", *sets, *more]
+    return ["-m", "speech_recognition", "train", *map(str, options)]
+
+
+def call(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command], env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line.removeprefix(":::MLLOG ")) for line in text.splitlines() if line.startswith(":::MLLOG ")]
+
+
+@pytest.fixture(scope="module")
+def pair(tone_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """A run of two processes."""
+    folder = tmp_path_factory.mktemp("pair") / "run"
+    result = call(*arguments(tone_dataset, folder, "--num-gpus", 2, "--seed", 1, "--timed"))
+    result.args = folder
+    return result
+
+
+def test_a_run_of_two_processes_has_one_log_which_passes(pair: subprocess.CompletedProcess[str]) -> None:
+    assert pair.returncode == 3, pair.stderr
+    log = pair.args / "speech_ds2.out"
+    assert pair.stdout == log.read_text()
+    assert [str(v) for v in check_log(log, "open") if "run_stop" not in str(v)] == []
+    values = {event["key"]: event["value"] for event in events(pair.stdout)}
+    assert (values["global_batch_size"], values["micro_batch_size"], values["eval_samples"]) == (8, 4, 6)
+    assert pair.stderr.count("hypothesis:") == 9
+
+
+def test_its_losses_and_error_rates_are_those_of_one_process(
+    pair: subprocess.CompletedProcess[str], tone_dataset: Path, tmp_path: Path
+) -> None:
+    assert call(*arguments(tone_dataset, tmp_path / "run", "--seed", 1)).returncode == 3
+    for together, alone in zip(table(pair.args), table(tmp_path / "run"), strict=True):
+        assert float(together["loss"]) == pytest.approx(float(alone["loss"]), rel=1e-4)
+        assert float(together["wer"]) == pytest.approx(float(alone["wer"]), abs=10)
+
+
+def test_a_killed_worker_comes_back_within_the_clock(
+    pair: subprocess.CompletedProcess[str], tone_dataset: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    command = [*TORCHRUN, "2", "--max-restarts", "2", *arguments(tone_dataset, folder, "--seed", 1, "--timed")]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        while not (folder / "checkpoints" / "last.pt").exists():
+            assert run.poll() is None
+            time.sleep(0.001)
+        victims = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout
+        os.kill(int(victims.split()[-1]), signal.SIGKILL)
+        output, _ = run.communicate(timeout=120)
+    snapshots = [checkpoint.read(each / "checkpoints" / "last.pt") for each in (folder, pair.args)]
+    assert checkpoint.digest([snapshots[0].model, snapshots[0].optimizer]) == checkpoint.digest(
+        [snapshots[1].model, snapshots[1].optimizer]
+    )
+    assert [row["wer"] for row in table(folder)] == [row["wer"] for row in table(pair.args)]
+    assert [path.name for path in folder.glob("*.out")] == ["speech_ds2.out"]
+    assert output == (folder / "speech_ds2.out").read_text()
+    without_times = [[(event["key"], event["value"]) for event in events(text)] for text in (output, pair.stdout)]
+    assert without_times[0] == without_times[1]
+    assert output.index("STARTING") < output.index("ENDING")
+    assert output.count("STARTING") == output.count("RESULT,") == 1
+
+
+def test_a_signal_to_one_of_them_saves_and_ends_all(tone_dataset: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = [*TORCHRUN, "2", *arguments(tone_dataset, folder, "--seed", 1, "--set", "training.epochs=10000")]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        while "epoch_start" not in (run.stdout.readline() if run.stdout else ""):
+            assert run.poll() is None
+        victims = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout
+        os.kill(int(victims.split()[-1]), signal.SIGUSR1)
+        output, errors = run.communicate(timeout=60)
+    assert run.returncode != 0 and "saved: " in errors
+    assert events(output)[-1]["key"] == "run_stop" and events(output)[-1]["metadata"]["status"] == "aborted"
+    assert checkpoint.read(folder / "checkpoints" / "last.pt").seed == 1
+
+
+def test_a_fault_in_one_process_ends_all_in_one_line(tone_dataset: Path, tmp_path: Path) -> None:
+    manifest = tone_dataset / "manifests" / "train.csv"
+    utterances, damaged = read_manifest(manifest), tmp_path / "damaged.wav"
+    damaged.write_bytes(utterances[-1].audio.read_bytes()[:900])
+    write_manifest(
+        tmp_path / "bad.csv", [*utterances[:-1], utterances[-1].__class__(**vars(utterances[-1]) | {"audio": damaged})]
+    )
+    options = arguments(tone_dataset, tmp_path / "run", "--num-gpus", 2, "--train-manifest", tmp_path / "bad.csv")
+    result = call(*options)
+    assert result.returncode == 2
+    assert [line for line in result.stderr.splitlines() if line.startswith("error:") and "damaged.wav" in line]
+    assert "Traceback" not in result.stderr
+    assert events(result.stdout)[-1]["metadata"]["status"] == "aborted"
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tone_dataset: Path, tmp_path: Path) -> None:
+    result = call(*arguments(tone_dataset, tmp_path / "run", "--num-gpus", 2, "--set", "data.batch_size=9"))
+    assert result.returncode == 2 and result.stdout == ""
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert errors == ["error: data.batch_size=9: must be a multiple of 2: 2 processes times data.accumulation_steps=1"]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there are GPUs here")
+def test_more_gpus_than_there_are_is_refused(tone_dataset: Path, tmp_path: Path) -> None:
+    result = call(*arguments(tone_dataset, tmp_path / "run", "--device", "auto", "--num-gpus", 2))
+    assert result.returncode == 2
+    assert result.stderr == "error: --num-gpus 2: torch sees 0 GPUs; use fewer, or --device cpu\n"
