@@ -1,6 +1,6 @@
 """Every parameter of the benchmark, and the presets by name.
 
-A run is described by one frozen `Params`: five sections of plain fields, each
+A run is described by one frozen `Params`: seven sections of plain fields, each
 with its meaning, unit and source under it. `train --preset NAME` picks one of
 `PRESETS`, `--set section.name=value` changes a field, and every section checks
 its own values, so that a `Params` that exists makes sense.
@@ -129,6 +129,86 @@ class FeatureParams:
         if self.kind == "mfcc":
             return self.mfcc_coefficients
         return self.mel_bands if self.kind == "mel" else self.window_samples // 2 + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationParams:
+    """What happens to training utterances; drawn for each utterance and epoch. These values change nothing."""
+
+    tempo_min: float = 1.0
+    """lowest tempo, as a factor; the pitch is kept"""
+    tempo_max: float = 1.0
+    """highest tempo, as a factor"""
+    gain_min_db: float = 0.0
+    """lowest gain, in dB"""
+    gain_max_db: float = 0.0
+    """highest gain, in dB"""
+    speed_min: float = 1.0
+    """lowest speed, as a factor; pitch and tempo change together"""
+    speed_max: float = 1.0
+    """highest speed, as a factor"""
+    noise_folder: str = ""
+    """folder of recordings to add as noise"""
+    noise_probability: float = 0.4
+    """share of utterances that get noise (noise_folder)"""
+    noise_min_db: float = 5.0
+    """lowest signal-to-noise ratio, in dB (noise_folder)"""
+    noise_max_db: float = 25.0
+    """highest signal-to-noise ratio, in dB (noise_folder)"""
+    frequency_masks: int = 0
+    """SpecAugment's masks over bins (MLPerf's RNN-T: 2)"""
+    frequency_mask_min: int = 0
+    """narrowest of them, in bins"""
+    frequency_mask_max: int = 20
+    """widest of them, in bins"""
+    time_masks: int = 0
+    """SpecAugment's masks over frames (MLPerf's RNN-T: 10)"""
+    time_mask_min: float = 0.0
+    """narrowest of them, as a share of the utterance"""
+    time_mask_max: float = 0.03
+    """widest of them, as a share of the utterance"""
+    pictures: int = 0
+    """utterances whose spectrograms before and after are drawn into the results folder when the run has ended"""
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("tempo", 0.5, 2.0),
+            ("gain", -60.0, 60.0),
+            ("speed", 0.5, 2.0),
+            ("noise", -30.0, 100.0),
+            ("frequency_mask", 0, 1024),
+            ("time_mask", 0.0, 1.0),
+        ):
+            unit = "_db" if name in ("gain", "noise") else ""
+            low, high = f"{name}_min{unit}", f"{name}_max{unit}"
+            below, above = getattr(self, low), getattr(self, high)
+            _check(least <= below <= most, f"augmentation.{low}", below, f"from {least} to {most}")
+            _check(below <= above <= most, f"augmentation.{high}", above, f"from {low} ({below}) to {most}")
+        for name in ("frequency_masks", "time_masks", "pictures"):
+            _check(0 <= getattr(self, name) <= 1000, f"augmentation.{name}", getattr(self, name), "from 0 to 1000")
+        _check(
+            0 <= self.noise_probability <= 1, "augmentation.noise_probability", self.noise_probability, "from 0 to 1"
+        )
+
+    @property
+    def changes_tempo(self) -> bool:
+        """Whether any utterance gets another tempo."""
+        return (self.tempo_min, self.tempo_max) != (1.0, 1.0)
+
+    @property
+    def changes_speed(self) -> bool:
+        """Whether any utterance gets another speed."""
+        return (self.speed_min, self.speed_max) != (1.0, 1.0)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything happens at all."""
+        return self.changes_tempo or self.changes_waveforms or self.frequency_masks > 0 or self.time_masks > 0
+
+    @property
+    def changes_waveforms(self) -> bool:
+        """Whether there is anything to do before the spectrogram."""
+        return self.changes_speed or (self.gain_min_db, self.gain_max_db) != (0.0, 0.0) or self.noise_folder != ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,6 +378,7 @@ class Params:
     """name of the preset that this started from"""
     data: DataParams = field(default_factory=DataParams)
     features: FeatureParams = field(default_factory=FeatureParams)
+    augmentation: AugmentationParams = field(default_factory=AugmentationParams)
     model: ModelParams = field(default_factory=ModelParams)
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
     training: TrainingParams = field(default_factory=TrainingParams)
@@ -348,9 +429,13 @@ def mini() -> Params:
     )
 
 
+_REFERENCE_AUGMENTATION = AugmentationParams(tempo_min=0.85, tempo_max=1.15, gain_min_db=-6.0, gain_max_db=8.0)
+"""Of the reference's data_loader.py: `sox tempo` and `gain`, both drawn uniformly."""
+
+
 def reference() -> Params:
     """The MLPerf reference as it was coded in 2018 (its recipe stopped near a WER of 34)."""
-    return Params(preset="reference")
+    return Params(preset="reference", augmentation=_REFERENCE_AUGMENTATION)
 
 
 def tuned() -> Params:
@@ -361,6 +446,7 @@ def tuned() -> Params:
     return Params(
         preset="tuned",
         data=DataParams(batch_size=128, order="buckets"),
+        augmentation=_REFERENCE_AUGMENTATION,
         optimizer=OptimizerParams(
             name="adamw",
             learning_rate=5e-4,
@@ -405,12 +491,17 @@ _AGGRESSIVE = Stage(first_epoch=11, batch_size=16, momentum=0.85, anneal_factor=
 
 def original_paper() -> Params:
     """The quality table's run of ten epochs: the reference, then two stages called "original paper"."""
-    return Params(preset="original_paper", stages=_ORIGINAL_PAPER)
+    return Params(preset="original_paper", augmentation=_REFERENCE_AUGMENTATION, stages=_ORIGINAL_PAPER)
 
 
 def aggressive_lr() -> Params:
     """The quality table's run of twenty epochs: `original_paper`, then a stage called "aggressive LR"."""
-    return Params(preset="aggressive_lr", training=TrainingParams(epochs=20), stages=(*_ORIGINAL_PAPER, _AGGRESSIVE))
+    return Params(
+        preset="aggressive_lr",
+        augmentation=_REFERENCE_AUGMENTATION,
+        training=TrainingParams(epochs=20),
+        stages=(*_ORIGINAL_PAPER, _AGGRESSIVE),
+    )
 
 
 PRESETS: dict[str, Callable[[], Params]] = {

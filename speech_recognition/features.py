@@ -1,6 +1,7 @@
 """Waveforms to normalised spectrograms, in the batch and on its device."""
 
 import torch
+import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
@@ -46,26 +47,48 @@ class Features(nn.Module):
             cosines = torchaudio.functional.create_dct(params.mfcc_coefficients, params.mel_bands, norm="ortho")
             self.register_buffer("cosines", cosines, persistent=False)
 
-    def frames(self, lengths: Tensor) -> Tensor:
+    def frames(self, lengths: Tensor, tempo: Tensor | None = None) -> Tensor:
         """Frames of waveforms of `lengths` samples: one on each hop, the first on sample 0; none of nothing."""
-        return (1 + lengths // self.params.hop_samples) * (lengths > 0)
+        hop = self.params.hop_samples
+        hops = lengths // hop if tempo is None else (lengths / (hop * tempo)).floor().long()
+        frames: Tensor = (1 + hops) * (lengths > 0)
+        return frames
 
-    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, waveforms: Tensor, lengths: Tensor, tempo: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Spectrograms [batch, bins, frames], zero after each one's end, and their lengths [batch].
 
-        waveforms: [batch, samples], 16-bit integers or floats of the same scale; lengths: [batch], in samples.
+        waveforms: [batch, samples], 16-bit integers or floats of the same scale; lengths: [batch], in samples;
+        tempo: [batch] in float64, how many times as fast each is spoken, at the same pitch.
         """
-        frames = self.frames(lengths)
-        spectrum = torch.stft(
-            _reflect_ends(waveforms.to(self.window.dtype) / 32768, lengths, self.params.fft_samples // 2),
-            n_fft=self.params.fft_samples,
-            hop_length=self.params.hop_samples,
-            win_length=self.params.window_samples,
-            window=self.window,
-            center=False,
-            return_complex=True,
-        )
+        frames = self.frames(lengths, tempo)
+        padded = _reflect_ends(waveforms.to(self.window.dtype) / 32768, lengths, self.params.fft_samples // 2)
+        if tempo is None:
+            spectrum = torch.stft(
+                padded,
+                n_fft=self.params.fft_samples,
+                hop_length=self.params.hop_samples,
+                win_length=self.params.window_samples,
+                window=self.window,
+                center=False,
+                return_complex=True,
+            )
+        else:
+            spectrum = self._spectrum_at_tempo(padded, int(frames.max()), tempo)
         return _NORMALIZE[self.params.normalize](self._compress(spectrum), frames), frames
+
+    def _spectrum_at_tempo(self, padded: Tensor, frames: int, tempo: Tensor) -> Tensor:
+        """[batch, fft bins, frames] with windows every `tempo` hops: faster speech, its pitch and sounds untouched.
+
+        Time-stretching programs such as sox put such windows back together to a waveform; here none is needed.
+        """
+        size, margin = self.params.fft_samples, self.params.fft_samples - self.params.window_samples
+        hops = torch.arange(frames, device=padded.device) * self.params.hop_samples
+        starts = (hops * tempo[:, None]).round().long().clamp(max=padded.shape[1] - size)
+        rows = torch.arange(len(padded), device=padded.device)[:, None]
+        window = F.pad(self.window, (margin // 2, margin - margin // 2))
+        windows = padded.unfold(1, size, 1)[rows, starts] * window
+        spectrum: Tensor = torch.fft.rfft(windows).transpose(1, 2)
+        return spectrum
 
     def _compress(self, spectrum: Tensor) -> Tensor:
         """[batch, bins, frames] of a complex spectrum [batch, fft bins, frames]."""

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import params
+from speech_recognition.augment import plain
 from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.devices import choose_device
@@ -51,7 +52,7 @@ def test_a_step_gives_the_loss_and_the_weights_of_the_cpu(tone_dataset: Path) ->
         features, model = Features(params.mini().features).to(device), build_model(SMALL, 64, seed=1).to(device)
         optimizer = build_optimizer(dataclasses.replace(params.mini().optimizer, learning_rate=1e-4), model)
         batch = first_batch(tone_dataset).to(device)
-        results.append([training_step(model, features, optimizer, 5.0, [batch]) for _ in range(3)])
+        results.append([training_step(model, plain(features), optimizer, 5.0, [batch]) for _ in range(3)])
     assert results[1] == pytest.approx(results[0], rel=1e-4)
 
 

@@ -15,7 +15,7 @@
 Whatever ends the blocks early, an interrupt too, the log ends with `run_stop`
 `aborted`. Lines that mark time follow a barrier of all processes. Keys are the
 constants of mlperf-logging 4.1.68; `opt_momentum` (its name in the official
-rules) and `data_order` have none there.
+rules), `data_order`, tempo, gain and noise have none there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from typing import Self
 
 from mlperf_logging.mllog import constants
 
-from params import OptimizerParams, Params
+from params import AugmentationParams, OptimizerParams, Params
 from speech_recognition import distributed
 from speech_recognition.mlperf.mllog_writer import MllogWriter, TextSink
 
@@ -211,6 +211,7 @@ def _described(params: Params, seed: int) -> Iterator[_Line]:
     yield from _optimizer(params.optimizer)
     yield from _schedule(params.optimizer, params.training.epochs)
     yield "data_order", params.data.order, {}
+    yield from _augmentation(params.augmentation)
 
 
 def _optimizer(params: OptimizerParams) -> Iterator[_Line]:
@@ -230,6 +231,31 @@ def _optimizer(params: OptimizerParams) -> Iterator[_Line]:
         yield constants.OPT_ADAMW_EPSILON, params.epsilon, {}
         yield constants.OPT_ADAMW_WEIGHT_DECAY, params.weight_decay, {}
     yield constants.OPT_GRADIENT_CLIP_NORM, params.clip_norm, {}
+
+
+def _augmentation(params: AugmentationParams) -> Iterator[_Line]:
+    """Lines of what happens to training utterances; none of what does not."""
+    if params.changes_tempo:
+        yield "data_tempo_perturbation_min", params.tempo_min, {}
+        yield "data_tempo_perturbation_max", params.tempo_max, {}
+    if params.changes_speed:
+        yield constants.DATA_SPEED_PERTURBATON_MIN, params.speed_min, {}
+        yield constants.DATA_SPEED_PERTURBATON_MAX, params.speed_max, {}
+    if (params.gain_min_db, params.gain_max_db) != (0.0, 0.0):
+        yield "data_gain_min_db", params.gain_min_db, {}
+        yield "data_gain_max_db", params.gain_max_db, {}
+    if params.noise_folder:
+        yield "data_noise_probability", params.noise_probability, {}
+        yield "data_noise_min_db", params.noise_min_db, {}
+        yield "data_noise_max_db", params.noise_max_db, {}
+    if params.frequency_masks:
+        yield constants.DATA_SPEC_AUGMENT_FREQ_N, params.frequency_masks, {}
+        yield constants.DATA_SPEC_AUGMENT_FREQ_MIN, params.frequency_mask_min, {}
+        yield constants.DATA_SPEC_AUGMENT_FREQ_MAX, params.frequency_mask_max, {}
+    if params.time_masks:
+        yield constants.DATA_SPEC_AUGMENT_TIME_N, params.time_masks, {}
+        yield constants.DATA_SPEC_AUGMENT_TIME_MIN, params.time_mask_min, {}
+        yield constants.DATA_SPEC_AUGMENT_TIME_MAX, params.time_mask_max, {}
 
 
 def _schedule(params: OptimizerParams, epochs: int) -> Iterator[_Line]:

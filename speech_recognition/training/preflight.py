@@ -74,6 +74,9 @@ def plan(
     if snapshot and (changed := settings.differences(snapshot.params, params)):
         raise InputError(f"{output_dir}: its checkpoint has other parameters: {'; '.join(changed)}; give its own")
     _check_shares(params)
+    noise = params.augmentation.noise_folder
+    if noise and not Path(noise).is_dir():
+        raise InputError(f"augmentation.noise_folder={noise}: no such folder; name one with recordings")
     train, train_path = _split(data_dir, "train", manifests.train)
     val, val_path = _split(data_dir, "val", manifests.val)
     return Job(

@@ -87,6 +87,8 @@ def run(job: Job, output: TextIOBase) -> Outcome:
                     snapshots.before_the_end()
                     raise
             snapshots.after_evaluation()
+            if params.augmentation.pictures and distributed.is_first():
+                trainer.draw_augmented(job.output_dir / "augmentation")
         return Outcome(reached=clock.reached_target)
     finally:
         if metrics and distributed.is_first():

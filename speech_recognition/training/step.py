@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
 from speech_recognition import alphabet, distributed
+from speech_recognition.augment import Inputs
 from speech_recognition.batches import Batch
-from speech_recognition.features import Features
 from speech_recognition.model import DeepSpeech2
 
 
@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
 def training_step(
     model: DeepSpeech2,
-    features: Features,
+    inputs: Inputs,
     optimizer: optim.Optimizer,
     clip_norm: float,
     parts: Sequence[Batch],
@@ -51,17 +51,17 @@ def training_step(
 ) -> Step:
     """Update the weights on a batch of `count` utterances (default: those of `parts`).
 
-    Each process gives its share of the batch, as parts whose gradients are added; they are
-    moved to the model's device one after another.
+    Each process gives its share of the batch, as parts on the host whose gradients are added.
+    `inputs` makes spectrograms and their lengths on the model's device, of one part after another.
     """
     count = count or sum(part.utterances for part in parts)
     buffers = [buffer.clone() for buffer in model.buffers()]
     optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros((), dtype=features.window.dtype, device=features.window.device)
+    total = torch.zeros_like(model.linear.weight[0, 0])
     for part in parts:
-        batch = part.to(total.device)
-        log_probs, lengths = model(*features(batch.waveforms, batch.lengths))
-        loss = ctc_loss(log_probs, lengths, batch.targets, batch.target_lengths) * (len(batch.lengths) / count)
+        log_probs, lengths = model(*inputs(part))
+        targets, target_lengths = part.targets.to(total.device), part.target_lengths.to(total.device)
+        loss = ctc_loss(log_probs, lengths, targets, target_lengths) * (len(lengths) / count)
         torch.autograd.backward(loss)
         total += loss.detach()
     _add_over_processes([parameter.grad for parameter in model.parameters() if parameter.grad is not None], total)

@@ -3,12 +3,15 @@
 import copy
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 import xxhash
+from torch import Tensor
 
 from params import SAMPLE_RATE, Params
 from speech_recognition import alphabet, distributed
+from speech_recognition.augment import Augmentation, plain, read_noise
 from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import DivergedError, InputError
@@ -19,6 +22,7 @@ from speech_recognition.orders import Indices, epoch_batches
 from speech_recognition.progress import Progress
 from speech_recognition.training.checkpoint import Snapshot
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
+from speech_recognition.training.pictures import draw_augmented
 from speech_recognition.training.step import training_step
 from speech_recognition.training.tally import Tally
 
@@ -32,7 +36,11 @@ class Trainer:
         self.features = Features(params.features).to(device)
         self.model = build_model(params.model, params.features.bins, seed).to(device)
         self.optimizer = build_optimizer(params.optimizer, self.model)
+        self.augmentation = Augmentation(params.augmentation, self.features, seed, self._frames_at_tempo)
         self.tally = Tally()
+
+    def _frames_at_tempo(self, samples: Tensor, tempo: Tensor) -> Tensor:
+        return self.model.output_lengths(self.features.frames(samples, tempo))
 
     def warm_up(self, longest_seconds: float) -> None:
         """One training step and one evaluation on made-up batches of the longest utterance.
@@ -59,9 +67,10 @@ class Trainer:
     def _try_batches(self, seconds: float) -> None:
         samples = max(round(seconds * SAMPLE_RATE), SAMPLE_RATE)
         symbols = max(1, self._output_frames(samples) // 2)  # fast speech has a symbol for every second frame
-        batch = _synthetic_batch(self._largest_part(samples), samples, symbols)
+        slowest = self.params.augmentation.tempo_min * self.params.augmentation.speed_min
+        batch = _synthetic_batch(self._largest_part(samples), round(samples / slowest), symbols)
         self.model.train()
-        training_step(self.model, self.features, self.optimizer, self.params.optimizer.clip_norm, [batch])
+        training_step(self.model, plain(self.features), self.optimizer, self.params.optimizer.clip_norm, [batch])
         self.model.eval()
         batch = _synthetic_batch(self.params.data.eval_batch_size, samples, symbols)
         transcribe(self.model, self.features, batch.to(self.device))
@@ -83,6 +92,8 @@ class Trainer:
     def use(self, train_set: Sequence[Utterance]) -> None:
         """Set the utterances to train on, sorted by length. How many steps the run has follows from them."""
         self._train_set = train_set
+        if self.params.augmentation.noise_folder:
+            self.augmentation.noise = read_noise(Path(self.params.augmentation.noise_folder))
         self._samples = [utterance.samples for utterance in train_set]
         self._counts = [len(self._batches(epoch)) for epoch in range(1, self.params.training.epochs + 1)]
         lines = (f"{each.id} {each.samples} {each.transcript}\n" for each in train_set)
@@ -108,6 +119,7 @@ class Trainer:
         left = batches[self.tally.steps :]
         shares = [part for batch in left for part in share(batch, self.params.data.accumulation_steps)]
         self.model.train()
+        self.augmentation.epoch = epoch
         with Progress(f"epoch {epoch}", total=len(batches), unit="steps") as progress:
             progress.advance(self.tally.steps)
             loaded = load(self._train_set, shares, self.params.data.workers, pin=self.device.type == "cuda")
@@ -127,7 +139,7 @@ class Trainer:
         rate = learning_rate(self.params, epoch, number, sum(self._counts))
         set_rates(self.optimizer, rate, self.params.stage(epoch).momentum)
         clip_norm = self.params.optimizer.clip_norm
-        step = training_step(self.model, self.features, self.optimizer, clip_norm, parts, len(batch))
+        step = training_step(self.model, self.augmentation, self.optimizer, clip_norm, parts, len(batch))
         self.tally.add([self._samples[index] for index in batch], step, rate)
         if self.tally.skipped_in_a_row >= self.params.training.most_skipped:
             raise DivergedError(
@@ -135,6 +147,10 @@ class Trainer:
                 f" steps in a row (training.most_skipped); lower optimizer.learning_rate ({rate:g}) or"
                 f" optimizer.clip_norm ({clip_norm:g})"
             )
+
+    def draw_augmented(self, folder: Path) -> None:
+        """Pictures of training utterances before and after augmentation, into `folder`."""
+        draw_augmented(folder, self.augmentation, self._train_set, self.params.augmentation.pictures)
 
     def evaluate(self, utterances: Sequence[Utterance], after_batch: Callable[[], None] = do_nothing) -> Evaluation:
         """Transcribe and score `utterances` with the weights as they are."""

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 
-@pytest.mark.parametrize("preset", ["mini", "reference"])
+@pytest.mark.parametrize("preset", ["mini", "reference", "augmented"])
 @pytest.mark.parametrize("division", ["closed", "open"])
 @pytest.mark.usefixtures("rules_read_once")
 def test_no_line_may_be_missing_doubled_or_swapped_with_the_next(

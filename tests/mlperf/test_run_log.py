@@ -34,6 +34,7 @@ HEAD = [
 ]  # fmt: skip
 SGD = ["opt_name", "opt_base_learning_rate", "opt_momentum", "opt_weight_decay", "opt_gradient_clip_norm"]
 ANNEAL = ["opt_learning_rate_decay_schedule", "opt_learning_rate_decay_factor", "data_order"]
+AUGMENTATION = ["data_tempo_perturbation_min", "data_tempo_perturbation_max", "data_gain_min_db", "data_gain_max_db"]
 EPOCH = ["epoch_start", "epoch_stop", "eval_start", "eval_accuracy", "eval_stop"]
 
 
@@ -67,7 +68,7 @@ def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
 def test_the_order_is_that_of_the_interface(good_log: Any) -> None:
     keys = [key for _, key, _ in good_log("reference", wers=[50, 20]).records()]
     tail = ["train_samples", "eval_samples", "init_stop", "run_start", *EPOCH, *EPOCH, "run_stop"]
-    assert keys == HEAD + SGD + ANNEAL + ["weights_initialization"] * 3 + tail
+    assert keys == HEAD + SGD + ANNEAL + AUGMENTATION + ["weights_initialization"] * 3 + tail
 
 
 def test_values_come_from_the_parameters(good_log: Any) -> None:

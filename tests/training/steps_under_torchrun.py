@@ -12,6 +12,7 @@ import torch
 
 import params
 from speech_recognition import distributed
+from speech_recognition.augment import plain
 from speech_recognition.batches import load
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
@@ -35,7 +36,7 @@ def main(dataset: str, out: str, dtype: str, steps: str, batch_size: str, accumu
             start = number * int(batch_size) % len(utterances)
             batch = [index % len(utterances) for index in range(start, start + int(batch_size))]
             parts = list(load(utterances, share(batch, int(accumulation)), workers=0))
-            losses.append(training_step(model, features, optimizer, 5.0, parts, len(batch)).loss)
+            losses.append(training_step(model, plain(features), optimizer, 5.0, parts, len(batch)).loss)
         if distributed.is_first():
             gradients = {name: weight.grad for name, weight in model.named_parameters()}
             torch.save({"losses": losses, "gradients": gradients, "model": model.state_dict()}, out)

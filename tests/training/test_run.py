@@ -150,6 +150,28 @@ def test_another_fault_of_the_warm_up_is_not_taken_for_it(monkeypatch: pytest.Mo
         Trainer(SMALL, seed=1, device=choose_device("cpu")).warm_up(1.0)
 
 
+def test_pictures_show_utterances_before_and_after(tone_dataset: Path, tmp_path: Path) -> None:
+    assignments = ["training.epochs=1", "augmentation.tempo_min=0.85", "augmentation.pictures=3"]
+    execute(plan(tone_dataset, tmp_path / "run", *assignments))
+    pictures = list((tmp_path / "run" / "augmentation").iterdir())
+    assert len(pictures) == 3
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_an_augmented_run_is_the_same_from_the_same_seed(tone_dataset: Path, tmp_path: Path) -> None:
+    assignments = ["training.epochs=1", "augmentation.tempo_min=0.85", "augmentation.time_masks=3"]
+    for name in ("a", "b"):
+        execute(plan(tone_dataset, tmp_path / name, *assignments))
+    execute(plan(tone_dataset, tmp_path / "plain", "training.epochs=1"))
+    first, second, plain = (table(tmp_path / name)[0]["loss"] for name in ("a", "b", "plain"))
+    assert first == second != plain
+
+
+def test_a_noise_folder_that_is_not_there_is_refused_before_the_run(tone_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"augmentation\.noise_folder=/nowhere: no such folder"):
+        plan(tone_dataset, tmp_path / "run", "augmentation.noise_folder=/nowhere")
+
+
 def test_skipped_steps_are_counted_and_too_many_in_a_row_end_the_run(
     tone_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import torch
 
 import params
 from speech_recognition import alphabet
+from speech_recognition.augment import plain
 from speech_recognition.batches import load
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
@@ -61,7 +62,7 @@ def test_the_loss_and_the_gradient_are_those_of_float64(tone_dataset: Path) -> N
     found = []
     for dtype in (torch.float32, torch.float64):
         features, model = Features(params.mini().features).to(dtype), build_model(SMALL, 64, seed=1).to(dtype)
-        step = training_step(model, features, build_optimizer(params.mini().optimizer, model), 1e9, [batch])
+        step = training_step(model, plain(features), build_optimizer(params.mini().optimizer, model), 1e9, [batch])
         gradients = [weight.grad.flatten().double() for weight in model.parameters() if weight.grad is not None]
         found.append((step.loss, torch.cat(gradients)))
     (loss, gradient), (exact_loss, exact_gradient) = found
@@ -96,7 +97,7 @@ def losses(tone_dataset: Path, steps: int) -> list[float]:
     # A low rate: the last bits, which differ between processors, must not grow to a ten-thousandth in ten steps.
     optimizer = build_optimizer(dataclasses.replace(params.mini().optimizer, learning_rate=5e-4), model)
     batches = itertools.cycle(load(utterances, cut(range(len(utterances)), [0] * len(utterances), 8), workers=0))
-    return [training_step(model, features, optimizer, 5.0, [next(batches)]).loss for _ in range(steps)]
+    return [training_step(model, plain(features), optimizer, 5.0, [next(batches)]).loss for _ in range(steps)]
 
 
 def test_the_losses_are_those_on_record(tone_dataset: Path) -> None:
@@ -115,11 +116,11 @@ def test_a_step_that_is_not_finite_changes_nothing(tone_dataset: Path, bad: floa
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     batch = next(load(utterances, [[0, 1]], workers=0))
-    assert training_step(model, features, optimizer, 5.0, [batch]).updated
+    assert training_step(model, plain(features), optimizer, 5.0, [batch]).updated
     with torch.no_grad():
         model.rnn[0].forwards.weight_ih_l0[0, 0] = bad
     before, moments = copy.deepcopy((model.state_dict(), optimizer.state_dict()["state"]))
-    step = training_step(model, features, optimizer, 5.0, [batch])
+    step = training_step(model, plain(features), optimizer, 5.0, [batch])
     assert not step.updated
     for name, value in model.state_dict().items():  # BatchNorm's running statistics too
         torch.testing.assert_close(value, before[name], rtol=0, atol=0, equal_nan=True)
@@ -131,7 +132,7 @@ def test_clipping_bounds_the_gradient(tone_dataset: Path) -> None:
     features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    training_step(model, features, optimizer, 1e-3, [next(load(utterances, [[0, 1]], workers=0))])
+    training_step(model, plain(features), optimizer, 1e-3, [next(load(utterances, [[0, 1]], workers=0))])
     norm = torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]).norm()
     assert norm.item() == pytest.approx(1e-3, rel=1e-3)
 
@@ -147,7 +148,7 @@ def test_every_preset_trains_a_step(tone_dataset: Path, name: str) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")[:2]
     before = model.linear.weight.clone()
     batch = next(load(utterances, [[0, 1]], workers=0))
-    loss, updated = training_step(model, features, optimizer, chosen.optimizer.clip_norm, [batch])
+    loss, updated = training_step(model, plain(features), optimizer, chosen.optimizer.clip_norm, [batch])
     assert updated and 0 < loss < 1e4
     assert not model.linear.weight.equal(before)
 
@@ -166,6 +167,6 @@ def test_accumulated_parts_give_the_gradient_of_the_whole(tone_dataset: Path) ->
             if isinstance(module, MaskedBatchNorm):
                 module.register_forward_pre_hook(freeze)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-        training_step(model, features, optimizer, 1e9, list(load(utterances, parts, workers=0)))
+        training_step(model, plain(features), optimizer, 1e9, list(load(utterances, parts, workers=0)))
         gradients.append(torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]))
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,179 @@
+"""Augmentation of training utterances: tempo, gain, speed and noise on waveforms, SpecAugment on spectrograms.
+
+Everything happens on tensors in the batch, on its device. What an utterance gets is drawn
+from seed, epoch and utterance alone: it does not depend on the batch, the number of processes
+or a resumption.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from params import AugmentationParams
+from speech_recognition.batches import Batch
+from speech_recognition.corpus.recordings import read_any
+from speech_recognition.errors import InputError
+from speech_recognition.features import Features, valid
+
+Inputs = Callable[[Batch], tuple[Tensor, Tensor]]
+"""A batch on the host to spectrograms [batch, bins, frames] and their lengths, on the features' device."""
+
+OutputFrames = Callable[[Tensor, Tensor], Tensor]
+"""Frames of log-probabilities for lengths in samples and tempos."""
+
+
+def plain(features: Features) -> Inputs:
+    """Spectrograms of utterances as they are."""
+
+    def make(part: Batch) -> tuple[Tensor, Tensor]:
+        device = features.window.device
+        spectrograms, frames = features(part.waveforms.to(device), part.lengths.to(device))
+        return spectrograms, frames
+
+    return make
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """What some utterances get; each tensor is [batch]."""
+
+    tempo: Tensor
+    speed: Tensor
+    gain_db: Tensor
+    noise_db: Tensor
+    """signal-to-noise ratio; infinite where there is no noise"""
+    noise_start: Tensor
+    """share of the noise at which it begins"""
+    masks: Tensor
+    """[batch, masks, 2], uniform in [0, 1): a width and a place for each mask"""
+
+
+class Augmentation:
+    """Batches to augmented spectrograms, for the epoch that is set."""
+
+    def __init__(self, params: AugmentationParams, features: Features, seed: int, output_frames: OutputFrames) -> None:
+        """`output_frames` tells whether an utterance still has a CTC path at another tempo."""
+        self.params, self.features = params, features
+        self.epoch = 1
+        self.noise = torch.zeros(0, dtype=torch.int16)
+        """16-bit samples, all recordings of the noise folder one after another"""
+        self._seed, self._output_frames = seed, output_frames
+
+    def __call__(self, part: Batch) -> tuple[Tensor, Tensor]:
+        """Spectrograms [batch, bins, frames] and their lengths, on the features' device; `part` is on the host."""
+        device = self.features.window.device
+        if not self.params.active or part.utterances == 0:
+            return plain(self.features)(part)
+        draw = self.draw(part)
+        waveforms, lengths = part.waveforms.to(device, non_blocking=True), part.lengths.to(device, non_blocking=True)
+        if self.params.changes_waveforms:
+            waveforms, lengths = self.waveforms(waveforms, lengths, draw)
+        tempo = draw.tempo.to(device) if self.params.changes_tempo else None
+        spectrograms, frames = self.features(waveforms, lengths, tempo)
+        if self.params.frequency_masks or self.params.time_masks:
+            spectrograms = spectrograms * self._kept(spectrograms, frames, draw.masks.to(device))
+        return spectrograms, frames
+
+    def draw(self, part: Batch) -> Draw:
+        """What the utterances of a batch get in this epoch. Where no CTC path would be left, tempo and speed stay."""
+        params, rows = self.params, [self._row(index) for index in part.indices.tolist()]
+        table = torch.from_numpy(np.stack([row[:6] for row in rows]))
+        tempo, speed, gain, noisy, level, start = table.unbind(1)
+        tempo = params.tempo_min + (params.tempo_max - params.tempo_min) * tempo
+        speed = params.speed_min + (params.speed_max - params.speed_min) * speed
+        repeats = [(row[1:size] == row[: max(size - 1, 0)]).sum() for row, size in _rows(part)]
+        needed = part.target_lengths + torch.tensor(repeats)
+        stays = self._output_frames(_faster(part.lengths, speed), tempo) < needed
+        level = params.noise_min_db + (params.noise_max_db - params.noise_min_db) * level
+        return Draw(
+            tempo=tempo.where(~stays, 1.0),
+            speed=speed.where(~stays, 1.0),
+            gain_db=params.gain_min_db + (params.gain_max_db - params.gain_min_db) * gain,
+            noise_db=level.where(noisy < params.noise_probability, math.inf),
+            noise_start=start,
+            masks=torch.from_numpy(np.stack([row[6:] for row in rows])).view(len(rows), -1, 2),
+        )
+
+    def _row(self, index: int) -> np.ndarray:
+        """Numbers in [0, 1) for one utterance in this epoch."""
+        masks = self.params.frequency_masks + self.params.time_masks
+        return np.random.default_rng([self._seed, self.epoch, max(index, 0), 1]).random(6 + 2 * masks)
+
+    def waveforms(self, waveforms: Tensor, lengths: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Speed, noise, gain: waveforms [batch, samples] as floats of 16-bit scale, and their lengths."""
+        params, device = self.params, waveforms.device
+        waveforms = waveforms.float()
+        if params.changes_speed:
+            rows = [
+                change_speed(row[:size], speed) for row, size, speed in zip(waveforms, lengths, draw.speed, strict=True)
+            ]
+            waveforms, lengths = pad_sequence(rows, batch_first=True), _faster(lengths, draw.speed.to(device))
+        if params.noise_folder and len(self.noise):
+            waveforms = waveforms + self._noise(waveforms, lengths, draw)
+        scale = (10 ** (draw.gain_db / 20)).float().to(device)
+        return (waveforms * scale[:, None]).clamp(-32768, 32767), lengths  # sox clips there too
+
+    def _noise(self, waveforms: Tensor, lengths: Tensor, draw: Draw) -> Tensor:
+        """[batch, samples]: for each utterance a stretch of the noise at its signal-to-noise ratio, going round."""
+        device, samples = waveforms.device, torch.arange(waveforms.shape[1])
+        starts = (draw.noise_start * len(self.noise)).long()
+        noise = self.noise[(starts[:, None] + samples) % len(self.noise)].to(device).float()
+        noise = noise * valid(lengths, waveforms.shape[1])
+        powers = [each.square().sum(1) / lengths.clamp(min=1) for each in (waveforms, noise)]
+        ratio = (10 ** (draw.noise_db / 10)).float().to(device)  # infinite: no noise
+        return noise * (powers[0] / (powers[1].clamp(min=1e-9) * ratio)).sqrt()[:, None]
+
+    def _kept(self, spectrograms: Tensor, frames: Tensor, masks: Tensor) -> Tensor:
+        """[batch, bins, frames], false under a mask (SpecAugment, Park et al. 2019; times as shares of the length)."""
+        params, bins = self.params, spectrograms.shape[1]
+        frequency, time = masks[:, : params.frequency_masks], masks[:, params.frequency_masks :]
+        widths = params.frequency_mask_min + frequency[..., 0] * (
+            min(params.frequency_mask_max, bins) + 1 - params.frequency_mask_min
+        )
+        over_bins = _covered(widths.floor(), frequency[..., 1], torch.full_like(frames, bins), bins)
+        share = params.time_mask_min + time[..., 0] * (params.time_mask_max - params.time_mask_min)
+        over_frames = _covered((share * frames[:, None]).round(), time[..., 1], frames, spectrograms.shape[2])
+        covered: Tensor = over_bins[:, :, None] | over_frames[:, None, :]
+        return ~covered
+
+
+def read_noise(folder: Path) -> Tensor:
+    """All recordings of a folder one after another, [samples], 16 kHz, 16 bits. Raises InputError if there are none."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not paths:
+        raise InputError(f"augmentation.noise_folder={folder}: no recordings there; name a folder that has some")
+    return torch.from_numpy(np.concatenate([read_any(path) for path in paths]))
+
+
+def _covered(widths: Tensor, places: Tensor, sizes: Tensor, size: int) -> Tensor:
+    """[batch, size]: what masks of these widths [batch, masks] cover, each at its place in [0, 1) below `sizes`."""
+    starts = (places * (sizes[:, None] - widths + 1).clamp(min=1)).floor()
+    positions = torch.arange(size, device=widths.device)
+    inside = (positions >= starts[..., None]) & (positions < (starts + widths)[..., None])
+    covered: Tensor = torch.any(inside, dim=1)
+    return covered
+
+
+def change_speed(waveform: Tensor, speed: Tensor) -> Tensor:
+    """`waveform` [samples] played `speed` times as fast, pitch and tempo together: band-limited, by its spectrum."""
+    size = len(waveform)
+    new = int(_faster(torch.tensor(size), speed))
+    if size == 0 or new == size:
+        return waveform
+    spectrum = torch.fft.rfft(waveform)[: new // 2 + 1]
+    changed: Tensor = torch.fft.irfft(spectrum, n=new) * (new / size)
+    return changed
+
+
+def _faster(lengths: Tensor, speed: Tensor) -> Tensor:
+    return (lengths.double() / speed).round().long()
+
+
+def _rows(part: Batch) -> list[tuple[Tensor, int]]:
+    return list(zip(part.targets, part.target_lengths.tolist(), strict=True))
