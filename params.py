@@ -237,6 +237,9 @@ class ModelParams:
     """BatchNorm before every recurrent layer but the first"""
     linear_bias: bool = False
     """the last layer with a bias"""
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """fp32; tf32: products with mantissas of 10 bits (GPUs only); bf16: convolutions and products in
+    bfloat16, weights, sums, BatchNorm, loss and optimizer in float32"""
     batch_norm_momentum: float = 0.1
     """weight of a batch in BatchNorm's running statistics"""
 

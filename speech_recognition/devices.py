@@ -5,13 +5,20 @@ import torch
 from speech_recognition.errors import InputError
 
 
+def use_precision(precision: str, device: torch.device) -> None:
+    """Let products on GPUs round to TF32, or not. Raises InputError where there is none of it."""
+    if precision == "tf32" and device.type != "cuda":
+        raise InputError(f"model.precision=tf32: only GPUs have it, this is the {device.type}; use fp32 or bf16")
+    # cuDNN's default is TF32, which would make an "fp32" run one of 10-bit mantissas.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+
+
 def choose_device(name: str) -> torch.device:
-    """The device called `name`: auto, cpu, cuda or cuda:N, set to compute in full float32.
+    """The device called `name`: auto, cpu, cuda or cuda:N, in full float32 so far.
 
     Raises InputError on one that is not there.
     """
-    # TF32 is on by default in cuDNN and would make an "fp32" run one of 10-bit mantissas.
-    torch.backends.cudnn.allow_tf32 = False
+    use_precision("fp32", torch.device("cpu"))
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -10,17 +10,18 @@ it out, and a backward recurrent layer starts at the utterance's own end.
 Shapes: b utterances, c channels, f frequency bins, t frames, d = c * f features.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from params import ModelParams
-from speech_recognition import distributed
 from speech_recognition.alphabet import SYMBOLS
+from speech_recognition.batch_norm import MaskedBatchNorm
 from speech_recognition.features import valid
+from speech_recognition.gru import gru
 
 Size = TypeVar("Size", int, Tensor)
 
@@ -45,102 +46,21 @@ def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
     )
 
 
-class _Normalize(torch.autograd.Function):
-    """Masked normalisation by the batch's own statistics, with its gradient written out.
-
-    Left to autograd, every masking is a pass over memory in both directions:
-    this form takes a seventh of the time on a CPU.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, mask: Tensor, axis: int, epsilon: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Normalised `x` (zero on padding), mean, biased variance and count of each feature's cells."""
-        others, shape = _around(x, axis)
-        count = mask.sum() * (x.numel() // (mask.numel() * x.shape[axis]))
-        count, total = _over_all(count, (x * mask).sum(others))
-        mean = total / count
-        normal = (x - mean.view(shape)).mul_(mask)
-        variance = distributed.add(normal.square().sum(others)) / count
-        deviation = (variance + epsilon).sqrt()
-        normal.div_(deviation.view(shape))
-        ctx.axis = axis
-        ctx.save_for_backward(normal, mask, deviation, count)
-        ctx.mark_non_differentiable(mean, variance, count)
-        return normal, mean, variance, count
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:
-        """Ioffe and Szegedy 2015, section 3, over the cells that are no padding."""
-        normal, mask, deviation, count = ctx.saved_tensors
-        others, shape = _around(normal, ctx.axis)
-        masked = gradient * mask
-        sums = distributed.add(torch.stack([masked.sum(others), (masked * normal).sum(others)]))
-        shift, slope = sums / count
-        centred = torch.addcmul(masked, normal, -slope.view(shape)).sub_(shift.view(shape))
-        return centred.div_(deviation.view(shape)).mul_(mask), None, None, None
-
-
-def _over_all(count: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-    """A count and sums [features], over all processes; together, and in float64, which holds any count."""
-    if distributed.size() == 1:
-        return count, total
-    both = distributed.add(torch.cat([count.double()[None], total.double()]))
-    return both[0].to(total.dtype), both[1:].to(total.dtype)
-
-
-def _around(x: Tensor, axis: int) -> tuple[list[int], list[int]]:
-    """All axes of `x` but `axis`, and the shape that lays a vector along `axis`."""
-    return [other for other in range(x.ndim) if other != axis], [-1 if a == axis else 1 for a in range(x.ndim)]
-
-
-class MaskedBatchNorm(nn.Module):
-    """BatchNorm (Ioffe and Szegedy 2015) whose statistics leave the padding out.
-
-    They are those of the whole batch, over all processes: torch's SyncBatchNorm
-    needs GPUs and knows no padding. In training the running variance is the unbiased one, as in torch's own.
-    """
-
-    running_mean: Tensor
-    running_variance: Tensor
-
-    def __init__(self, features: int, axis: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
-        """`axis` of the input holds the `features`."""
-        super().__init__()
-        self.axis, self.momentum, self.epsilon = axis, momentum, epsilon
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
-        self.register_buffer("running_mean", torch.zeros(features))
-        self.register_buffer("running_variance", torch.ones(features))
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Normalised `x`; `mask` is false on padding, where the output has no meaning, and has size 1 along `axis`."""
-        _, shape = _around(x, self.axis)
-        if not self.training:
-            scale = self.weight / (self.running_variance + self.epsilon).sqrt()
-            return torch.addcmul((self.bias - self.running_mean * scale).view(shape), x, scale.view(shape))
-        normal, mean, variance, count = _Normalize.apply(x, mask, self.axis, self.epsilon)  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_variance.lerp_(variance * count / (count - 1).clamp(min=1), self.momentum)
-        return torch.addcmul(self.bias.view(shape), normal, self.weight.view(shape))
-
-
 class ConvBlock(nn.Module):
     """Convolution, BatchNorm, Hardtanh from 0 to its limit; zero after each utterance's end."""
 
     def __init__(self, params: ModelParams, in_channels: int, shape: ConvShape) -> None:
         super().__init__()
-        self.shape, self.limit = shape, params.activation_limit
+        self.shape = shape
         channels = params.conv_channels
         self.conv = nn.Conv2d(in_channels, channels, shape.kernel, shape.stride, shape.padding, bias=params.conv_bias)
-        self.norm = MaskedBatchNorm(channels, axis=1, momentum=params.batch_norm_momentum)
+        self.norm = MaskedBatchNorm(channels, 1, params.batch_norm_momentum, params.activation_limit)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """[b, c, f, t], zero after the ends, and lengths [b] in frames; the same after the block."""
         x = self.conv(x)
         lengths = self.shape.output(lengths, axis=1).clamp(min=0)
-        mask = valid(lengths, x.shape[3])[:, None, None]
-        return F.hardtanh(self.norm(x, mask), 0, self.limit) * mask, lengths
+        return self.norm(x, valid(lengths, x.shape[3])[:, None, None]), lengths
 
 
 _RNN: dict[str, Callable[[int, int], nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
@@ -152,7 +72,7 @@ class Recurrent(nn.Module):
     def __init__(self, params: ModelParams, inputs: int, batch_norm: bool) -> None:
         super().__init__()
         kind, units = _RNN[params.rnn_type], params.rnn_units
-        self.norm = MaskedBatchNorm(inputs, axis=2, momentum=params.batch_norm_momentum) if batch_norm else None
+        self.norm = MaskedBatchNorm(inputs, 2, params.batch_norm_momentum) if batch_norm else None
         self.forwards = kind(inputs, units)
         self.backwards = kind(inputs, units) if params.bidirectional else None
         self.concat = params.bidirectional and params.merge == "concat"
@@ -162,12 +82,17 @@ class Recurrent(nn.Module):
         """[t, b, d] to [t, b, outputs]; frames after an utterance's end hold no meaning."""
         if self.norm is not None:
             x = self.norm(x, mask)
-        y: Tensor = self.forwards(x)[0]
-        if self.backwards is not None:
-            order = reversal(lengths, x.shape[0])
-            z = reorder(self.backwards(reorder(x, order))[0], order)
-            return torch.cat([y, z], dim=2) if self.concat else y + z
-        return y
+        order = reversal(lengths, x.shape[0])
+        layers = [self.forwards] if self.backwards is None else [self.forwards, self.backwards]
+        inputs = [x, reorder(x, order)][: len(layers)]
+        if isinstance(self.forwards, nn.GRU) and not x.is_cuda:
+            outputs: Sequence[Tensor] = gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
+        else:
+            outputs = [layer(each)[0] for layer, each in zip(layers, inputs, strict=True)]
+        if self.backwards is None:
+            return outputs[0]
+        y, z = outputs[0], reorder(outputs[1], order)
+        return torch.cat([y, z], dim=2) if self.concat else y + z
 
 
 def reversal(lengths: Tensor, size: int) -> Tensor:
@@ -187,6 +112,7 @@ class DeepSpeech2(nn.Module):
     def __init__(self, params: ModelParams, bins: int) -> None:
         """`bins` is the height of the spectrograms."""
         super().__init__()
+        self.bf16 = params.precision == "bf16"
         first, second = self.conv_shapes = conv_shapes(params)
         self.conv = nn.ModuleList([ConvBlock(params, 1, first), ConvBlock(params, params.conv_channels, second)])
         inputs = params.conv_channels * second.output(first.output(bins, axis=0), axis=0)
@@ -194,8 +120,11 @@ class DeepSpeech2(nn.Module):
         for index in range(params.rnn_layers):
             self.rnn.append(layer := Recurrent(params, inputs, params.rnn_batch_norm and index > 0))
             inputs = layer.outputs
-        self.norm = MaskedBatchNorm(inputs, axis=2, momentum=params.batch_norm_momentum)
+        self.norm = MaskedBatchNorm(inputs, 2, params.batch_norm_momentum)
         self.linear = nn.Linear(inputs, len(SYMBOLS), bias=params.linear_bias)
+        if self.bf16:
+            for weight in (block.get_parameter("conv.weight") for block in self.conv):
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def output_lengths(self, frames: Size) -> Size:
         """Frames of log-probabilities for spectrograms of `frames` frames; below 1 where there are none."""
@@ -208,15 +137,21 @@ class DeepSpeech2(nn.Module):
 
         spectrograms: [b, f, t], zero after each utterance's `frames` [b].
         """
-        x, lengths = self._pad_to_kernels(spectrograms)[:, None], frames  # [b, 1, f, t]
+        with torch.autocast(spectrograms.device.type, torch.bfloat16, enabled=self.bf16):
+            logits, lengths = self._logits(spectrograms, frames)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1), lengths
+
+    def _logits(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        order = frames.argsort(descending=True, stable=True)  # the longest first: see gru.py
+        x, lengths = self._pad_to_kernels(spectrograms[order])[:, None], frames[order]  # [b, 1, f, t]
         for block in self.conv:
             x, lengths = block(x, lengths)
         x = x.flatten(1, 2).permute(2, 0, 1)  # [t, b, d]
         mask = valid(lengths, x.shape[0]).T[:, :, None]
         for layer in self.rnn:
             x = layer(x, lengths, mask)
-        logits = self.linear(self.norm(x, mask))
-        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1), lengths
+        back = order.argsort()
+        return self.linear(self.norm(x, mask))[:, back], lengths[back]
 
     def _pad_to_kernels(self, spectrograms: Tensor) -> Tensor:
         """Enough frames for one output frame: a batch of only short utterances still has a shape."""

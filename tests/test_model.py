@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import params
 from speech_recognition.features import Features, valid
-from speech_recognition.model import ConvShape, DeepSpeech2, MaskedBatchNorm, build_model, reorder, reversal
+from speech_recognition.model import ConvShape, DeepSpeech2, build_model, reorder, reversal
 
 REFERENCE, MINI = params.reference(), params.mini()
 SMALL_MINI = dataclasses.replace(MINI.model, rnn_units=32)
@@ -88,21 +88,24 @@ def test_log_probabilities_are_probabilities() -> None:
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(25, 2))
 
 
-def test_batch_norm_without_padding_is_torchs_own() -> None:
-    x = torch.randn(4, 5, 6, 7, generator=torch.Generator().manual_seed(0))
-    ours, theirs = MaskedBatchNorm(5, axis=1), torch.nn.BatchNorm2d(5)
-    mask = torch.ones(4, 1, 1, 7, dtype=torch.bool)
-    torch.testing.assert_close(ours(x, mask), theirs(x), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(ours.running_mean, theirs.running_mean)
-    torch.testing.assert_close(ours.running_variance, theirs.running_var)
-    torch.testing.assert_close(ours.eval()(x, mask), theirs.eval()(x), atol=1e-5, rtol=1e-5)
-
-
-def test_batch_norm_has_the_gradient_of_its_formula() -> None:
-    norm = MaskedBatchNorm(3, axis=2).double()
-    mask = torch.tensor([[1, 1], [1, 1], [1, 0]], dtype=torch.bool)[:, :, None]
-    x = torch.randn(3, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: norm(x, mask) * mask, (x,))
+def test_bfloat16_stays_near_float32_and_its_weights_are_float32() -> None:
+    spectrograms, frames = (
+        torch.randn(3, 64, 90, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([90, 80, 40]),
+    )
+    for row, length in enumerate(frames.tolist()):
+        spectrograms[row, :, length:] = 0
+    networks = [
+        build_model(dataclasses.replace(SMALL_MINI, precision=precision), 64, seed=1) for precision in ("fp32", "bf16")
+    ]
+    (exact, lengths), (rounded, same) = (network(spectrograms, frames) for network in networks)
+    assert lengths.equal(same) and rounded.dtype == torch.float32
+    assert all(value.dtype == torch.float32 for value in networks[1].state_dict().values())
+    for row, length in enumerate(lengths.tolist()):
+        torch.testing.assert_close(rounded[:length, row], exact[:length, row], rtol=0.05, atol=0.05)
+    assert not rounded.equal(exact)
+    rounded.sum().backward()
+    assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in networks[1].parameters())
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4))

@@ -92,7 +92,7 @@ def _train(options: argparse.Namespace) -> int:
         timed=options.timed,
     )
     with distributed.joined(launch, options.device) as device:
-        job = distributed.from_first(lambda: planning.plan(request, launch))
+        job = distributed.from_first(lambda: planning.plan(request, launch, device))
         if isinstance(job, int):
             return job
         job = dataclasses.replace(job, device=device, launch=launch)

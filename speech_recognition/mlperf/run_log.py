@@ -33,7 +33,9 @@ from speech_recognition.mlperf.mllog_writer import MllogWriter, TextSink
 BENCHMARK = "deepspeech2"
 """Value of `submission_benchmark`."""
 
-_PRECISION = "fp32"
+_PRECISIONS = {"fp32": "fp32", "tf32": "tf32", "bf16": "bfloat16"}
+"""MLPerf's names."""
+
 _Line = tuple[str, object, dict[str, object]]
 
 
@@ -193,10 +195,10 @@ def _described(params: Params, seed: int) -> Iterator[_Line]:
         constants.SUBMISSION_ORG: params.submission.org,
         constants.SUBMISSION_PLATFORM: params.submission.platform,
         constants.SUBMISSION_STATUS: params.submission.status,
-        constants.LOWEST_NUMERICAL_PRECISION_IN_LINEAR: _PRECISION,
+        constants.LOWEST_NUMERICAL_PRECISION_IN_LINEAR: _PRECISIONS[params.model.precision],
         # There is no attention in the model; the rules want a value all the same.
-        constants.LOWEST_NUMERICAL_PRECISION_IN_ATTN: _PRECISION,
-        constants.LOWEST_NUMERICAL_PRECISION_IN_COMM: _PRECISION,
+        constants.LOWEST_NUMERICAL_PRECISION_IN_ATTN: _PRECISIONS[params.model.precision],
+        constants.LOWEST_NUMERICAL_PRECISION_IN_COMM: "fp32",
         constants.TENSOR_PARALLELISM: 1,
         constants.PIPELINE_PARALLELISM: 1,
         constants.CONTEXT_PARALLELISM: 1,

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from params import Params
 from speech_recognition import settings
+from speech_recognition.devices import use_precision
 from speech_recognition.errors import InputError
 from speech_recognition.features import Features
 from speech_recognition.files import atomic_write
@@ -98,6 +99,7 @@ def load(path: Path, device: torch.device) -> Checkpoint:
     """A checkpoint's model on `device`. Raises InputError as `read` does."""
     snapshot = read(path)
     params = snapshot.params
+    use_precision(params.model.precision, device)
     model = DeepSpeech2(params.model, params.features.bins)
     try:
         model.load_state_dict(snapshot.model)

@@ -30,8 +30,8 @@ class Request:
     timed: bool
 
 
-def plan(request: Request, launch: Launch) -> Job | int:
-    """The job, on the CPU until told otherwise; or an exit status, if nothing is left to run. Raises InputError."""
+def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
+    """The job on a device like `device`; or an exit status, if nothing is left to run. Raises InputError."""
     params, given, root = request.params, request.output_dir, request.results_root
     begun = resumption.begun(params.preset, given, root, launch.run_id) if launch.restarted else None
     found = None
@@ -51,7 +51,7 @@ def plan(request: Request, launch: Launch) -> Job | int:
         if status != 0:
             return status
     snapshot = found.snapshot if found else None
-    return preflight.plan(params, seed, torch.device("cpu"), folder, request.data_dir, manifests, snapshot)
+    return preflight.plan(params, seed, device, folder, request.data_dir, manifests, snapshot)
 
 
 def _seed(asked: int | None, begun: Path | None) -> int:

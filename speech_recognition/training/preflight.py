@@ -12,6 +12,7 @@ from params import Params
 from speech_recognition import distributed, settings
 from speech_recognition.corpus.counts import SplitCounts, read_counts
 from speech_recognition.corpus.manifest import read_manifest
+from speech_recognition.devices import use_precision
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_writable
 from speech_recognition.model import DeepSpeech2
@@ -73,6 +74,7 @@ def plan(
         params = replace(params, submission=replace(params.submission, division="open"))
     if snapshot and (changed := settings.differences(snapshot.params, params)):
         raise InputError(f"{output_dir}: its checkpoint has other parameters: {'; '.join(changed)}; give its own")
+    use_precision(params.model.precision, device)
     _check_shares(params)
     noise = params.augmentation.noise_folder
     if noise and not Path(noise).is_dir():

@@ -14,6 +14,7 @@ from speech_recognition import alphabet, distributed
 from speech_recognition.augment import Augmentation, plain, read_noise
 from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.devices import use_precision
 from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.evaluation import Evaluation, do_nothing, evaluate, transcribe
 from speech_recognition.features import Features
@@ -33,6 +34,7 @@ class Trainer:
     def __init__(self, params: Params, seed: int, device: torch.device) -> None:
         """Weights are drawn from `seed` alone, on the CPU, so that they are the same on every device."""
         self.params, self.seed, self.device = params, seed, device
+        use_precision(params.model.precision, device)
         self.features = Features(params.features).to(device)
         self.model = build_model(params.model, params.features.bins, seed).to(device)
         self.optimizer = build_optimizer(params.optimizer, self.model)
