@@ -20,7 +20,7 @@ PATH=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("scripts"))'):$P
 
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
-shellcheck --external-sources ./*.sh script/*.sh docker/*.sh .ci/run
+shellcheck --external-sources ./*.sh script/*.sh script/*.sbatch docker/*.sh .ci/run
 hadolint docker/Dockerfile
 "$PYTHON" -m mypy
 

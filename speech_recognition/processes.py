@@ -30,7 +30,8 @@ def start(count: int, arguments: list[str]) -> int:
 
     It is that of the first process that failed.
     """
-    options = ["--standalone", "--nproc-per-node", str(count), "--module", "speech_recognition", *arguments]
+    options = ["--standalone", "--nproc-per-node", str(count), "--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGUSR1"]
+    options += ["--module", "speech_recognition", *arguments]
     try:
         torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:

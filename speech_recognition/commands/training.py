@@ -104,34 +104,39 @@ def _train(options: argparse.Namespace) -> int:
 
 def add_evaluate(commands: Commands) -> None:
     """Add the command `evaluate`."""
-    parser = commands.add_parser("evaluate", help="score a checkpoint on a manifest")
-    parser.add_argument("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt")
-    parser.add_argument("manifest", type=Path, help="a file such as mini_dataset/manifests/test.csv")
+    parser = commands.add_parser("evaluate", help="score a checkpoint, or every epoch of a run, on manifests")
+    parser.add_argument(
+        "checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or a run's folder: a table"
+    )
+    parser.add_argument("manifest", type=Path, nargs="+", help="a file such as mini_dataset/manifests/test.csv")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
-    parser.add_argument("--output", type=Path, metavar="FILE.csv", help="also write a row for each utterance")
+    parser.add_argument("--output", type=Path, metavar="FILE.csv", help="also write a row for each utterance or epoch")
     parser.set_defaults(run=_evaluate)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     from speech_recognition.corpus.manifest import read_manifest
     from speech_recognition.devices import choose_device
-    from speech_recognition.evaluation import evaluate, write_rows
+    from speech_recognition.evaluation import write_rows
     from speech_recognition.files import check_writable
-    from speech_recognition.training import checkpoint
+    from speech_recognition.training import checkpoint, quality_table
 
     if options.output:
         check_writable(options.output.absolute().parent, 1_000_000, "--output")
-    utterances, device = read_manifest(options.manifest), choose_device(options.device)
+    sets, device = [read_manifest(path) for path in options.manifest], choose_device(options.device)
+    if options.checkpoint.is_dir():
+        rows: list[quality_table.Row] = []
+        for row in quality_table.evaluate_epochs(options.checkpoint, sets, device):
+            if not rows:
+                print(quality_table.markdown_head(row))
+            print(quality_table.markdown(row), flush=True)
+            rows.append(row)
+        if options.output:
+            quality_table.write_csv(options.output, rows)
+        return 0
     trained = checkpoint.load(options.checkpoint, device)
-    data = trained.params.data
-    result = evaluate(
-        trained.model,
-        trained.features,
-        utterances,
-        batch_size=data.eval_batch_size,
-        workers=data.workers,
-        device=device,
-    )
+    together = [utterance for each in sets for utterance in each]
+    result = quality_table.evaluate_checkpoint(trained, together, device)
     for name, score in result.by_subset().items():
         print(f"{name}: {score}")
     print(f"all: {result.total}")

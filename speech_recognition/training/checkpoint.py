@@ -113,7 +113,7 @@ def newest(folder: Path) -> tuple[Path, Snapshot] | None:
 
     One that is not is named on standard error and passed over. Raises InputError if none is whole.
     """
-    paths = [path for path in (folder / "last.pt", *_epochs(folder)) if path.is_file()]
+    paths = [path for path in (folder / "last.pt", *epoch_paths(folder)) if path.is_file()]
     for path in paths:
         try:
             return path, read(path)
@@ -137,7 +137,7 @@ def epoch_path(folder: Path, epoch: int) -> Path:
     return folder / f"epoch_{epoch:02d}.pt"
 
 
-def _epochs(folder: Path) -> list[Path]:
+def epoch_paths(folder: Path) -> list[Path]:
     """The checkpoints of epochs, the last first."""
     numbered = [(int(match[1]), path) for path in folder.glob("epoch_*.pt") if (match := _EPOCH.fullmatch(path.name))]
     return [path for _, path in sorted(numbered, reverse=True)]

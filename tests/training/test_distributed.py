@@ -160,6 +160,21 @@ def test_a_signal_to_one_of_them_saves_and_ends_all(tone_dataset: Path, tmp_path
     assert checkpoint.read(folder / "checkpoints" / "last.pt").seed == 1
 
 
+def test_a_signal_to_the_command_saves_and_gives_its_status(tone_dataset: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    options = arguments(tone_dataset, folder, "--num-gpus", 2, "--set", "training.epochs=10000")
+    with subprocess.Popen(
+        [sys.executable, *options], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while "epoch_start" not in (run.stdout.readline() if run.stdout else ""):
+            assert run.poll() is None
+        run.send_signal(signal.SIGUSR1)
+        output, errors = run.communicate(timeout=60)
+    assert run.returncode == 128 + signal.SIGUSR1 and "saved: " in errors
+    assert events(output)[-1]["key"] == "run_stop"
+    assert checkpoint.read(folder / "checkpoints" / "last.pt").tally["steps"] > 0
+
+
 def test_a_fault_in_one_process_ends_all_in_one_line(tone_dataset: Path, tmp_path: Path) -> None:
     manifest = tone_dataset / "manifests" / "train.csv"
     utterances, damaged = read_manifest(manifest), tmp_path / "damaged.wav"
