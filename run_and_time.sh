@@ -6,6 +6,7 @@
 #
 #   sh run_and_time.sh mini | tee speech_ds2.out     the embedded corpus, made and verified first; minutes on a CPU
 #   sh run_and_time.sh mini --seed 1 --set data.workers=0
+#   sh run_and_time.sh mini --runs 10                ten runs with seeds of their own, and their score
 #   sh run_and_time.sh mini --help                   every option and parameter
 #
 # Exit status: 0 target reached and log compliant; 1 a failure, or the log is not compliant; 2 bad usage or

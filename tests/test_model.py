@@ -108,6 +108,15 @@ def test_bfloat16_stays_near_float32_and_its_weights_are_float32() -> None:
     assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in networks[1].parameters())
 
 
+@EVERY
+def test_every_model_trains_in_bfloat16(model: params.ModelParams, features: params.FeatureParams) -> None:
+    network = build_model(dataclasses.replace(model, precision="bf16"), features.bins, seed=1)
+    log_probs, lengths = network(torch.randn(2, features.bins, 90), torch.tensor([90, 80]))
+    log_probs[: lengths.max()].square().mean().backward()
+    assert log_probs.dtype == torch.float32
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in network.parameters())
+
+
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_reversal_turns_each_utterance_and_is_its_own_inverse(lengths: list[int]) -> None:
     x = torch.arange(9 * len(lengths)).view(9, len(lengths), 1)

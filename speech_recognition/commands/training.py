@@ -8,6 +8,7 @@ from pathlib import Path
 import params
 from speech_recognition import settings
 from speech_recognition.commands import ROOT, Commands
+from speech_recognition.errors import InputError
 
 
 def add_train(commands: Commands) -> None:
@@ -45,6 +46,7 @@ def add_train(commands: Commands) -> None:
         metavar="N",
         help="processes on this machine, one for each GPU, or of the CPU with --device cpu; -1: all GPUs (default: 1)",
     )
+    add("--runs", type=_runs, default=1, metavar="N", help="N runs with seeds of their own, and their score (--timed)")
     add("--timed", action="store_true", help="as run_and_time.sh: embedded data, timing block, check of the log")
     parser.set_defaults(run=_train)
 
@@ -65,13 +67,39 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _runs(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1000")
+    return int(text)
+
+
 def _seed(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 2**32):
         raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 0 to 4294967295")
     return int(text)
 
 
+def _train_several(options: argparse.Namespace) -> int:
+    from speech_recognition.mlperf import runs
+    from speech_recognition.training import preflight
+
+    if not options.timed:
+        raise InputError("--runs: is for timed runs; add --timed, or use run_and_time.sh")
+    if options.seed is not None:
+        raise InputError(f"--seed {options.seed}: each of several runs draws its own; leave it out")
+    chosen = settings.apply(settings.preset(options.preset), options.set)
+    seeds: list[int] = []
+    while len(seeds) < options.runs:
+        seeds += {preflight.draw_seed()} - set(seeds)
+    folder = preflight.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results")
+    results = runs.run_several(options.arguments, seeds, folder)
+    print(runs.summary(results))
+    return runs.exit_status(results)
+
+
 def _train(options: argparse.Namespace) -> int:
+    if options.runs > 1:
+        return _train_several(options)
     from speech_recognition import distributed, processes, timed
     from speech_recognition.training import planning, results, run
 
