@@ -63,12 +63,15 @@ class Checkpoint:
 
 
 def save(path: Path, snapshot: Snapshot, others: Sequence[str] = ()) -> None:
-    """Write a checkpoint, and let `others` in its folder be further names of it."""
+    """Write a checkpoint, and let `others` in its folder be further names of it. Raises InputError on a full disk."""
     content = {field.name: getattr(snapshot, field.name) for field in fields(snapshot)}
     content["params"] = settings.to_dict(snapshot.params)
     content["digest"] = digest(content)
-    with atomic_write(path) as partial:
-        torch.save(content, partial)
+    try:
+        with atomic_write(path) as partial:
+            torch.save(content, partial)
+    except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
+        raise InputError(f"{path}: cannot be written ({str(error).splitlines()[0]}); free some disk") from None
     for name in others:
         with atomic_write(path.with_name(name)) as partial:
             try:

@@ -72,6 +72,21 @@ def test_other_names_hold_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Mon
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 
 
+def test_a_full_disk_is_said_in_one_line_and_the_old_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, path: Path) -> None:
+        path.write_bytes(b"PK half of it")
+        raise RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed\nand a page of frames")
+
+    checkpoint.save(tmp_path / "last.pt", snapshot())
+    good = (tmp_path / "last.pt").read_bytes()
+    monkeypatch.setattr("torch.save", full)
+    with pytest.raises(InputError, match=r"last\.pt: cannot be written \(Pytorch.*failed\); free some disk$"):
+        checkpoint.save(tmp_path / "last.pt", snapshot(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"] and (tmp_path / "last.pt").read_bytes() == good
+
+
 def test_the_newest_is_that_within_an_epoch_then_the_last_epochs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
