@@ -42,7 +42,7 @@ def log_frame(path: Path) -> pd.DataFrame:
 def _parsed(path: Path, number: int, content: str) -> dict[str, object]:
     try:
         record = json.loads(content)
-        fields: dict[str, object] = {name: record[name] for name in ("time_ms", "event_type", "key", "value")}
-        return fields | record["metadata"]
+        fields = ("time_ms", "event_type", "key", "value")
+        return {**{name: record[name] for name in fields}, **record["metadata"]}
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}, line {number}: no MLLOG line; check-log says what is wrong with the log") from None
