@@ -50,9 +50,9 @@ def run_and_time(job: Job, output: Output | Silence) -> int:
     Exit status: 3 if the target was not reached, else 1 if the log is not compliant, else 0.
     """
     print(f"{_STARTING}{_now()}", file=output)
-    outcome = run(job, output)
+    reached = run(job, output)
     if isinstance(output, Silence):
-        return 0 if outcome.reached else 3
+        return 0 if reached else 3
     print(f"ENDING TIMING RUN AT {_now()}", file=output)
     # Off the log itself: a run that was restarted by torchrun began before this process did.
     lines = output.path.read_text().splitlines()
@@ -64,7 +64,7 @@ def run_and_time(job: Job, output: Output | Silence) -> int:
         print(f"NOT COMPLIANT: {violation}", file=output)
     if not violations:
         print(f"SUCCESS: the log passes the {job.params.submission.division} rules", file=output)
-    return 3 if not outcome.reached else 1 if violations else 0
+    return 3 if not reached else 1 if violations else 0
 
 
 def _time_ms(lines: Sequence[str], key: str) -> int:

@@ -127,7 +127,7 @@ def _train(options: argparse.Namespace) -> int:
         with results.open_folder(job.output_dir, job.params, launch) as output:
             if options.timed:
                 return timed.run_and_time(job, output)
-            return 0 if run.run(job, output).reached else 3
+            return 0 if run.run(job, output) else 3
 
 
 def add_evaluate(commands: Commands) -> None:

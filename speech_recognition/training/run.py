@@ -19,7 +19,7 @@ from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation
 from speech_recognition.interruption import Stopped, between_steps
-from speech_recognition.mlperf.run_log import Run, RunLog
+from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.scoring import target_reached
 from speech_recognition.training import results
 from speech_recognition.training.checkpoint import Snapshot
@@ -50,18 +50,11 @@ class Job:
     """what torchrun has told this process"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a run ended."""
-
-    reached: bool
-
-
-def run(job: Job, output: TextIOBase) -> Outcome:
+def run(job: Job, output: TextIOBase) -> bool:
     """Train until the target or the last epoch; writes the log, the checkpoints and the results.
 
-    Raises InputError on a fault in the data that only shows when it is read. However
-    it ends, the log ends with run_stop, and the results hold every epoch there was.
+    Returns whether the target was reached. Raises InputError on a fault in the data that only shows when it
+    is read. However it ends, the log ends with run_stop, and the results hold every epoch there was.
     """
     params = job.params
     metrics = [EpochMetrics(**row) for row in job.snapshot.metrics] if job.snapshot else []
@@ -78,59 +71,95 @@ def run(job: Job, output: TextIOBase) -> Outcome:
                     trainer.restore(job.snapshot)
                 if job.snapshot and not job.launch.restarted:
                     init.resumed(job.snapshot.evaluated_epoch + 1, trainer.tally.steps)
-            snapshots = Snapshots(job.output_dir / "checkpoints", params, trainer, metrics)
+            epochs = _Epochs(job, trainer, metrics, log, output)
             with log.run() as clock:
                 try:
                     with between_steps() as check:
-                        _train(job, trainer, snapshots, metrics, log, clock, output, check)
+                        if epochs.train(check):
+                            clock.success()
                 except Stopped:
-                    snapshots.before_the_end()
+                    epochs.snapshots.before_the_end()
                     raise
-            snapshots.after_evaluation()
+            epochs.snapshots.after_evaluation()
             if params.augmentation.pictures and distributed.is_first():
                 trainer.draw_augmented(job.output_dir / "augmentation")
-        return Outcome(reached=clock.reached_target)
+        return clock.reached_target
     finally:
         if metrics and distributed.is_first():
             results.draw_curves(job.output_dir, metrics, params.training.target_wer)
 
 
-def _train(
-    job: Job,
-    trainer: Trainer,
-    snapshots: Snapshots,
-    metrics: list[EpochMetrics],
-    log: RunLog,
-    clock: Run,
-    output: TextIOBase,
-    check: Callable[[], None],
-) -> None:
-    """Read the data, then epoch after epoch until the target or the last one; `check` ends it between two steps."""
+class _Epochs:
+    """The timed part: the data, then epoch after epoch."""
 
-    def after_step() -> None:
-        snapshots.after_step()
-        check()
+    def __init__(
+        self, job: Job, trainer: Trainer, metrics: list[EpochMetrics], log: RunLog, output: TextIOBase
+    ) -> None:
+        self._job, self._trainer, self._metrics, self._log, self._output = job, trainer, metrics, log, output
+        self.snapshots = Snapshots(job.output_dir / "checkpoints", job.params, trainer, metrics)
 
-    training = job.params.training
-    trainer.use(_feasible(trainer, _read(job.train_manifest, job.train_samples), output))
-    if job.snapshot and job.snapshot.train_set != trainer.train_set_digest:
-        raise InputError(f"{job.train_manifest}: not the utterances that the checkpoint was trained on; name those")
-    val_set = _read(job.val_manifest, job.val_samples)
-    if training.evaluate_first and not metrics:
-        _evaluate(job, trainer, val_set, 0, None, metrics, output, check)
-    for epoch in range(metrics[-1].epoch + 1 if metrics else 1, training.epochs + 1):
-        samples = epoch * job.train_samples
-        _announce(job.params, epoch, output)
-        with log.epoch(epoch, samples):
-            tally = trainer.train_epoch(epoch, after_step)
-        with log.evaluation(epoch, samples) as evaluation:
-            wer = _evaluate(job, trainer, val_set, epoch, tally, metrics, output, check)
-            evaluation.accuracy(wer)
-        if target_reached(wer, training.target_wer):
-            clock.success()
-            return
-        if epoch < training.epochs:  # the last epoch is saved when the clock has stopped
-            snapshots.after_evaluation()
+    def train(self, check: Callable[[], None]) -> bool:
+        """Until the target or the last epoch; whether it was reached. `check` can end it between two steps."""
+
+        def after_step() -> None:
+            self.snapshots.after_step()
+            check()
+
+        job, training = self._job, self._job.params.training
+        self._trainer.use(self._feasible(_read(job.train_manifest, job.train_samples)))
+        if job.snapshot and job.snapshot.train_set != self._trainer.train_set_digest:
+            raise InputError(f"{job.train_manifest}: not the utterances that the checkpoint was trained on; name those")
+        val_set = _read(job.val_manifest, job.val_samples)
+        if training.evaluate_first and not self._metrics:
+            self._evaluate(val_set, Tally(epoch=0), check)
+        for epoch in range(self._metrics[-1].epoch + 1 if self._metrics else 1, training.epochs + 1):
+            samples = epoch * job.train_samples
+            _announce(job.params, epoch, self._output)
+            with self._log.epoch(epoch, samples):
+                tally = self._trainer.train_epoch(epoch, after_step)
+            with self._log.evaluation(epoch, samples) as evaluation:
+                wer = self._evaluate(val_set, tally, check)
+                evaluation.accuracy(wer)
+            if target_reached(wer, training.target_wer):
+                return True
+            if epoch < training.epochs:  # the last epoch is saved when the clock has stopped
+                self.snapshots.after_evaluation()
+        return False
+
+    def _feasible(self, utterances: Sequence[Utterance]) -> list[Utterance]:
+        """The utterances with at least one CTC path; the others are named in the log."""
+        infeasible = [each for each in utterances if too_short(each, self._trainer.output_frames(each))]
+        if infeasible:
+            names = " ".join(utterance.id for utterance in infeasible)
+            print(
+                f"left out, too short for their transcripts: {len(infeasible)} utterances: {names}", file=self._output
+            )
+        if len(infeasible) == len(utterances):
+            raise InputError("every training utterance is too short for its transcript; check the manifest's texts")
+        left_out = {utterance.id for utterance in infeasible}
+        return [utterance for utterance in utterances if utterance.id not in left_out]
+
+    def _evaluate(self, val_set: Sequence[Utterance], tally: Tally, check: Callable[[], None]) -> float:
+        """Score val after an epoch, add a row to metrics.csv, print its line and some transcripts; returns the WER."""
+        begin = time.perf_counter()
+        evaluation = self._trainer.evaluate(val_set, check)
+        total = evaluation.total
+        row = EpochMetrics(
+            epoch=tally.epoch,
+            wer=total.wer,
+            cer=total.cer,
+            utterance_wer=total.utterance_wer,
+            subset_wer={name: score.wer for name, score in evaluation.by_subset().items()},
+            eval_seconds=time.perf_counter() - begin,
+            **(tally.metrics() if tally.steps else {}),
+        )
+        self._metrics.append(row)
+        if distributed.is_first():
+            results.write_metrics(self._job.output_dir, self._metrics)
+        print(row.line(), file=self._output)
+        print(row.timing(), file=sys.stderr)
+        _show_transcripts(evaluation, self._job.params.training.sample_transcripts)
+        return total.wer
 
 
 def drop_caches() -> bool:
@@ -158,50 +187,6 @@ def _read(manifest: Path, samples: int) -> list[Utterance]:
             f"{manifest}: {len(utterances)} utterances where counts.json says {samples}; prepare the dataset again"
         )
     return utterances
-
-
-def _feasible(trainer: Trainer, utterances: Sequence[Utterance], output: TextIOBase) -> list[Utterance]:
-    """The utterances with at least one CTC path; the others are named in the log."""
-    infeasible = [utterance for utterance in utterances if too_short(utterance, trainer.output_frames(utterance))]
-    if infeasible:
-        names = " ".join(utterance.id for utterance in infeasible)
-        print(f"left out, too short for their transcripts: {len(infeasible)} utterances: {names}", file=output)
-    if len(infeasible) == len(utterances):
-        raise InputError("every training utterance is too short for its transcript; check the manifest's texts")
-    left_out = {utterance.id for utterance in infeasible}
-    return [utterance for utterance in utterances if utterance.id not in left_out]
-
-
-def _evaluate(
-    job: Job,
-    trainer: Trainer,
-    val_set: Sequence[Utterance],
-    epoch: int,
-    tally: Tally | None,
-    metrics: list[EpochMetrics],
-    output: TextIOBase,
-    check: Callable[[], None],
-) -> float:
-    """Score val, add a row to `metrics` and metrics.csv, print the epoch's line and transcripts; returns the WER."""
-    begin = time.perf_counter()
-    evaluation = trainer.evaluate(val_set, check)
-    total = evaluation.total
-    row = EpochMetrics(
-        epoch=epoch,
-        wer=total.wer,
-        cer=total.cer,
-        utterance_wer=total.utterance_wer,
-        subset_wer={name: score.wer for name, score in evaluation.by_subset().items()},
-        eval_seconds=time.perf_counter() - begin,
-        **(tally.metrics() if tally else {}),
-    )
-    metrics.append(row)
-    if distributed.is_first():
-        results.write_metrics(job.output_dir, metrics)
-    print(row.line(), file=output)
-    print(row.timing(), file=sys.stderr)
-    _show_transcripts(evaluation, trainer.params.training.sample_transcripts)
-    return total.wer
 
 
 def _show_transcripts(evaluation: Evaluation, count: int) -> None:
