@@ -9,10 +9,7 @@ import sys
 # (benchmarks/spin.py). It is read when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from speech_recognition.allocator import keep_memory
 from speech_recognition.cli import main
-
-keep_memory()
 
 try:
     sys.exit(main(sys.argv[1:]))

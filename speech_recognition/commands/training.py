@@ -7,6 +7,7 @@ from pathlib import Path
 
 import params
 from speech_recognition import settings
+from speech_recognition.allocator import keep_memory
 from speech_recognition.commands import ROOT, Commands
 from speech_recognition.errors import InputError
 
@@ -103,6 +104,7 @@ def _train(options: argparse.Namespace) -> int:
     from speech_recognition import distributed, processes, timed
     from speech_recognition.training import planning, results, run
 
+    keep_memory()
     launch = distributed.Launch.of(os.environ)
     chosen = settings.apply(settings.preset(options.preset), options.set)
     if launch.local_rank is None and (count := processes.wanted(options.num_gpus, options.device)) > 1:
@@ -149,6 +151,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from speech_recognition.files import check_writable
     from speech_recognition.training import checkpoint, quality_table
 
+    keep_memory()
     if options.output:
         check_writable(options.output.absolute().parent, 1_000_000, "--output")
     sets, device = [read_manifest(path) for path in options.manifest], choose_device(options.device)
