@@ -36,7 +36,8 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
     begun = resumption.begun(params.preset, given, root, launch.run_id) if launch.restarted else None
     found = None
     if begun or request.resume:
-        found = resumption.find(params.preset, begun or given, root, request.epoch, request.seed)
+        epoch = None if begun else request.epoch  # what has begun has gone on from there already
+        found = resumption.find(params.preset, begun or given, root, epoch, request.seed)
     if found and found.ended:
         print(f"note: the run in {found.folder} has ended; nothing is left to do", file=sys.stderr)
         return 0 if found.reached else 3

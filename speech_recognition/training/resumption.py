@@ -61,7 +61,8 @@ def begun(preset: str, given: Path | None, root: Path, run_id: str) -> Path | No
 
 def logged_seed(folder: Path) -> int | None:
     """The seed of the run in this folder, from its log; None if it had not come that far."""
-    match = re.search(r'"key": "seed", "value": (\d+)', (folder / results.LOG_NAME).read_text())
+    log = folder / results.LOG_NAME
+    match = re.search(r'"key": "seed", "value": (\d+)', log.read_text()) if log.is_file() else None
     return int(match[1]) if match else None
 
 

@@ -1,0 +1,99 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from speech_recognition import settings
+from speech_recognition.distributed import ALONE, Launch
+from speech_recognition.model import build_model
+from speech_recognition.training import checkpoint, planning
+from speech_recognition.training.optimizers import build_optimizer
+from speech_recognition.training.run import Job
+
+SMALL = settings.apply(settings.preset("mini"), ["model.conv_channels=2", "model.rnn_units=4"])
+RESTARTED = Launch(local_rank=0, run_id="job 7", restarts=1, most_restarts=3)
+
+
+@pytest.fixture
+def request_(tone_dataset: Path, tmp_path: Path) -> planning.Request:
+    return planning.Request(
+        params=SMALL,
+        seed=None,
+        data_dir=tone_dataset,
+        train_manifest=None,
+        val_manifest=None,
+        output_dir=None,
+        results_root=tmp_path,
+        resume=False,
+        epoch=None,
+        timed=False,
+    )
+
+
+def plan(request: planning.Request, launch: Launch = ALONE) -> Job | int:
+    return planning.plan(request, launch, torch.device("cpu"))
+
+
+def begin(folder: Path, epochs: int, run_id: str = "job 7") -> None:
+    """A run of torchrun's with some epochs behind it, of seed 5."""
+    folder.mkdir()
+    (folder / "torchrun_id").write_text(run_id + "\n")
+    (folder / "speech_ds2.out").write_text(':::MLLOG {"key": "seed", "value": 5, "metadata": {}}\n')
+    model = build_model(SMALL.model, 64, seed=1)
+    for epoch in range(1, epochs + 1):
+        saved = checkpoint.Snapshot(
+            params=SMALL,
+            seed=5,
+            train_set="",
+            tally={"epoch": epoch, "steps": 3},
+            metrics=[{"epoch": number, "wer": 50.0} for number in range(1, epoch + 1)],
+            model=model.state_dict(),
+            optimizer=build_optimizer(SMALL.optimizer, model).state_dict(),
+        )
+        checkpoint.save(checkpoint.epoch_path(folder / "checkpoints", epoch), saved, ["last.pt"])
+
+
+def test_a_new_run_has_a_folder_and_a_seed_of_its_own(request_: planning.Request, tmp_path: Path) -> None:
+    first, second = plan(request_), plan(request_)
+    assert isinstance(first, Job) and isinstance(second, Job)
+    assert first.seed != second.seed and first.output_dir != second.output_dir
+    assert first.output_dir.parent == tmp_path and first.snapshot is None
+    assert not list(tmp_path.iterdir())  # nothing is made before everything is checked
+
+
+def test_a_restarted_run_goes_on_in_its_folder(request_: planning.Request, tmp_path: Path) -> None:
+    begin(tmp_path / "mini_20261121_100000_5", epochs=2)
+    begin(tmp_path / "mini_20261121_110000_6", epochs=1, run_id="another job")
+    job = plan(request_, RESTARTED)
+    assert isinstance(job, Job) and job.snapshot is not None
+    assert (job.output_dir.name, job.seed, job.snapshot.evaluated_epoch) == ("mini_20261121_100000_5", 5, 2)
+
+
+def test_restarted_after_a_resumption_from_an_epoch_it_takes_the_newest(
+    request_: planning.Request, tmp_path: Path
+) -> None:
+    begin(tmp_path / "mini_20261121_100000_5", epochs=3)
+    job = plan(dataclasses.replace(request_, resume=True, epoch=1), RESTARTED)
+    assert isinstance(job, Job) and job.snapshot is not None and job.snapshot.evaluated_epoch == 3
+    job = plan(dataclasses.replace(request_, resume=True, epoch=1))
+    assert isinstance(job, Job) and job.snapshot is not None and job.snapshot.evaluated_epoch == 1
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_restarted_before_the_first_checkpoint_it_keeps_its_seed(
+    request_: planning.Request, tmp_path: Path, logged: bool
+) -> None:
+    folder = tmp_path / "mini_20261121_100000_5"
+    begin(folder, epochs=0)
+    if not logged:
+        (folder / "speech_ds2.out").unlink()
+    job = plan(request_, RESTARTED)
+    assert isinstance(job, Job) and job.snapshot is None and job.output_dir == folder
+    assert job.seed == 5 or not logged
+
+
+def test_restarted_before_its_folder_was_made_it_begins(request_: planning.Request, tmp_path: Path) -> None:
+    begin(tmp_path / "mini_20261121_100000_5", epochs=1, run_id="another job")
+    job = plan(request_, RESTARTED)
+    assert isinstance(job, Job) and job.snapshot is None and not job.output_dir.exists()
