@@ -1,0 +1,156 @@
+"""A submission folder in MLPerf's layout, from the results of `--runs`, and what the official checkers say of it.
+
+<output>/<org>/systems/<platform>.json
+<output>/<org>/results/<platform>/deepspeech2/result_<run>.txt
+<output>/<org>/benchmarks/deepspeech2/implementations/speech_recognition/...
+<output>/<org>/benchmarks/deepspeech2/<platform>/...
+<output>/<org>/CHECKS.md
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from speech_recognition.errors import InputError
+from speech_recognition.files import atomic_folder, atomic_write
+from speech_recognition.mlperf.frame import log_frame
+from speech_recognition.mlperf.package_checks import Check, check_package
+from speech_recognition.mlperf.run_log import BENCHMARK
+from speech_recognition.mlperf.system import describe
+
+IMPLEMENTATION = "speech_recognition"
+_SUBMISSION = ("org", "platform", "division", "status")
+_RUN = """\
+#!/bin/sh
+# The runs of this submission, from the folder of the implementation.
+set -eu
+exec sh run_and_time.sh {preset} --runs {runs}{options}
+"""
+_DATASET = """\
+#!/bin/sh
+# The dataset of this submission, verified, from the folder of the implementation.
+set -eu
+sh download_dataset.sh{option}
+exec sh verify_dataset.sh{option}
+"""
+_README = """\
+# {platform}
+
+{runs} runs of DeepSpeech2 on {dataset}, preset `{preset}`. From
+`../implementations/{implementation}`, which holds the code as it ran:
+
+1. `sh ../../{platform}/init_datasets.sh` makes the dataset and verifies it
+2. `sh ../../{platform}/run_and_time.sh` makes the runs
+
+`{platform}_{implementation}.json` holds the parameters; `../../../systems/{platform}.json` describes the system.
+"""
+
+
+def make_package(runs: Path, output: Path, source: Path, completion: Path | None) -> list[Check]:
+    """Make the folder of `runs` (as `--runs` leaves it) in `output`, and return what the checkers say of it.
+
+    source: the repository; completion: see `system.describe`. Raises InputError if there are no results,
+    if they disagree on who submits what, or if there is a submission of this org in `output` already.
+    """
+    results = _results(runs)
+    submission = _submission(results)
+    folder = output / submission["org"]
+    if folder.exists():
+        raise InputError(f"--output-dir {output}: has a submission of {submission['org']} already; choose another")
+    parameters = json.loads((runs / "run_0" / "params.json").read_text())
+    with atomic_folder(folder) as partial:
+        _write(partial, results, submission, parameters, source)
+        system = describe(submission, 1, runs, completion)
+        _put(partial / "systems" / f"{submission['platform']}.json", json.dumps(system, indent=2) + "\n")
+    checks = check_package(folder, submission)  # in its place: a checker looks at the folder's name too
+    with atomic_write(folder / "CHECKS.md") as page:
+        page.write_text(_page(submission, checks))
+    return checks
+
+
+def _results(runs: Path) -> list[Path]:
+    """The result files in the order of their runs."""
+    found = sorted(runs.glob("result_*.txt"), key=lambda path: int(re.sub(r"\D", "", path.name) or -1))
+    if not found or [path.name for path in found] != [f"result_{number}.txt" for number in range(len(found))]:
+        raise InputError(
+            f"{runs}: no result_0.txt, result_1.txt and so on; give the folder of a run_and_time.sh --runs"
+        )
+    return found
+
+
+def _submission(results: Sequence[Path]) -> dict[str, str]:
+    """Who submits what, which every log has to say alike."""
+    said = []
+    for path in results:
+        frame = log_frame(path).set_index("key")["value"]
+        missing = [name for name in _SUBMISSION if f"submission_{name}" not in frame]
+        if missing:
+            raise InputError(f"{path}: no submission_{missing[0]}; the run ended before it said what it is")
+        said.append({name: str(frame[f"submission_{name}"]) for name in _SUBMISSION})
+    for path, each in zip(results, said, strict=True):
+        for name in _SUBMISSION:
+            if each[name] != said[0][name]:
+                raise InputError(f"{path}: submission_{name} is {each[name]}, in {results[0].name} {said[0][name]}")
+    for name in ("org", "platform"):
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", said[0][name]):
+            raise InputError(f"submission.{name}={said[0][name]}: must be a name for a folder: letters, digits, . _ -")
+    return said[0]
+
+
+def _write(
+    folder: Path, results: Sequence[Path], submission: dict[str, str], parameters: dict[str, object], source: Path
+) -> None:
+    benchmark, platform = folder / "benchmarks" / BENCHMARK, submission["platform"]
+    logs = folder / "results" / platform / BENCHMARK
+    logs.mkdir(parents=True)
+    for path in results:
+        shutil.copyfile(path, logs / path.name)
+    _copy_source(source, benchmark / "implementations" / IMPLEMENTATION)
+    own, preset = benchmark / platform, str(parameters["preset"])
+    option = " mini" if preset == "mini" else ""
+    _put(own / f"{platform}_{IMPLEMENTATION}.json", json.dumps(parameters, indent=2) + "\n")
+    _put(own / "run_and_time.sh", _RUN.format(preset=preset, runs=len(results), options=_options(submission)))
+    _put(own / "init_datasets.sh", _DATASET.format(option=option))
+    _put(own / "setup.sh", "#!/bin/sh\n# run_and_time.sh makes its environment from requirements.lock by itself.\n")
+    readme = _README.format(
+        platform=platform,
+        runs=len(results),
+        dataset="the embedded corpus" if preset == "mini" else "LibriSpeech",
+        preset=preset,
+        implementation=IMPLEMENTATION,
+    )
+    _put(own / "README.md", readme)
+
+
+def _options(submission: dict[str, str]) -> str:
+    return "".join(f" --set submission.{name}={submission[name]}" for name in _SUBMISSION)
+
+
+def _copy_source(source: Path, target: Path) -> None:
+    """The files that git knows of; none whose names MLPerf's repository checker refuses."""
+    command = ["git", "-C", str(source), "ls-files", "-z"]
+    try:
+        listed = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        raise InputError(f"{source}: no git repository; package from a clone, so that the code is what ran") from None
+    for name in filter(None, listed):
+        if not any(part.startswith(".") for part in Path(name).parts) and (source / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, target / name)
+
+
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _page(submission: dict[str, str], checks: Sequence[Check]) -> str:
+    lines = [f"# {submission['org']}: {submission['platform']}", "", "| check | verdict |", "|---|---|"]
+    lines += [f"| {check.name} | {'passed' if check.passed else 'FAILED'} |" for check in checks]
+    for check in checks:
+        if check.findings:
+            lines += ["", f"## {check.name}", "", *(f"- {finding}" for finding in check.findings)]
+    return "\n".join(lines) + "\n"

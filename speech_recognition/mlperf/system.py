@@ -1,0 +1,174 @@
+"""The description of a system for a submission, read off the machine it runs on.
+
+The fields are those that mlperf_logging's system_desc_checker asks for; every value is a string. What
+a machine cannot tell (cooling, interconnects, notes) is left empty, to be completed in a JSON file.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from speech_recognition.errors import InputError
+
+Description = dict[str, str]
+
+STATUSES = {
+    "onprem": "Available on-premise",
+    "cloud": "Available cloud",
+    "research": "Research, Development, or Internal (RDI)",
+    "preview": "Preview",
+}
+"""MLPerf's names of `submission_status`'s values."""
+
+_PACKAGES = ("torchaudio", "numpy", "soundfile", "mlperf-logging")
+
+
+def describe(submission: Mapping[str, str], nodes: int, storage: Path, completion: Path | None) -> Description:
+    """The description of this machine, as one of `nodes`, that keeps its data where `storage` is.
+
+    submission: org, platform, division and status, as the log has them; completion: a JSON
+    file with further or better values. Raises InputError if that is no object of strings, or
+    contradicts the log.
+    """
+    own = {
+        "submitter": submission["org"],
+        "division": submission["division"],
+        "status": STATUSES[submission["status"]],
+        "system_name": submission["platform"],
+        "number_of_nodes": str(nodes),
+    }
+    found = own | _processors() | _memory_and_storage(storage) | _accelerators() | _software()
+    for name, value in _read(completion).items():
+        if own.get(name, value) != value:
+            raise InputError(f"{completion}: {name}={value}, but the log says {own[name]}; take it out of the file")
+        found[name] = value
+    return found
+
+
+def _read(completion: Path | None) -> Description:
+    if completion is None:
+        return {}
+    try:
+        content = json.loads(completion.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{completion}: cannot be read as JSON ({error}); mend it") from None
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise InputError(f"{completion}: must be an object whose values are all strings")
+    return content
+
+
+def _processors() -> Description:
+    """From /proc/cpuinfo and /sys."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+
+    def values(name: str) -> list[str]:
+        return re.findall(rf"^{name}\s*: (.*)$", info, re.MULTILINE)
+
+    sockets = len(set(values("physical id"))) or 1
+    cores = len(set(zip(values("physical id"), values("core id"), strict=False))) or os.cpu_count() or 1
+    caches = []
+    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = (_text(index / name) for name in ("level", "type", "size"))
+        caches.append(f"L{level} {kind.lower()} {size}")
+    return {
+        "host_processors_per_node": str(sockets),
+        "host_processor_model_name": next(iter(values("model name")), platform.processor()),
+        "host_processor_core_count": str(cores // sockets),
+        "host_processor_vcpu_count": str(os.cpu_count()),
+        "host_processor_frequency": f"{float(next(iter(values('cpu MHz')), '0')):.0f} MHz",
+        "host_processor_caches": ", ".join(caches),
+        "host_processor_interconnect": "",
+    }
+
+
+def _memory_and_storage(storage: Path) -> Description:
+    existing = next(path for path in (storage.absolute(), *storage.absolute().parents) if path.exists())
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "host_memory_capacity": f"{pages / 2**30:.0f} GiB",
+        "host_memory_configuration": "",
+        "host_storage_type": _file_system(existing),
+        "host_storage_capacity": f"{shutil.disk_usage(existing).total / 1e9:.0f} GB",
+        "host_networking": ", ".join(_networks()),
+        "host_networking_topology": "",
+    }
+
+
+def _file_system(path: Path) -> str:
+    """Type of the file system that holds `path`: that of the longest mount point above it."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return ""
+    above = [(len(point), kind) for point, kind in mounts if path.is_relative_to(point)]
+    return max(above, default=(0, ""))[1]
+
+
+def _networks() -> list[str]:
+    """Interfaces that are no loopback, with their speed where the system knows it."""
+    names = []
+    for interface in sorted(Path("/sys/class/net").glob("*")):
+        speed = _text(interface / "speed")
+        if interface.name != "lo":
+            names.append(f"{interface.name} {speed} Mbit/s" if speed.isdigit() else interface.name)
+    return names
+
+
+def _accelerators() -> Description:
+    count = torch.cuda.device_count()
+    described = {
+        "accelerators_per_node": str(count),
+        "accelerator_model_name": "",
+        "accelerator_memory_capacity": "",
+        "accelerator_frequency": "",
+        "accelerator_host_interconnect": "",
+        "accelerator_on-chip_memories": "",
+        "accelerator_memory_configuration": "",
+        "accelerator_interconnect": "",
+        "accelerator_interconnect_topology": "",
+    }
+    if count:
+        properties = torch.cuda.get_device_properties(0)
+        described["accelerator_model_name"] = properties.name
+        described["accelerator_memory_capacity"] = f"{properties.total_memory / 2**30:.0f} GiB"
+        described["accelerator_frequency"] = _nvidia_smi("clocks.max.sm")
+        described["accelerator_host_interconnect"] = _nvidia_smi("pcie.link.gen.max")
+    return described
+
+
+def _nvidia_smi(query: str) -> str:
+    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader", "--id=0"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _software() -> Description:
+    packages = [f"{name} {version(name)}" for name in _PACKAGES]
+    if torch.version.cuda:
+        packages.append(f"CUDA {torch.version.cuda}")
+    release = platform.freedesktop_os_release() if hasattr(platform, "freedesktop_os_release") else {}
+    return {
+        "framework": f"PyTorch {torch.__version__}",
+        "other_software_stack": ", ".join([f"Python {platform.python_version()}", *packages]),
+        "operating_system": f"{release.get('PRETTY_NAME', platform.system())}, {platform.release()}",
+        "cooling": "",
+        "hw_notes": "",
+        "sw_notes": "",
+    }
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:  # some interfaces refuse to tell their speed
+        return ""

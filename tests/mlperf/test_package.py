@@ -1,0 +1,110 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import params
+from speech_recognition import settings
+from speech_recognition.cli import main
+from speech_recognition.commands import ROOT
+from speech_recognition.errors import InputError
+from speech_recognition.mlperf.package import make_package
+
+
+@pytest.fixture
+def runs(good_log: Any, tmp_path: Path) -> Path:
+    """Ten runs of `mini`, each with a seed of its own."""
+    folder = tmp_path / "runs"
+    (folder / "run_0").mkdir(parents=True)
+    (folder / "run_0" / "params.json").write_text(json.dumps(settings.to_dict(params.mini())))
+    for number in range(10):
+        (folder / f"result_{number}.txt").write_text("\n".join(good_log().edited("seed", value=100 + number)) + "\n")
+    return folder
+
+
+def verdicts(runs: Path, tmp_path: Path) -> dict[str, tuple[str, ...]]:
+    """What each failed check found."""
+    checks = make_package(runs, tmp_path / "out", ROOT, None)
+    return {check.name: check.findings for check in checks if not check.passed}
+
+
+def test_a_good_series_passes_every_check(runs: Path, tmp_path: Path) -> None:
+    assert verdicts(runs, tmp_path) == {}
+    org = tmp_path / "out" / "reference_implementation"
+    logs = org / "results" / "reference_platform" / "deepspeech2"
+    assert sorted(path.name for path in logs.iterdir()) == [f"result_{number}.txt" for number in range(10)]
+    assert (logs / "result_3.txt").read_bytes() == (runs / "result_3.txt").read_bytes()
+    system = json.loads((org / "systems" / "reference_platform.json").read_text())
+    assert (system["submitter"], system["system_name"]) == ("reference_implementation", "reference_platform")
+    implementation = org / "benchmarks" / "deepspeech2" / "implementations" / "speech_recognition"
+    assert (implementation / "params.py").read_bytes() == (ROOT / "params.py").read_bytes()
+    own = org / "benchmarks" / "deepspeech2" / "reference_platform"
+    assert "run_and_time.sh mini --runs 10" in (own / "run_and_time.sh").read_text()
+    assert {"README.md", "setup.sh", "init_datasets.sh"} <= {path.name for path in own.iterdir()}
+    page = (org / "CHECKS.md").read_text()
+    assert page.count("| passed |") == 14 and "FAILED" not in page
+
+
+def test_a_run_that_missed_its_target_is_found(runs: Path, good_log: Any, tmp_path: Path) -> None:
+    (runs / "result_4.txt").write_text("\n".join(good_log(wers=(53.2, 31.0)).edited("seed", value=104)) + "\n")
+    found = verdicts(runs, tmp_path)
+    assert list(found) == ["result_4.txt (compliance_checker)"]
+    page = (tmp_path / "out" / "reference_implementation" / "CHECKS.md").read_text()
+    assert "| result_4.txt (compliance_checker) | FAILED |" in page and "## result_4.txt" in page
+
+
+def test_a_seed_used_twice_is_found(runs: Path, tmp_path: Path) -> None:
+    (runs / "result_7.txt").write_bytes((runs / "result_2.txt").read_bytes())
+    (finding,) = verdicts(runs, tmp_path)["seeds (SeedChecker)"]
+    assert "result_7.txt" in finding and "already logs the same seed" in finding
+
+
+def test_too_few_runs_are_found(runs: Path, tmp_path: Path) -> None:
+    (runs / "result_9.txt").unlink()
+    assert verdicts(runs, tmp_path) == {"number of result files (10)": ("9 result files; a submission has 10",)}
+
+
+def test_a_file_that_git_does_not_like_is_found(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from speech_recognition.mlperf import package
+
+    def copy(_: Path, target: Path) -> None:
+        target.mkdir(parents=True)
+        (target / "my notes.txt").touch()
+
+    monkeypatch.setattr(package, "_copy_source", copy)
+    findings = verdicts(runs, tmp_path)["files (repo_checker)"]
+    assert "my notes.txt" in findings[0]
+
+
+def test_logs_that_disagree_on_the_submitter_are_refused(runs: Path, good_log: Any, tmp_path: Path) -> None:
+    (runs / "result_5.txt").write_text("\n".join(good_log().edited("submission_org", value="others")) + "\n")
+    with pytest.raises(InputError, match=r"result_5\.txt: submission_org is others, in result_0\.txt reference"):
+        make_package(runs, tmp_path / "out", ROOT, None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_is_no_folder_is_refused(runs: Path, good_log: Any, tmp_path: Path) -> None:
+    for path in runs.glob("result_*.txt"):
+        path.write_text("\n".join(good_log().edited("submission_org", value="../up")) + "\n")
+    with pytest.raises(InputError, match=r"submission\.org=\.\./up: must be a name for a folder"):
+        make_package(runs, tmp_path / "out", ROOT, None)
+
+
+def test_a_folder_without_results_and_a_second_submission_are_refused(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["package", str(runs), "--output-dir", str(tmp_path / "out")]
+    assert main(["package", str(tmp_path), "--output-dir", str(tmp_path / "out")]) == 2
+    assert "no result_0.txt" in capsys.readouterr().err
+    assert main(arguments) == 0
+    assert "system description (system_desc_checker): passed" in capsys.readouterr().out
+    assert main(arguments) == 2
+    assert "has a submission of reference_implementation already" in capsys.readouterr().err
+
+
+def test_a_result_that_ended_before_it_said_who_it_is_is_named(runs: Path, tmp_path: Path) -> None:
+    path = runs / "result_1.txt"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "submission_platform" not in line))
+    with pytest.raises(InputError, match=r"result_1\.txt: no submission_platform"):
+        make_package(runs, tmp_path / "out", ROOT, None)
