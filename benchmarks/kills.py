@@ -33,7 +33,7 @@ TINY = [
     "training.target_wer=0",
     "training.save_steps=2",
 ]
-TIMES = {"seconds", "waiting_seconds", "audio_rate", "eval_seconds"}
+TIMES = {"seconds", "waiting_seconds", "saving_seconds", "audio_rate", "eval_seconds"}
 
 
 def start(folder: Path, manifests: Path, *more: str) -> subprocess.Popen[str]:

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from speech_recognition.devices import choose_device
 from speech_recognition.errors import InputError, PeerError
@@ -28,8 +30,10 @@ class Launch:
     run_id: str = ""
     """torchrun's name of the run, the same in all processes and after a restart"""
     restarts: int = 0
-    """how often the processes were started again"""
+    """how often torchrun on this machine has started the processes again, of a failure there"""
     most_restarts: int = 0
+    nodes: int = 1
+    """machines"""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Launch":
@@ -41,6 +45,7 @@ class Launch:
             run_id=environment["TORCHELASTIC_RUN_ID"],
             restarts=int(environment["TORCHELASTIC_RESTART_COUNT"]),
             most_restarts=int(environment["TORCHELASTIC_MAX_RESTARTS"]),
+            nodes=int(environment["GROUP_WORLD_SIZE"]),
         )
 
     @property
@@ -76,7 +81,7 @@ def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
             )
         device = choose_device(f"cuda:{launch.local_rank}")
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    _meet("nccl" if device.type == "cuda" else "gloo", launch)
     try:
         with contextlib.ExitStack() as stack:
             if not is_first():  # one log, one progress bar
@@ -84,6 +89,23 @@ def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
             yield device
     finally:
         dist.destroy_process_group()
+
+
+def _meet(backend: str, launch: Launch) -> None:
+    """Find the other processes, by the addresses that each leaves in torchrun's store.
+
+    That store outlives a restart, and what the last processes left would be found: the key of each attempt has
+    the count of restarts before it. Among several machines these counts differ; there torchrun has to open a
+    store for each attempt, or not to restart.
+    """
+    if launch.nodes > 1 and launch.most_restarts and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        raise InputError(
+            "torchrun --max-restarts: on several machines, set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for torchrun,"
+            " or processes that start again find the addresses of those that are gone"
+        )
+    store, rank, size = next(rendezvous("env://"))
+    prefix = "" if launch.nodes > 1 else f"attempt_{launch.restarts}"
+    dist.init_process_group(backend, store=PrefixStore(prefix, store), rank=rank, world_size=size)
 
 
 def size() -> int:

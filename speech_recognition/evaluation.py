@@ -86,12 +86,12 @@ def evaluate(
 
 
 def write_rows(path: Path, evaluation: Evaluation) -> None:
-    """Write a CSV row for each utterance: id, subset, reference, hypothesis, edit counts."""
+    """Write a CSV row for each utterance: id, subset, speaker, seconds, reference, hypothesis, edit counts."""
     with atomic_write(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["utterance_id", "subset", "reference", "hypothesis", *_COUNTS])
+        writer.writerow(["utterance_id", "subset", "speaker", "seconds", "reference", "hypothesis", *_COUNTS])
         for utterance, text, counts in zip(
             evaluation.utterances, evaluation.hypotheses, evaluation.scores, strict=True
         ):
-            values = [getattr(counts, name) for name in _COUNTS]
-            writer.writerow([utterance.id, utterance.subset, utterance.transcript, text, *values])
+            about = [utterance.id, utterance.subset, utterance.speaker, utterance.seconds, utterance.transcript]
+            writer.writerow([*about, text, *(getattr(counts, name) for name in _COUNTS)])

@@ -35,7 +35,8 @@ def start(count: int, arguments: list[str]) -> int:
     try:
         torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
-        status: int = min(error.failures.values(), key=lambda failure: failure.timestamp).exitcode
+        # The first that failed of itself: where another one did, a process ends with 1, perhaps before that one.
+        status: int = min(error.failures.values(), key=lambda each: (each.exitcode == 1, each.timestamp)).exitcode
         return status if status >= 0 else 128 - status
     except SignalException as error:
         return 128 + int(error.sigval)

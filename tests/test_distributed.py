@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -121,18 +122,40 @@ def test_its_losses_and_error_rates_are_those_of_one_process(
         assert float(together["wer"]) == pytest.approx(float(alone["wer"]), abs=10)
 
 
+def wait_for(path: Path, run: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        assert run.poll() is None
+        time.sleep(0.001)
+
+
+def end(*runs: subprocess.Popen[str]) -> None:
+    """Leave nothing behind, whatever happened."""
+    for run in runs:
+        if run.poll() is None:
+            subprocess.run(["pkill", "-KILL", "-P", str(run.pid)], check=False)
+            run.kill()
+        run.communicate()
+
+
+def free_port() -> int:
+    with socket.create_server(("localhost", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
 def test_a_killed_worker_comes_back_within_the_clock(
     pair: subprocess.CompletedProcess[str], tone_dataset: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     command = [*TORCHRUN, "2", "--max-restarts", "2", *arguments(tone_dataset, folder, "--seed", 1, "--timed")]
-    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        while not (folder / "checkpoints" / "last.pt").exists():
-            assert run.poll() is None
-            time.sleep(0.001)
+    run = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(folder / "checkpoints" / "last.pt", run)
         victims = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout
         os.kill(int(victims.split()[-1]), signal.SIGKILL)
         output, _ = run.communicate(timeout=120)
+    finally:
+        end(run)
     snapshots = [checkpoint.read(each / "checkpoints" / "last.pt") for each in (folder, pair.args)]
     assert checkpoint.digest([snapshots[0].model, snapshots[0].optimizer]) == checkpoint.digest(
         [snapshots[1].model, snapshots[1].optimizer]
@@ -144,6 +167,43 @@ def test_a_killed_worker_comes_back_within_the_clock(
     assert without_times[0] == without_times[1]
     assert output.index("STARTING") < output.index("ENDING")
     assert output.count("STARTING") == output.count("RESULT,") == 1
+
+
+def on_two_machines(dataset: Path, folder: Path, port: int, **variables: str) -> list[subprocess.Popen[str]]:
+    """Two torchruns that take this machine for two, each with a process."""
+    meeting = ["--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{port}", "--rdzv-id=two", "--local-addr=localhost"]
+    command = [*TORCHRUN[:-2], "--nnodes=2", "--nproc-per-node=1", "--max-restarts=2", *meeting]
+    command += arguments(dataset, folder, "--seed", 1, "--timed")
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return [subprocess.Popen(command, env=ENVIRONMENT | variables, **pipes) for _ in range(2)]
+
+
+@pytest.mark.slow
+def test_a_worker_killed_on_another_machine_comes_back(
+    pair: subprocess.CompletedProcess[str], tone_dataset: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    runs = on_two_machines(tone_dataset, folder, free_port(), TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1")
+    try:
+        wait_for(folder / "checkpoints" / "last.pt", runs[0])
+        (victim,) = subprocess.run(["pgrep", "-P", str(runs[1].pid)], stdout=subprocess.PIPE, check=True).stdout.split()
+        os.kill(int(victim), signal.SIGKILL)
+        outputs = [run.communicate(timeout=150)[0] for run in runs]
+    finally:
+        end(*runs)
+    assert [row["wer"] for row in table(folder)] == [row["wer"] for row in table(pair.args)]
+    assert [path.name for path in folder.glob("*.out")] == ["speech_ds2.out"]
+    assert sorted(outputs)[-1] == (folder / "speech_ds2.out").read_text()
+
+
+def test_a_restart_that_would_find_old_addresses_is_refused(tone_dataset: Path, tmp_path: Path) -> None:
+    runs = on_two_machines(tone_dataset, tmp_path / "run", free_port())
+    try:
+        errors = [run.communicate(timeout=60)[1] for run in runs]
+    finally:
+        end(*runs)
+    assert all("set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for torchrun" in text for text in errors)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_signal_to_one_of_them_saves_and_ends_all(tone_dataset: Path, tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def _train(options: argparse.Namespace) -> int:
         timed=options.timed,
     )
     with distributed.joined(launch, options.device) as device:
+        launch = dataclasses.replace(launch, restarts=distributed.largest(launch.restarts))
         job = distributed.from_first(lambda: planning.plan(request, launch, device))
         if isinstance(job, int):
             return job

@@ -19,7 +19,7 @@ from speech_recognition.files import atomic_folder, atomic_write
 from speech_recognition.mlperf.frame import log_frame
 from speech_recognition.mlperf.package_checks import Check, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
-from speech_recognition.mlperf.system import describe
+from speech_recognition.mlperf.system import SYSTEM_NAME, completed, read
 
 IMPLEMENTATION = "speech_recognition"
 _SUBMISSION = ("org", "platform", "division", "status")
@@ -52,8 +52,9 @@ _README = """\
 def make_package(runs: Path, output: Path, source: Path, completion: Path | None) -> list[Check]:
     """Make the folder of `runs` (as `--runs` leaves it) in `output`, and return what the checkers say of it.
 
-    source: the repository; completion: see `system.describe`. Raises InputError if there are no results,
-    if they disagree on who submits what, or if there is a submission of this org in `output` already.
+    source: the repository; completion: further values for the system's description.
+    Raises InputError if there are no results, if they disagree on who submits what, or if there is
+    a submission of this org in `output` already.
     """
     results = _results(runs)
     submission = _submission(results)
@@ -61,9 +62,11 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
     if folder.exists():
         raise InputError(f"--output-dir {output}: has a submission of {submission['org']} already; choose another")
     parameters = json.loads((runs / "run_0" / "params.json").read_text())
+    system = read(runs / "run_0" / SYSTEM_NAME)  # of the machine that ran, which may be another one
+    if completion:
+        system = completed(system, completion)
     with atomic_folder(folder) as partial:
         _write(partial, results, submission, parameters, source)
-        system = describe(submission, 1, runs, completion)
         _put(partial / "systems" / f"{submission['platform']}.json", json.dumps(system, indent=2) + "\n")
     checks = check_package(folder, submission)  # in its place: a checker looks at the folder's name too
     with atomic_write(folder / "CHECKS.md") as page:

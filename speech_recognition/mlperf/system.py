@@ -31,38 +31,47 @@ STATUSES = {
 _PACKAGES = ("torchaudio", "numpy", "soundfile", "mlperf-logging")
 
 
-def describe(submission: Mapping[str, str], nodes: int, storage: Path, completion: Path | None) -> Description:
+SYSTEM_NAME = "system.json"
+"""The description in a run's folder."""
+
+_OWN = ("submitter", "division", "status", "system_name", "number_of_nodes")
+
+
+def describe(submission: Mapping[str, str], nodes: int, storage: Path) -> Description:
     """The description of this machine, as one of `nodes`, that keeps its data where `storage` is.
 
-    submission: org, platform, division and status, as the log has them; completion: a JSON
-    file with further or better values. Raises InputError if that is no object of strings, or
-    contradicts the log.
+    submission: org, platform, division and status, as the log has them.
     """
-    own = {
-        "submitter": submission["org"],
-        "division": submission["division"],
-        "status": STATUSES[submission["status"]],
-        "system_name": submission["platform"],
-        "number_of_nodes": str(nodes),
-    }
-    found = own | _processors() | _memory_and_storage(storage) | _accelerators() | _software()
-    for name, value in _read(completion).items():
-        if own.get(name, value) != value:
-            raise InputError(f"{completion}: {name}={value}, but the log says {own[name]}; take it out of the file")
+    values = (
+        submission["org"],
+        submission["division"],
+        STATUSES[submission["status"]],
+        submission["platform"],
+        str(nodes),
+    )
+    own = dict(zip(_OWN, values, strict=True))
+    return own | _processors() | _memory_and_storage(storage) | _accelerators() | _software()
+
+
+def read(path: Path) -> Description:
+    """A description, or a part of one. Raises InputError if the file is no object of strings."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); mend it") from None
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise InputError(f"{path}: must be an object whose values are all strings")
+    return content
+
+
+def completed(description: Description, completion: Path) -> Description:
+    """With the further or better values of a JSON file. Raises InputError if it contradicts what the log says."""
+    found = dict(description)
+    for name, value in read(completion).items():
+        if name in _OWN and value != found[name]:
+            raise InputError(f"{completion}: {name}={value}, but the run says {found[name]}; take it out of the file")
         found[name] = value
     return found
-
-
-def _read(completion: Path | None) -> Description:
-    if completion is None:
-        return {}
-    try:
-        content = json.loads(completion.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{completion}: cannot be read as JSON ({error}); mend it") from None
-    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
-        raise InputError(f"{completion}: must be an object whose values are all strings")
-    return content
 
 
 def _processors() -> Description:

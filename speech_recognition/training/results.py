@@ -15,8 +15,11 @@ from params import Params
 from speech_recognition import distributed, settings
 from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.files import atomic_write
+from speech_recognition.mlperf.system import SYSTEM_NAME, describe
 
 LOG_NAME = "speech_ds2.out"
+UTTERANCES_NAME = "utterances.csv"
+"""What the best epoch made of each utterance of val."""
 _RUN_ID = "torchrun_id"
 
 
@@ -87,6 +90,8 @@ class EpochMetrics:
     seconds: float | None = None
     """of training"""
     waiting_seconds: float | None = None
+    saving_seconds: float | None = None
+    """of checkpoints within the epoch"""
     audio_rate: float | None = None
     eval_seconds: float
 
@@ -119,7 +124,7 @@ class EpochMetrics:
 
 @contextmanager
 def open_folder(folder: Path, params: Params, launch: Launch = ALONE) -> Iterator[Output | Silence]:
-    """Make the folder of a run with `params.json` in it, and give the log to write to: none but in the first process.
+    """Make the folder of a run with `params.json` and `system.json` in it; give the log, written by the first process.
 
     A run that goes on in its folder gets a log of its own, speech_ds2_resumed_1.out and so
     on; one whose processes torchrun has started again goes on in the newest that is there.
@@ -132,6 +137,9 @@ def open_folder(folder: Path, params: Params, launch: Launch = ALONE) -> Iterato
         remains.unlink(missing_ok=True)
     with atomic_write(folder / "params.json") as partial:
         partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
+    with atomic_write(folder / SYSTEM_NAME) as partial:
+        description = describe(vars(params.submission), launch.nodes, folder)
+        partial.write_text(json.dumps(description, indent=2) + "\n")
     if launch.run_id:
         (folder / _RUN_ID).write_text(launch.run_id + "\n")
     there = len(list(folder.glob("speech_ds2*.out")))

@@ -17,7 +17,7 @@ from speech_recognition.batches import too_short
 from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.errors import InputError
-from speech_recognition.evaluation import Evaluation
+from speech_recognition.evaluation import Evaluation, write_rows
 from speech_recognition.interruption import Stopped, between_steps
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.scoring import target_reached
@@ -25,6 +25,7 @@ from speech_recognition.training import results
 from speech_recognition.training.checkpoint import Snapshot
 from speech_recognition.training.results import EpochMetrics
 from speech_recognition.training.snapshots import Snapshots
+from speech_recognition.training.step_table import StepTable
 from speech_recognition.training.tally import Tally
 from speech_recognition.training.trainer import Trainer
 
@@ -97,12 +98,18 @@ class _Epochs:
     ) -> None:
         self._job, self._trainer, self._metrics, self._log, self._output = job, trainer, metrics, log, output
         self.snapshots = Snapshots(job.output_dir / "checkpoints", job.params, trainer, metrics)
+        if distributed.is_first():
+            self._steps = StepTable(job.output_dir, trainer.tally)
 
     def train(self, check: Callable[[], None]) -> bool:
         """Until the target or the last epoch; whether it was reached. `check` can end it between two steps."""
 
         def after_step() -> None:
+            tally, begin = self._trainer.tally, time.perf_counter()
+            if distributed.is_first():
+                self._steps.after_step(tally)
             self.snapshots.after_step()
+            tally.saving += time.perf_counter() - begin
             check()
 
         job, training = self._job, self._job.params.training
@@ -156,6 +163,8 @@ class _Epochs:
         self._metrics.append(row)
         if distributed.is_first():
             results.write_metrics(self._job.output_dir, self._metrics)
+            if row.wer <= min(each.wer for each in self._metrics):
+                write_rows(self._job.output_dir / results.UTTERANCES_NAME, evaluation)
         print(row.line(), file=self._output)
         print(row.timing(), file=sys.stderr)
         _show_transcripts(evaluation, self._job.params.training.sample_transcripts)

@@ -28,6 +28,8 @@ class Tally:
     seconds: float = 0.0
     waiting: float = 0.0
     """of `seconds`, those in which the step stood idle because the next batch was not there"""
+    saving: float = 0.0
+    """of `seconds`, those in which a checkpoint was written"""
     learning_rate: float = 0.0
     """of the last step"""
 
@@ -57,6 +59,7 @@ class Tally:
             "learning_rate": self.learning_rate,
             "seconds": self.seconds,
             "waiting_seconds": self.waiting,
+            "saving_seconds": self.saving,
             "audio_rate": self.audio / self.seconds,
         }
 

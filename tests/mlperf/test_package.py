@@ -10,6 +10,7 @@ from speech_recognition.cli import main
 from speech_recognition.commands import ROOT
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.package import make_package
+from speech_recognition.mlperf.system import describe
 
 
 @pytest.fixture
@@ -18,6 +19,8 @@ def runs(good_log: Any, tmp_path: Path) -> Path:
     folder = tmp_path / "runs"
     (folder / "run_0").mkdir(parents=True)
     (folder / "run_0" / "params.json").write_text(json.dumps(settings.to_dict(params.mini())))
+    submission = vars(params.mini().submission)
+    (folder / "run_0" / "system.json").write_text(json.dumps(describe(submission, 1, tmp_path)))
     for number in range(10):
         (folder / f"result_{number}.txt").write_text("\n".join(good_log().edited("seed", value=100 + number)) + "\n")
     return folder

@@ -29,7 +29,7 @@ TINY = [
     "training.target_wer=0",
     "submission.division=open",
 ]
-TIMES = {"seconds", "waiting_seconds", "audio_rate", "eval_seconds"}
+TIMES = {"seconds", "waiting_seconds", "saving_seconds", "audio_rate", "eval_seconds"}
 
 
 def arguments(dataset: Path, folder: Path, *more: object) -> list[str]:
@@ -112,7 +112,7 @@ class Kill(BaseException):
         ("speech_recognition.evaluation.transcribe", 1),
         ("speech_recognition.evaluation.transcribe", 7),
         ("torch.save", 9),
-        ("os.fsync", 3),
+        ("os.fsync", 5),
         ("os.replace", 11),
         ("os.link", 1),
         ("os.link", 2),
