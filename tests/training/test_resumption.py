@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib
 import os
 import random
 import signal
@@ -130,7 +131,7 @@ def test_kills_in_evaluation_and_while_saving(
 
     with monkeypatch.context() as patch:
         module, _, name = place.rpartition(".")
-        original = getattr(sys.modules[module], name)
+        original = getattr(importlib.import_module(module), name)
         patch.setattr(place, killed)
         if "evaluation" in place:
             patch.setattr("speech_recognition.training.trainer.transcribe", original)
