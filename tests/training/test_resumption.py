@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import importlib
 import os
 import random
 import signal
@@ -18,7 +17,7 @@ from speech_recognition.commands import ROOT
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.training import checkpoint, resumption
+from speech_recognition.training import checkpoint, resumption, trainer
 
 TINY = [
     "model.conv_channels=2",
@@ -131,10 +130,10 @@ def test_kills_in_evaluation_and_while_saving(
 
     with monkeypatch.context() as patch:
         module, _, name = place.rpartition(".")
-        original = getattr(importlib.import_module(module), name)
+        original = getattr(sys.modules[module], name)
         patch.setattr(place, killed)
         if "evaluation" in place:
-            patch.setattr("speech_recognition.training.trainer.transcribe", original)
+            patch.setattr(trainer, "transcribe", original)
         with pytest.raises(Kill):
             main(arguments(tone_dataset, folder, "--seed", 1, "--set", "data.eval_batch_size=2"))
     assert main(arguments(tone_dataset, folder, "--resume", "--set", "data.eval_batch_size=2")) == 3
