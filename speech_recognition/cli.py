@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         training.add_train,
         training.add_evaluate,
         logs.add_check_log,
+        logs.add_report,
         logs.add_package,
     ):
         add(commands)

@@ -4,6 +4,7 @@ Every process calls the same functions in the same order. Alone, they cost nothi
 """
 
 import contextlib
+import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -103,6 +104,9 @@ def _meet(backend: str, launch: Launch) -> None:
             "torchrun --max-restarts: on several machines, set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for torchrun,"
             " or processes that start again find the addresses of those that are gone"
         )
+    # The optimizers import it. Imported while there is a process group it keeps that group, whose threads then
+    # outlive Python and abort the process in one of twenty runs.
+    importlib.import_module("torch._dynamo")
     store, rank, size = next(rendezvous("env://"))
     prefix = "" if launch.nodes > 1 else f"attempt_{launch.restarts}"
     dist.init_process_group(backend, store=PrefixStore(prefix, store), rank=rank, world_size=size)

@@ -1,5 +1,6 @@
 """The commands as a user types them: processes, exit statuses, one line of error."""
 
+import csv
 import dataclasses
 import json
 import os
@@ -71,6 +72,18 @@ def test_a_run_that_misses_the_target_exits_with_3(trained: subprocess.Completed
 
 def test_the_results_hold_the_bytes_of_standard_output(trained: subprocess.CompletedProcess[str]) -> None:
     assert (trained.args / "out" / "speech_ds2.out").read_text() == trained.stdout
+
+
+def test_the_results_hold_what_the_run_did(trained: subprocess.CompletedProcess[str]) -> None:
+    folder = trained.args / "out"
+    files = {"params.json", "system.json", "metrics.csv", "steps.csv", "utterances.csv", "curves.png", "report.html"}
+    assert {path.name for path in folder.iterdir()} == files | {"speech_ds2.out", "checkpoints", "charts"}
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "23, not reached" in (folder / "report.html").read_text()
+    with (folder / "utterances.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    words, errors = (sum(int(row[name]) for row in rows) for name in ("words", "word_errors"))
+    assert f"WER {100 * errors / words:.2f}," in trained.stdout
 
 
 def test_evaluate_scores_a_checkpoint(
@@ -147,7 +160,7 @@ def test_help_names_every_command_and_parameter(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     listed = capsys.readouterr().out
-    for name in ("download", "synthesize", "prepare", "verify", "train", "evaluate", "check-log"):
+    for name in ("download", "synthesize", "prepare", "verify", "train", "evaluate", "check-log", "report", "package"):
         assert name in listed
         with pytest.raises(SystemExit, match="0"):
             main([name, "--help"])

@@ -169,6 +169,22 @@ def test_a_killed_worker_comes_back_within_the_clock(
     assert output.count("STARTING") == output.count("RESULT,") == 1
 
 
+def test_nothing_of_the_processes_outlives_their_run(tmp_path: Path) -> None:
+    script = tmp_path / "leaves.py"
+    script.write_text(
+        "import os, pathlib, torch\n"
+        "from speech_recognition import distributed\n"
+        "with distributed.joined(distributed.Launch.of(os.environ), 'cpu'):\n"
+        "    weight = torch.nn.Parameter(distributed.add(torch.ones(3)))\n"
+        "    weight.grad = torch.ones(3)\n"
+        "    torch.optim.AdamW([weight]).step()\n"
+        "threads = sorted(path.read_text().strip() for path in pathlib.Path('/proc/self/task').glob('*/comm'))\n"
+        "print(threads)\n"
+    )
+    result = subprocess.run([*TORCHRUN, "2", str(script)], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert result.stdout.count("[") == 2 and "gloo" not in result.stdout, result.stderr
+
+
 def on_two_machines(dataset: Path, folder: Path, port: int, **variables: str) -> list[subprocess.Popen[str]]:
     """Two torchruns that take this machine for two, each with a process."""
     meeting = ["--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{port}", "--rdzv-id=two", "--local-addr=localhost"]

@@ -66,7 +66,7 @@ def test_the_lock_is_for_both_pythons() -> None:
     assert PROJECT["requires-python"] == ">=3.11,<3.13"
 
 
-@pytest.mark.parametrize("requirement", requirements("mini", "dev"))
+@pytest.mark.parametrize("requirement", requirements("mini", "tensorboard", "dev"))
 def test_the_lock_has_what_is_asked(requirement: str) -> None:
     name, operator, asked = split(requirement)
     locked = numbers({name: version for name, version, _ in ENTRIES}[name])
@@ -98,10 +98,10 @@ def test_the_package_imports_what_is_declared_and_all_of_it() -> None:
 
 
 def test_the_tests_import_what_is_declared() -> None:
-    assert imported(*(ROOT / "tests").rglob("*.py")) <= declared("mini", "dev")
+    assert imported(*(ROOT / "tests").rglob("*.py")) <= declared("mini", "tensorboard", "dev")
 
 
-def test_the_wheel_has_the_modules_and_the_rules(tmp_path: Path) -> None:
+def test_the_wheel_has_the_modules_and_their_data(tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(ROOT / "speech_recognition", source / "speech_recognition")
     for name in ("pyproject.toml", "params.py", "README.md", "LICENSE", "NOTICE"):
@@ -112,7 +112,7 @@ def test_the_wheel_has_the_modules_and_the_rules(tmp_path: Path) -> None:
     (wheel,) = source.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
     package = (ROOT / "speech_recognition").rglob("*.*")
-    expected = {str(path.relative_to(ROOT)) for path in package if path.suffix in {".py", ".yaml"}}
+    expected = {str(path.relative_to(ROOT)) for path in package if path.suffix in {".py", ".yaml", ".html"}}
     assert expected | {"params.py"} == {name for name in held if ".dist-info/" not in name}
     assert {Path(name).name for name in held if ".dist-info/" in name} >= {"LICENSE", "NOTICE", "METADATA"}
 
@@ -120,6 +120,6 @@ def test_the_wheel_has_the_modules_and_the_rules(tmp_path: Path) -> None:
 def test_the_licences_are_there() -> None:
     assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE").read_text()
     notice = (ROOT / "NOTICE").read_text()
-    missing = {name for name in declared("mini", "dev") if name not in notice.lower()}
+    missing = {name for name in declared("mini", "tensorboard", "dev") if name not in notice.lower()}
     assert missing == set()
     assert "CC BY 4.0" in notice

@@ -1,9 +1,11 @@
-"""The commands for logs and submissions: check-log, package."""
+"""The commands for what runs have left: check-log, report, package."""
 
 import argparse
 from pathlib import Path
 
 from speech_recognition.commands import ROOT, Commands
+from speech_recognition.errors import InputError
+from speech_recognition.files import check_writable
 
 
 def add_check_log(commands: Commands) -> None:
@@ -25,6 +27,34 @@ def _check_log(options: argparse.Namespace) -> int:
     if not violations:
         print("SUCCESS")
     return 1 if violations else 0
+
+
+def add_report(commands: Commands) -> None:
+    """Add the command `report`."""
+    parser = commands.add_parser("report", help="one HTML page on a run, or on several side by side")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run, or of several (--runs)")
+    parser.add_argument(
+        "--output-dir", type=Path, metavar="DIR", help="for report.html and charts/ (default: RUN, if it is one)"
+    )
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="also write TensorBoard's event files there")
+    parser.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from speech_recognition.report.page import write_report
+    from speech_recognition.report.record import find_runs, read_record
+    from speech_recognition.report.tensorboard import write_events
+
+    if len(options.runs) > 1 and options.output_dir is None:
+        raise InputError("report: several runs need --output-dir DIR, where the page is to go")
+    folder = options.output_dir or options.runs[0]
+    check_writable(folder, 10_000_000, "--output-dir")
+    records = [read_record(run) for run in find_runs(options.runs)]
+    if options.tensorboard:
+        for record in records:
+            write_events(options.tensorboard, record)
+    print(write_report(folder, records))
+    return 0
 
 
 def add_package(commands: Commands) -> None:

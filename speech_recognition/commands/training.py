@@ -102,6 +102,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.runs > 1:
         return _train_several(options)
     from speech_recognition import distributed, processes, timed
+    from speech_recognition.report import page
     from speech_recognition.training import planning, results, run
 
     keep_memory()
@@ -128,9 +129,13 @@ def _train(options: argparse.Namespace) -> int:
             return job
         job = dataclasses.replace(job, device=device, launch=launch)
         with results.open_folder(job.output_dir, job.params, launch) as output:
-            if options.timed:
-                return timed.run_and_time(job, output)
-            return 0 if run.run(job, output) else 3
+            try:
+                if options.timed:
+                    return timed.run_and_time(job, output)
+                return 0 if run.run(job, output) else 3
+            finally:
+                if distributed.is_first():
+                    page.write_own_report(job.output_dir)
 
 
 def add_evaluate(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a run: the log, the parameters, a table and a picture of its epochs."""
+"""The folder of a run: the log, the parameters, the system, a table of its epochs."""
 
 import csv
 import io
@@ -18,6 +18,7 @@ from speech_recognition.files import atomic_write
 from speech_recognition.mlperf.system import SYSTEM_NAME, describe
 
 LOG_NAME = "speech_ds2.out"
+PARAMS_NAME = "params.json"
 UTTERANCES_NAME = "utterances.csv"
 """What the best epoch made of each utterance of val."""
 _RUN_ID = "torchrun_id"
@@ -135,7 +136,7 @@ def open_folder(folder: Path, params: Params, launch: Launch = ALONE) -> Iterato
         return
     for remains in folder.rglob(".*.partial"):
         remains.unlink(missing_ok=True)
-    with atomic_write(folder / "params.json") as partial:
+    with atomic_write(folder / PARAMS_NAME) as partial:
         partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
     with atomic_write(folder / SYSTEM_NAME) as partial:
         description = describe(vars(params.submission), launch.nodes, folder)
@@ -169,28 +170,3 @@ def write_metrics(folder: Path, epochs: Sequence[EpochMetrics]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def draw_curves(folder: Path, epochs: Sequence[EpochMetrics], target_wer: float) -> None:
-    """Write `curves.png`: loss, and WER and CER with the target as a line, over epochs."""
-    # Imported here: matplotlib takes longer to load than all of the rest but torch, and only the end needs it.
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    trained = [epoch for epoch in epochs if epoch.loss is not None]
-    left.plot([epoch.epoch for epoch in trained], [epoch.loss for epoch in trained], "o-", color="tab:gray")
-    left.set(title="Training loss", xlabel="epoch", ylabel="CTC loss per utterance (nats)")
-    numbers = [epoch.epoch for epoch in epochs]
-    right.plot(numbers, [epoch.wer for epoch in epochs], "o-", color="tab:blue", label="WER")
-    right.plot(numbers, [epoch.cer for epoch in epochs], "s-", color="tab:orange", label="CER")
-    right.axhline(target_wer, color="tab:red", linestyle="--", label=f"target WER {target_wer:g}")
-    right.set(title="Error rates on val", xlabel="epoch", ylabel="percent")
-    right.legend()
-    for axes in (left, right):
-        axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    with atomic_write(folder / "curves.png") as partial:
-        figure.savefig(partial, format="png", dpi=100)

@@ -60,34 +60,30 @@ def run(job: Job, output: TextIOBase) -> bool:
     params = job.params
     metrics = [EpochMetrics(**row) for row in job.snapshot.metrics] if job.snapshot else []
     print(f"parameters: {json.dumps(settings.to_dict(params))}", file=output)
-    try:
-        with RunLog(output, goes_on=not job.launch.ends_the_run) as log:
-            log.cache_cleared(distributed.from_first(drop_caches))
-            with log.initialization(params, job.seed) as init:
-                trainer = Trainer(params, job.seed, job.device)
-                trainer.warm_up(job.longest_seconds)
-                init.weights([name for name, _ in trainer.model.named_parameters()])
-                init.samples(train=job.train_samples, evaluation=job.val_samples)
-                if job.snapshot:
-                    trainer.restore(job.snapshot)
-                if job.snapshot and not job.launch.restarted:
-                    init.resumed(job.snapshot.evaluated_epoch + 1, trainer.tally.steps)
-            epochs = _Epochs(job, trainer, metrics, log, output)
-            with log.run() as clock:
-                try:
-                    with between_steps() as check:
-                        if epochs.train(check):
-                            clock.success()
-                except Stopped:
-                    epochs.snapshots.before_the_end()
-                    raise
-            epochs.snapshots.after_evaluation()
-            if params.augmentation.pictures and distributed.is_first():
-                trainer.draw_augmented(job.output_dir / "augmentation")
-        return clock.reached_target
-    finally:
-        if metrics and distributed.is_first():
-            results.draw_curves(job.output_dir, metrics, params.training.target_wer)
+    with RunLog(output, goes_on=not job.launch.ends_the_run) as log:
+        log.cache_cleared(distributed.from_first(drop_caches))
+        with log.initialization(params, job.seed) as init:
+            trainer = Trainer(params, job.seed, job.device)
+            trainer.warm_up(job.longest_seconds)
+            init.weights([name for name, _ in trainer.model.named_parameters()])
+            init.samples(train=job.train_samples, evaluation=job.val_samples)
+            if job.snapshot:
+                trainer.restore(job.snapshot)
+            if job.snapshot and not job.launch.restarted:
+                init.resumed(job.snapshot.evaluated_epoch + 1, trainer.tally.steps)
+        epochs = _Epochs(job, trainer, metrics, log, output)
+        with log.run() as clock:
+            try:
+                with between_steps() as check:
+                    if epochs.train(check):
+                        clock.success()
+            except Stopped:
+                epochs.snapshots.before_the_end()
+                raise
+        epochs.snapshots.after_evaluation()
+        if params.augmentation.pictures and distributed.is_first():
+            trainer.draw_augmented(job.output_dir / "augmentation")
+    return clock.reached_target
 
 
 class _Epochs:

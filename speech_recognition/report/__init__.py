@@ -1,0 +1,1 @@
+"""What runs did, as a page to read."""

@@ -1,0 +1,134 @@
+"""One HTML page on one or more runs, whole in itself, with its charts as PNG files beside it."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from speech_recognition.files import atomic_write
+from speech_recognition.report.alignment import Pair, align, confusions
+from speech_recognition.report.charts import COLOURS, draw_charts, draw_curves
+from speech_recognition.report.phases import PHASES, phases, total_seconds
+from speech_recognition.report.record import Record, read_record
+from speech_recognition.report.significance import Difference, difference
+
+PAGE_NAME = "report.html"
+_CHARTS = "charts"
+_WORST, _CONFUSED = 12, 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """An utterance that was misheard."""
+
+    id: str
+    seconds: float
+    wer: float
+    pairs: list[Pair]
+
+
+def write_report(folder: Path, records: Sequence[Record]) -> Path:
+    """Write `report.html`, and its charts as PNG into `charts`; returns the page.
+
+    Runs are held to the first of them.
+    """
+    charts = draw_charts(folder / _CHARTS, records)
+    template = _environment().get_template("page.html")
+    text = template.render(
+        title=records[0].name if len(records) == 1 else f"{len(records)} runs",
+        records=records,
+        colours=[COLOURS[number % len(COLOURS)] for number in range(len(records))],
+        summaries=[_summary(record) for record in records],
+        differences=[(record.name, _difference(records[0], record)) for record in records[1:]],
+        charts=[(title, _embedded(folder / _CHARTS / name)) for name, title in charts],
+        phases=(PHASES, [phases(record) for record in records]),
+        worst=[list(_worst(record)) for record in records],
+        confused=[_confused(record) for record in records],
+        parameters=_compared([record.parameters for record in records]),
+        systems=_compared([record.system for record in records]),
+    )
+    with atomic_write(folder / PAGE_NAME) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return folder / PAGE_NAME
+
+
+def write_own_report(folder: Path) -> None:
+    """The page and `curves.png` of the run in `folder`, into it; nothing before its first evaluation."""
+    if (folder / "metrics.csv").is_file():
+        record = read_record(folder)
+        draw_curves(folder / "curves.png", record)
+        write_report(folder, [record])
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _summary(record: Record) -> dict[str, str]:
+    best, seconds = record.best, total_seconds(record)
+    return {
+        "preset": str(record.parameters["preset"]),
+        "seed": str(record.seed),
+        "epochs": "none" if best is None else str(int(record.epochs["epoch"].max())),
+        "minutes": f"{seconds / 60:.1f}",
+        "best WER": "" if best is None else f"{best['wer']:.2f}",
+        "CER there": "" if best is None else f"{best['cer']:.2f}",
+        "target": f"{record.target_wer:g}, {'reached' if record.reached_target else 'not reached'}",
+        "audio s/s": _rate(record),
+    }
+
+
+def _rate(record: Record) -> str:
+    if "audio_rate" not in record.epochs or record.epochs["audio_rate"].isna().all():
+        return ""
+    return f"{record.epochs['audio_rate'].mean():.0f}"
+
+
+def _difference(first: Record, record: Record) -> Difference | None:
+    return difference(first.utterances, record.utterances)
+
+
+def _embedded(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _worst(record: Record) -> Iterator[Heard]:
+    """The utterances with the highest rates; of equal ones the longest."""
+    table = record.utterances
+    if table.empty:
+        return
+    table = table.assign(wer=100 * table["word_errors"] / table["words"])
+    table = table[table["word_errors"] > 0].sort_values(["wer", "words"], ascending=False, kind="stable")
+    for row in table.head(_WORST).to_dict("records"):
+        pairs = align(row["reference"], row["hypothesis"])
+        yield Heard(id=row["utterance_id"], seconds=row["seconds"], wer=row["wer"], pairs=pairs)
+
+
+def _confused(record: Record) -> dict[str, list[tuple[Pair, int]]]:
+    """The most frequent pairs of each kind of error."""
+    rows = record.utterances.to_dict("records")
+    counts = confusions(pair for row in rows for pair in align(row["reference"], row["hypothesis"]))
+    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    return {
+        kind: [entry for entry in ordered if entry[0].kind == kind][:_CONFUSED]
+        for kind in ("substitution", "deletion", "insertion")
+    }
+
+
+def _compared(columns: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str], bool]]:
+    """Name, value in each run, and whether the runs differ."""
+    names = list(dict.fromkeys(name for each in columns for name in each))
+    rows = []
+    for name in names:
+        values = [str(each.get(name, "")) for each in columns]
+        rows.append((name, values, len(set(values)) > 1))
+    return rows

@@ -1,0 +1,117 @@
+"""A run as its folder tells it: parameters, system, epochs, steps, utterances, log."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from speech_recognition.errors import InputError
+from speech_recognition.mlperf import system
+from speech_recognition.mlperf.check import check_log
+from speech_recognition.mlperf.frame import log_frame
+from speech_recognition.training.results import LOG_NAME, PARAMS_NAME, UTTERANCES_NAME
+from speech_recognition.training.step_table import read_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One run. Tables that a run was stopped too early to write are empty."""
+
+    name: str
+    parameters: dict[str, Any]
+    """by section.name"""
+    system: dict[str, str]
+    epochs: pd.DataFrame
+    """metrics.csv"""
+    steps: pd.DataFrame
+    """steps.csv"""
+    utterances: pd.DataFrame
+    """utterances.csv"""
+    logs: list[pd.DataFrame]
+    """the lines of its log, and of the further logs of a run that was stopped and went on"""
+    violations: list[str]
+    """what the checker finds in the first log"""
+
+    def logged(self, key: str) -> Any:
+        """The value of the first log's first line with `key`; None if there is none."""
+        log = self.logs[0]
+        found = log.loc[log["key"] == key, "value"]
+        return found.iloc[0] if len(found) else None
+
+    @property
+    def seed(self) -> int:
+        """As logged."""
+        return int(self.logged("seed"))
+
+    @property
+    def reached_target(self) -> bool:
+        """Whether its last line says so."""
+        stops = self.logs[-1].loc[self.logs[-1]["key"] == "run_stop"]
+        return len(stops) > 0 and stops["status"].iloc[-1] == "success"
+
+    @property
+    def best(self) -> pd.Series | None:
+        """The row of the epoch with the lowest WER; None before the first evaluation."""
+        return None if self.epochs.empty else self.epochs.iloc[int(self.epochs["wer"].argmin())]
+
+    @property
+    def target_wer(self) -> float:
+        """Percent."""
+        return float(self.parameters["training.target_wer"])
+
+
+def find_runs(paths: list[Path]) -> list[Path]:
+    """The folders of runs that `paths` are, or hold: those of a `--runs`. Raises InputError on one without."""
+    found: list[Path] = []
+    for path in paths:
+        here = [path] if (path / LOG_NAME).is_file() else [log.parent for log in path.glob(f"run_*/{LOG_NAME}")]
+        if not here:
+            raise InputError(f"{path}: no {LOG_NAME} in it; give the folder of a run, or of several (--runs)")
+        found += sorted(here, key=lambda folder: (len(folder.name), folder.name))
+    return list(dict.fromkeys(found))
+
+
+def read_record(folder: Path) -> Record:
+    """The run in `folder`. Raises InputError, naming the file, if something in it cannot be read."""
+    parameters = _flat(_json(folder / PARAMS_NAME))
+    log, *further = sorted(folder.glob("speech_ds2*.out"), key=lambda path: (len(path.name), path.name))
+    described = folder / system.SYSTEM_NAME
+    return Record(
+        name=folder.resolve().name,
+        parameters=parameters,
+        system=system.read(described) if described.is_file() else {},
+        epochs=_table(folder / "metrics.csv"),
+        steps=pd.DataFrame(read_steps(folder)),
+        utterances=_table(folder / UTTERANCES_NAME),
+        logs=[log_frame(path) for path in (log, *further)],
+        violations=[str(violation) for violation in check_log(log, parameters["submission.division"])],
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        return content
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); is this the folder of a run?") from None
+
+
+def _flat(parameters: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for section, value in parameters.items():
+        flat |= {f"{section}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {}
+        flat |= {} if isinstance(value, dict) else {section: value}
+    return flat
+
+
+def _table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        return pd.DataFrame()
+    texts = ["utterance_id", "subset", "speaker", "reference", "hypothesis"]
+    try:  # a hypothesis may be empty, or read NA
+        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""])
+        return table.fillna(dict.fromkeys(texts, ""))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table ({error}); remove it") from None

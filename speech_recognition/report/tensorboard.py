@@ -1,0 +1,36 @@
+"""A run's curves as TensorBoard's event files."""
+
+from pathlib import Path
+
+from speech_recognition.errors import InputError
+from speech_recognition.report.record import Record
+
+
+def write_events(folder: Path, record: Record) -> None:
+    """Write the run's steps and epochs into a folder of its own in `folder`, at the seconds they were at.
+
+    Steps are counted in utterances, so that batches of any size compare. Raises InputError if the run is
+    there already, since TensorBoard would draw both, or if TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        raise InputError("--tensorboard: tensorboard is not installed; pip install tensorboard") from None
+    own = folder / record.name
+    if own.exists():
+        raise InputError(f"--tensorboard {folder}: has {record.name} already; choose another folder")
+    samples = int(record.logged("train_samples") or 0)
+    with SummaryWriter(own) as writer:
+        for row in record.steps.to_dict("records"):
+            step = int((row["epoch"] - 1) * samples + row["utterances"])
+            rates = {
+                "train/loss so far in the epoch": row["loss"] / max(row["utterances"], 1),
+                "train/learning rate": row["learning_rate"],
+                "train/audio seconds per second": row["audio"] / row["seconds"],
+            }
+            for name, value in rates.items():
+                writer.add_scalar(name, value, step)
+        for row in record.epochs.to_dict("records"):
+            for column, value in row.items():
+                if column == "cer" or str(column).startswith("wer"):
+                    writer.add_scalar(f"val/{column}", value, int(row["epoch"] * samples))

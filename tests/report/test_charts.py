@@ -1,0 +1,58 @@
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from speech_recognition.report.charts import draw_charts, draw_curves
+from speech_recognition.report.record import read_record
+
+EVERY = [
+    "error_rates",
+    "loss",
+    "learning_rate",
+    "throughput",
+    "time",
+    "wer_by_split",
+    "wer_by_length",
+    "wer_by_speaker",
+]
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Width and height of a PNG."""
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", content[16:24])
+    return width, height
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_every_chart_is_drawn_for_any_number_of_runs(
+    run_folder: Callable[..., Path], tmp_path: Path, count: int
+) -> None:
+    records = [read_record(run_folder(f"run_{number}", seed=number)) for number in range(count)]
+    drawn = draw_charts(tmp_path / "charts", records)
+    assert [name for name, _ in drawn] == [f"{name}.png" for name in EVERY]
+    assert {size(tmp_path / "charts" / name) for name, _ in drawn} == {(828, 540)}
+
+
+def test_a_run_without_tables_has_only_the_time(run_folder: Callable[..., Path], tmp_path: Path) -> None:
+    nothing = pd.DataFrame()
+    record = replace(read_record(run_folder()), epochs=nothing, steps=nothing, utterances=nothing)
+    assert [name for name, _ in draw_charts(tmp_path, [record])] == ["time.png"]
+    assert [path.name for path in tmp_path.glob("*.png")] == ["time.png"]
+
+
+def test_one_speaker_and_one_length_are_drawn_too(run_folder: Callable[..., Path], tmp_path: Path) -> None:
+    record = read_record(run_folder())
+    same = record.utterances.assign(speaker="1", seconds=2.0)
+    drawn = draw_charts(tmp_path, [replace(record, utterances=same)])
+    assert {"wer_by_length.png", "wer_by_speaker.png"} <= {name for name, _ in drawn}
+
+
+def test_the_curves_of_a_run_are_one_picture(run_folder: Callable[..., Path], tmp_path: Path) -> None:
+    draw_curves(tmp_path / "curves.png", read_record(run_folder()))
+    assert size(tmp_path / "curves.png") == (1656, 540)

@@ -1,0 +1,72 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from speech_recognition.errors import InputError
+from speech_recognition.report.record import find_runs, read_record
+
+Maker = Callable[..., Path]
+
+
+def test_a_run_is_read_whole(run_folder: Maker) -> None:
+    record = read_record(run_folder())
+    assert (record.name, record.seed, record.reached_target, record.violations) == ("run", 7, True, [])
+    assert record.parameters["preset"] == "mini" and record.parameters["data.batch_size"] == 16
+    assert record.best is not None and (record.best["epoch"], record.best["wer"]) == (2, 21.0)
+    assert len(record.steps) == 44 and len(record.utterances) == 4
+    assert record.utterances["speaker"].tolist() == ["000", "001", "002", "003"]
+    assert record.system["framework"].startswith("PyTorch")
+
+
+def test_a_run_that_ended_before_its_first_evaluation(run_folder: Maker) -> None:
+    folder = run_folder()
+    for name in ("metrics.csv", "steps.csv", "utterances.csv", "system.json"):
+        (folder / name).unlink()
+    record = read_record(folder)
+    assert record.best is None and record.epochs.empty and record.system == {}
+
+
+def test_what_the_checker_finds_is_kept(run_folder: Maker) -> None:
+    record = read_record(run_folder(wers=(53.2, 31.0)))
+    assert not record.reached_target
+    assert any("did not end with success" in violation for violation in record.violations)
+
+
+def test_texts_stay_texts(run_folder: Maker) -> None:
+    record = read_record(run_folder(hypotheses=["NA", "", "NULL", "7"]))
+    assert record.utterances["hypothesis"].tolist() == ["NA", "", "NULL", "7"]
+
+
+def test_runs_are_found_in_their_order(run_folder: Maker, tmp_path: Path) -> None:
+    for number in (0, 1, 10, 2):
+        run_folder(f"series/run_{number}")
+    series = tmp_path / "series"
+    found = find_runs([series, series / "run_1"])
+    assert [path.name for path in found] == ["run_0", "run_1", "run_2", "run_10"]
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{tmp_path}: no speech_ds2\.out in it"):
+        find_runs([tmp_path])
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("params.json", "{"),
+    ("metrics.csv", 'a,b\n1,2,3\n"'),
+    ("system.json", "[]"),
+    ("speech_ds2.out", "nothing"),
+])  # fmt: skip
+def test_a_damaged_file_is_named(run_folder: Maker, name: str, content: str) -> None:
+    folder = run_folder()
+    (folder / name).write_text(content)
+    with pytest.raises(InputError, match=name):
+        read_record(folder)
+
+
+def test_a_run_without_parameters_is_no_run(run_folder: Maker) -> None:
+    folder = run_folder()
+    shutil.move(folder / "params.json", folder / "gone.json")
+    with pytest.raises(InputError, match=r"params\.json: cannot be read"):
+        read_record(folder)
