@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         training.add_evaluate,
         logs.add_check_log,
         logs.add_report,
+        logs.add_check_rcp,
         logs.add_package,
     ):
         add(commands)

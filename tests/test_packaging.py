@@ -112,7 +112,7 @@ def test_the_wheel_has_the_modules_and_their_data(tmp_path: Path) -> None:
     (wheel,) = source.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
     package = (ROOT / "speech_recognition").rglob("*.*")
-    expected = {str(path.relative_to(ROOT)) for path in package if path.suffix in {".py", ".yaml", ".html"}}
+    expected = {str(path.relative_to(ROOT)) for path in package if path.suffix in {".py", ".yaml", ".html", ".json"}}
     assert expected | {"params.py"} == {name for name in held if ".dist-info/" not in name}
     assert {Path(name).name for name in held if ".dist-info/" in name} >= {"LICENSE", "NOTICE", "METADATA"}
 

@@ -1,4 +1,4 @@
-"""The commands for what runs have left: check-log, report, package."""
+"""The commands for what runs have left: check-log, check-rcp, report, package."""
 
 import argparse
 from pathlib import Path
@@ -73,7 +73,30 @@ def _package(options: argparse.Namespace) -> int:
 
     checks = make_package(options.runs, options.output_dir, ROOT, options.system)
     for check in checks:
-        print(f"{check.name}: {'passed' if check.passed else 'FAILED'}")
+        print(f"{check.name}: {check.verdict}")
         for finding in check.findings:
             print(f"  {finding}")
-    return 0 if all(check.passed for check in checks) else 1
+    return 1 if any(check.failed for check in checks) else 0
+
+
+def add_check_rcp(commands: Commands) -> None:
+    """Add the command `check-rcp`."""
+    parser = commands.add_parser("check-rcp", help="hold several runs to the reference convergence points")
+    parser.add_argument("runs", type=Path, help="results of `run_and_time.sh PRESET --runs 10`: result_0.txt and so on")
+    parser.add_argument("--preset", default="mini", metavar="NAME", help="whose points (default: mini)")
+    parser.add_argument("--points", type=Path, metavar="FILE.json", help="other points, in MLPerf's form")
+    parser.set_defaults(run=_check_rcp)
+
+
+def _check_rcp(options: argparse.Namespace) -> int:
+    from speech_recognition.mlperf.convergence import check_convergence, reference_points, summary
+
+    points = options.points or reference_points(options.preset)
+    if points is None:
+        raise InputError(f"--preset {options.preset}: has no reference convergence points; give a file with --points")
+    print(summary(points))
+    verdict = check_convergence(options.runs, points)
+    print(f"{'SUCCESS' if verdict.passed else 'REFUSED'}: {verdict.message}")
+    if verdict.normalization > 1 and verdict.passed:
+        print(f"faster than the reference: the score is to be multiplied by {verdict.normalization:.4f}")
+    return 0 if verdict.passed else 1

@@ -128,14 +128,10 @@ def _train(options: argparse.Namespace) -> int:
         if isinstance(job, int):
             return job
         job = dataclasses.replace(job, device=device, launch=launch)
-        with results.open_folder(job.output_dir, job.params, launch) as output:
-            try:
-                if options.timed:
-                    return timed.run_and_time(job, output)
-                return 0 if run.run(job, output) else 3
-            finally:
-                if distributed.is_first():
-                    page.write_own_report(job.output_dir)
+        with results.open_folder(job.output_dir, job.params, launch) as output, page.own_report(job.output_dir, launch):
+            if options.timed:
+                return timed.run_and_time(job, output)
+            return 0 if run.run(job, output) else 3
 
 
 def add_evaluate(commands: Commands) -> None:

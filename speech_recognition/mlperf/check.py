@@ -1,9 +1,6 @@
 """The official compliance checker with this benchmark's rules, in this process."""
 
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +9,7 @@ from mlperf_logging.compliance_checker import mlp_compliance
 from mlperf_logging.compliance_checker.mlp_parser import ruleset_610
 
 from speech_recognition.errors import InputError
+from speech_recognition.mlperf.messages import messages
 
 RULESET = "6.1.0"
 RULES = Path(__file__).parent / "rules"
@@ -44,7 +42,7 @@ def check_log(path: Path, division: Division) -> list[Violation]:
         # The checker gives such lines without their place, or stops at them with a traceback.
         return unreadable
     checker = _Checker([number for number, _ in lines])
-    with _silent_root_logger():
+    with messages():
         mlp_compliance.main(str(path), str(RULES.absolute() / f"{division}.yaml"), checker)
     return checker.violations
 
@@ -106,23 +104,3 @@ def _reason(message: str) -> str:
     """What our rules say in the comment of a failed test, else the checker's own first line."""
     comment = re.search(r"# (.+)", message)
     return comment[1] if comment else message.partition("\n")[0].rstrip(" :")
-
-
-@contextmanager
-def _silent_root_logger() -> Iterator[None]:
-    """Keep the checker's notes off the root logger.
-
-    It calls `logging.info`, which would also set up a root logger that has no handler.
-    """
-    root, handler = logging.getLogger(), logging.NullHandler()
-
-    def nothing(_: logging.LogRecord) -> bool:
-        return False
-
-    root.addHandler(handler)
-    root.addFilter(nothing)
-    try:
-        yield
-    finally:
-        root.removeFilter(nothing)
-        root.removeHandler(handler)

@@ -19,16 +19,13 @@ def log_frame(path: Path) -> pd.DataFrame:
 
     Columns: `line` (from 1), `time_ms` (since 1970), `seconds` (since run_start; not a number without one),
     `event_type`, `key`, `value`, and one for each entry of the lines' metadata, such as `epoch_num` and
-    `status`, empty where a line has none. Raises InputError if the log cannot be read or has no such line.
+    `status`, empty where a line has none. A last line that a kill has cut is left out. Raises InputError if
+    the log cannot be read or has no such line.
     """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give the log of a run (speech_ds2.out)") from None
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(keepends=True), start=1):
         _, token, content = line.rpartition(_TOKEN)
-        if token:
+        if token and (line.endswith("\n") or content.endswith("}}")):
             rows.append({"line": number, **_parsed(path, number, content)})
     if not rows:
         raise InputError(f"{path}: no MLLOG lines; give the log of a run (speech_ds2.out)")
@@ -37,6 +34,18 @@ def log_frame(path: Path) -> pd.DataFrame:
     start = starts.iloc[0] if len(starts) else float("nan")
     frame.insert(2, "seconds", (frame["time_ms"] - start) / 1000)
     return frame
+
+
+def has_lines(path: Path) -> bool:
+    """Whether a log has any MLLOG line that is whole: not, if its run was killed too early. Raises InputError."""
+    return any(_TOKEN in line and line.endswith("\n") for line in _text(path).splitlines(keepends=True))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; give the log of a run (speech_ds2.out)") from None
 
 
 def _parsed(path: Path, number: int, content: str) -> dict[str, object]:

@@ -1,8 +1,6 @@
 """The official checkers over a submission folder, called as Python: some end with status 0 whatever they find."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -12,10 +10,10 @@ from mlperf_logging.repo_checker import repo_checker
 from mlperf_logging.system_desc_checker import system_desc_checker
 
 from speech_recognition.mlperf.check import RULESET, Division, check_log
+from speech_recognition.mlperf.convergence import RUNS, check_convergence, reference_points
+from speech_recognition.mlperf.messages import messages
 from speech_recognition.mlperf.run_log import BENCHMARK
-
-RUNS = 10
-"""Result files that a submission has, as for MLPerf's other speech benchmark."""
+from speech_recognition.mlperf.system import read, submitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,22 +22,30 @@ class Check:
 
     name: str
     findings: tuple[str, ...]
+    skipped: str = ""
+    """why it was not made"""
 
     @property
-    def passed(self) -> bool:
-        """Whether it has found nothing."""
-        return not self.findings
+    def failed(self) -> bool:
+        """Whether it has found anything."""
+        return bool(self.findings)
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return "FAILED" if self.failed else f"not checked: {self.skipped}" if self.skipped else "passed"
 
 
-def check_package(folder: Path, submission: dict[str, str]) -> list[Check]:
-    """Every check of the folder of one org that holds one system."""
+def check_package(folder: Path, submission: dict[str, str], preset: str) -> list[Check]:
+    """Every check of the folder of one org that holds one system, whose runs were of `preset`."""
     system = folder / "systems" / f"{submission['platform']}.json"
     results = sorted((folder / "results" / submission["platform"] / BENCHMARK).glob("result_*.txt"))
     return [
         Check(name=f"number of result files ({RUNS})", findings=_count(results)),
         *(_compliance(path, cast(Division, submission["division"])) for path in results),
         Check(name="seeds (SeedChecker)", findings=_seeds(results)),
-        Check(name="system description (system_desc_checker)", findings=_system(system)),
+        _convergence(results, preset),
+        Check(name="system description (system_desc_checker)", findings=_system(system, submission)),
         Check(name="files (repo_checker)", findings=_files(folder)),
     ]
 
@@ -54,38 +60,33 @@ def _compliance(path: Path, division: Division) -> Check:
 
 
 def _seeds(results: list[Path]) -> tuple[str, ...]:
-    with _messages() as messages:
+    with messages() as said:
         passed = SeedChecker(RULESET).check_seeds([str(path) for path in results])
-    return () if passed else tuple(messages)
+    return () if passed else tuple(said)
 
 
-def _system(path: Path) -> tuple[str, ...]:
-    with _messages() as messages:
+def _convergence(results: list[Path], preset: str) -> Check:
+    name, points = "convergence (rcp_checker)", reference_points(preset)
+    if points is None:
+        return Check(name=name, findings=(), skipped=f"{preset} has no reference convergence points")
+    verdict = check_convergence(results[0].parent, points)
+    return Check(name=name, findings=() if verdict.passed else (verdict.message,))
+
+
+def _system(path: Path, submission: Mapping[str, str]) -> tuple[str, ...]:
+    """What the official checker finds, and where the description contradicts the logs."""
+    with messages() as said:
         passed = system_desc_checker.check_system_desc(str(path), "training", RULESET)[0]
-    return () if passed else tuple(messages)
+    description = read(path)
+    contradictions = [
+        f"{name} is {description[name]!r}, in the logs {value!r}"
+        for name, value in submitted(submission).items()
+        if description.get(name, value) != value
+    ]
+    return (*(() if passed else said), *contradictions)
 
 
 def _files(folder: Path) -> tuple[str, ...]:
-    with _messages() as messages:
+    with messages() as said:
         repo_checker.run_checks(str(folder))  # says False whatever it finds
-    return tuple(messages)
-
-
-class _Errors(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(" ".join(record.getMessage().split()))
-
-
-@contextmanager
-def _messages() -> Iterator[list[str]]:
-    """What is logged as an error in the block: the checkers write to the root logger."""
-    root, handler = logging.getLogger(), _Errors()
-    handlers, root.handlers = root.handlers, [handler]
-    try:
-        yield handler.messages
-    finally:
-        root.handlers = handlers
+    return tuple(said)

@@ -34,7 +34,15 @@ _PACKAGES = ("torchaudio", "numpy", "soundfile", "mlperf-logging")
 SYSTEM_NAME = "system.json"
 """The description in a run's folder."""
 
-_OWN = ("submitter", "division", "status", "system_name", "number_of_nodes")
+
+def submitted(submission: Mapping[str, str]) -> Description:
+    """The part of a description that says what the log's org, platform, division and status say."""
+    return {
+        "submitter": submission["org"],
+        "division": submission["division"],
+        "status": STATUSES[submission["status"]],
+        "system_name": submission["platform"],
+    }
 
 
 def describe(submission: Mapping[str, str], nodes: int, storage: Path) -> Description:
@@ -42,14 +50,7 @@ def describe(submission: Mapping[str, str], nodes: int, storage: Path) -> Descri
 
     submission: org, platform, division and status, as the log has them.
     """
-    values = (
-        submission["org"],
-        submission["division"],
-        STATUSES[submission["status"]],
-        submission["platform"],
-        str(nodes),
-    )
-    own = dict(zip(_OWN, values, strict=True))
+    own = submitted(submission) | {"number_of_nodes": str(nodes)}
     return own | _processors() | _memory_and_storage(storage) | _accelerators() | _software()
 
 
@@ -65,13 +66,8 @@ def read(path: Path) -> Description:
 
 
 def completed(description: Description, completion: Path) -> Description:
-    """With the further or better values of a JSON file. Raises InputError if it contradicts what the log says."""
-    found = dict(description)
-    for name, value in read(completion).items():
-        if name in _OWN and value != found[name]:
-            raise InputError(f"{completion}: {name}={value}, but the run says {found[name]}; take it out of the file")
-        found[name] = value
-    return found
+    """With the further or better values of a JSON file."""
+    return description | read(completion)
 
 
 def _processors() -> Description:

@@ -73,7 +73,7 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _legend(axes: Axes, records: Records) -> None:
-    """Names of lines where there are any; of runs only where there are few, which the page's table names too."""
+    """Names of lines; not of many runs, whose colours the page's table names, as it does for bars."""
     handles, labels = axes.get_legend_handles_labels()
     if labels and len(records) <= 4 and not axes.get_legend():
         axes.legend(handles, labels)
@@ -183,7 +183,7 @@ def _bars(axes: Axes, records: Records, group: Callable[[pd.DataFrame], Any], xl
     for place, (number, each) in enumerate(rates.items()):
         heights = [each.get(name, np.nan) for name in names]
         positions = np.arange(len(names)) - 0.4 + (place + 0.5) * width
-        bars = axes.bar(positions, heights, width * 0.92, color=_colour(number), label=_label(records[number], records))
+        bars = axes.bar(positions, heights, width * 0.92, color=_colour(number))
         if len(rates) <= 2:
             axes.bar_label(bars, fmt="%.1f", fontsize=7)
     axes.set(xlabel=xlabel, ylabel="WER (percent)", xticks=range(len(names)), xticklabels=map(str, names))
@@ -226,7 +226,7 @@ def _by_speaker(axes: Axes, records: Records) -> bool:
         return False
     order = next(iter(rates.values())).sort_values().index
     for number, each in rates.items():
-        axes.plot(each.reindex(order), ".", color=_colour(number), label=_label(records[number], records))
+        axes.plot(each.reindex(order), ".", color=_colour(number))
     axes.set(xlabel="speakers, the easiest first", ylabel="WER (percent)")
     axes.set_xticks(range(len(order)), order if len(order) <= 12 else [""] * len(order))
     axes.set_ylim(bottom=0)

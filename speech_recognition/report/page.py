@@ -1,13 +1,18 @@
 """One HTML page on one or more runs, whole in itself, with its charts as PNG files beside it."""
 
 import base64
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from speech_recognition import distributed
+from speech_recognition.distributed import Launch
+from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write
 from speech_recognition.report.alignment import Pair, align, confusions
 from speech_recognition.report.charts import COLOURS, draw_charts, draw_curves
@@ -55,12 +60,30 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
     return folder / PAGE_NAME
 
 
-def write_own_report(folder: Path) -> None:
-    """The page and `curves.png` of the run in `folder`, into it; nothing before its first evaluation."""
-    if (folder / "metrics.csv").is_file():
+@contextmanager
+def own_report(folder: Path, launch: Launch) -> Iterator[None]:
+    """When the run in the block ends, write its page and `curves.png` into its `folder`.
+
+    Not before its first evaluation, nor where it fails and torchrun will start it again.
+    """
+    try:
+        yield
+    except BaseException:
+        if launch.ends_the_run:
+            _write_own_report(folder)
+        raise
+    _write_own_report(folder)
+
+
+def _write_own_report(folder: Path) -> None:
+    if not distributed.is_first() or not (folder / "metrics.csv").is_file():
+        return
+    try:
         record = read_record(folder)
         draw_curves(folder / "curves.png", record)
         write_report(folder, [record])
+    except (InputError, OSError) as error:  # the run is what counts
+        print(f"warning: no report: {error}", file=sys.stderr)
 
 
 def _environment() -> jinja2.Environment:
@@ -77,7 +100,7 @@ def _summary(record: Record) -> dict[str, str]:
     best, seconds = record.best, total_seconds(record)
     return {
         "preset": str(record.parameters["preset"]),
-        "seed": str(record.seed),
+        "seed": "" if record.seed is None else str(record.seed),
         "epochs": "none" if best is None else str(int(record.epochs["epoch"].max())),
         "minutes": f"{seconds / 60:.1f}",
         "best WER": "" if best is None else f"{best['wer']:.2f}",

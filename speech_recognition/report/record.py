@@ -10,7 +10,7 @@ import pandas as pd
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf import system
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.mlperf.frame import log_frame
+from speech_recognition.mlperf.frame import has_lines, log_frame
 from speech_recognition.training.results import LOG_NAME, PARAMS_NAME, UTTERANCES_NAME
 from speech_recognition.training.step_table import read_steps
 
@@ -30,26 +30,26 @@ class Record:
     utterances: pd.DataFrame
     """utterances.csv"""
     logs: list[pd.DataFrame]
-    """the lines of its log, and of the further logs of a run that was stopped and went on"""
+    """the lines of its log, and of the further logs of a run that was stopped and went on; none without lines"""
     violations: list[str]
     """what the checker finds in the first log"""
 
     def logged(self, key: str) -> Any:
-        """The value of the first log's first line with `key`; None if there is none."""
-        log = self.logs[0]
-        found = log.loc[log["key"] == key, "value"]
-        return found.iloc[0] if len(found) else None
+        """The value of the first line with `key` in any log; None if there is none."""
+        found = [value for log in self.logs for value in log.loc[log["key"] == key, "value"]]
+        return found[0] if found else None
 
     @property
-    def seed(self) -> int:
-        """As logged."""
-        return int(self.logged("seed"))
+    def seed(self) -> int | None:
+        """As logged; None if the run was killed before it said so."""
+        seed: int | None = self.logged("seed")
+        return seed
 
     @property
     def reached_target(self) -> bool:
         """Whether its last line says so."""
-        stops = self.logs[-1].loc[self.logs[-1]["key"] == "run_stop"]
-        return len(stops) > 0 and stops["status"].iloc[-1] == "success"
+        stops = [log.loc[log["key"] == "run_stop"] for log in self.logs]
+        return any(each["status"].iloc[-1] == "success" for each in stops[-1:] if len(each))
 
     @property
     def best(self) -> pd.Series | None:
@@ -85,7 +85,7 @@ def read_record(folder: Path) -> Record:
         epochs=_table(folder / "metrics.csv"),
         steps=pd.DataFrame(read_steps(folder)),
         utterances=_table(folder / UTTERANCES_NAME),
-        logs=[log_frame(path) for path in (log, *further)],
+        logs=[log_frame(path) for path in (log, *further) if has_lines(path)],
         violations=[str(violation) for violation in check_log(log, parameters["submission.division"])],
     )
 

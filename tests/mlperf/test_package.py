@@ -12,6 +12,8 @@ from speech_recognition.errors import InputError
 from speech_recognition.mlperf.package import make_package
 from speech_recognition.mlperf.system import describe
 
+WERS = (99.0, 53.2, 20.0)
+
 
 @pytest.fixture
 def runs(good_log: Any, tmp_path: Path) -> Path:
@@ -22,14 +24,16 @@ def runs(good_log: Any, tmp_path: Path) -> Path:
     submission = vars(params.mini().submission)
     (folder / "run_0" / "system.json").write_text(json.dumps(describe(submission, 1, tmp_path)))
     for number in range(10):
-        (folder / f"result_{number}.txt").write_text("\n".join(good_log().edited("seed", value=100 + number)) + "\n")
+        (folder / f"result_{number}.txt").write_text(
+            "\n".join(good_log(wers=WERS).edited("seed", value=100 + number)) + "\n"
+        )
     return folder
 
 
 def verdicts(runs: Path, tmp_path: Path) -> dict[str, tuple[str, ...]]:
     """What each failed check found."""
     checks = make_package(runs, tmp_path / "out", ROOT, None)
-    return {check.name: check.findings for check in checks if not check.passed}
+    return {check.name: check.findings for check in checks if check.failed}
 
 
 def test_a_good_series_passes_every_check(runs: Path, tmp_path: Path) -> None:
@@ -46,7 +50,7 @@ def test_a_good_series_passes_every_check(runs: Path, tmp_path: Path) -> None:
     assert "run_and_time.sh mini --runs 10" in (own / "run_and_time.sh").read_text()
     assert {"README.md", "setup.sh", "init_datasets.sh"} <= {path.name for path in own.iterdir()}
     page = (org / "CHECKS.md").read_text()
-    assert page.count("| passed |") == 14 and "FAILED" not in page
+    assert page.count("| passed |") == 15 and "FAILED" not in page
 
 
 def test_a_run_that_missed_its_target_is_found(runs: Path, good_log: Any, tmp_path: Path) -> None:
@@ -55,6 +59,40 @@ def test_a_run_that_missed_its_target_is_found(runs: Path, good_log: Any, tmp_pa
     assert list(found) == ["result_4.txt (compliance_checker)"]
     page = (tmp_path / "out" / "reference_implementation" / "CHECKS.md").read_text()
     assert "| result_4.txt (compliance_checker) | FAILED |" in page and "## result_4.txt" in page
+
+
+def test_runs_that_converge_too_fast_are_found(runs: Path, good_log: Any, tmp_path: Path) -> None:
+    for number in range(2, 10):
+        lines = good_log(wers=(53.2, 20.0)).edited("seed", value=100 + number)
+        (runs / f"result_{number}.txt").write_text("\n".join(lines) + "\n")
+    (finding,) = verdicts(runs, tmp_path)["convergence (rcp_checker)"]
+    assert finding == "RCP found. Submission mean epochs: 2.1250"
+
+
+def test_a_preset_without_reference_points_is_said_to_be_unchecked(runs: Path, tmp_path: Path) -> None:
+    parameters = json.loads((runs / "run_0" / "params.json").read_text())
+    (runs / "run_0" / "params.json").write_text(json.dumps(parameters | {"preset": "tuned"}))
+    assert verdicts(runs, tmp_path) == {}
+    page = (tmp_path / "out" / "reference_implementation" / "CHECKS.md").read_text()
+    assert "| convergence (rcp_checker) | not checked: tuned has no reference convergence points |" in page
+
+
+def test_a_system_that_lacks_a_field_is_found(runs: Path, tmp_path: Path) -> None:
+    path = runs / "run_0" / "system.json"
+    description = json.loads(path.read_text())
+    del description["host_memory_capacity"]
+    path.write_text(json.dumps(description))
+    findings = verdicts(runs, tmp_path)["system description (system_desc_checker)"]
+    assert any("host_memory_capacity" in finding for finding in findings)
+
+
+def test_a_description_that_contradicts_the_logs_is_found(runs: Path, tmp_path: Path) -> None:
+    completion = tmp_path / "more.json"
+    completion.write_text(json.dumps({"system_name": "another", "cooling": "air"}))
+    checks = make_package(runs, tmp_path / "out", ROOT, completion)
+    assert [check.findings for check in checks if check.failed] == [
+        ("system_name is 'another', in the logs 'reference_platform'",)
+    ]
 
 
 def test_a_seed_used_twice_is_found(runs: Path, tmp_path: Path) -> None:

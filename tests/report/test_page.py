@@ -4,12 +4,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from speech_recognition.cli import main
-from speech_recognition.report.page import write_own_report, write_report
+from speech_recognition.distributed import Launch
+from speech_recognition.report.page import own_report, write_report
 from speech_recognition.report.record import read_record
 
 Maker = Callable[..., Path]
@@ -91,11 +93,33 @@ def test_the_command_writes_it_where_it_is_asked(
     assert len(list((out / "charts").glob("*.png"))) == 8
 
 
-def test_a_run_without_an_evaluation_gets_no_page_of_its_own(run_folder: Maker) -> None:
+@pytest.mark.parametrize(("failure", "restarts_left", "evaluated", "written"), [
+    (None, 0, True, True),
+    (None, 2, True, True),
+    (SystemExit(143), 0, True, True),
+    (SystemExit(143), 2, True, False),
+    (None, 0, False, False),
+])  # fmt: skip
+def test_a_run_that_has_ended_has_its_own_page(
+    run_folder: Maker, failure: BaseException | None, restarts_left: int, evaluated: bool, written: bool
+) -> None:
     folder = run_folder()
-    (folder / "metrics.csv").unlink()
-    write_own_report(folder)
-    assert not (folder / "report.html").exists()
+    if not evaluated:
+        (folder / "metrics.csv").unlink()
+    with suppress(SystemExit), own_report(folder, Launch(most_restarts=restarts_left)):
+        if failure:
+            raise failure
+    assert {(folder / name).exists() for name in ("report.html", "curves.png")} == {written}
+
+
+def test_a_page_that_cannot_be_made_does_not_change_the_run(
+    run_folder: Maker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run_folder()
+    (folder / "metrics.csv").write_text("")
+    with own_report(folder, Launch()):
+        pass
+    assert capsys.readouterr().err.startswith(f"warning: no report: {folder / 'metrics.csv'}: cannot be read")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")

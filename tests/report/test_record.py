@@ -28,6 +28,18 @@ def test_a_run_that_ended_before_its_first_evaluation(run_folder: Maker) -> None
     assert record.best is None and record.epochs.empty and record.system == {}
 
 
+def test_logs_of_runs_that_were_killed_are_read_as_far_as_they_go(run_folder: Maker) -> None:
+    folder = run_folder()
+    whole = (folder / "speech_ds2.out").read_text()
+    (folder / "speech_ds2.out").write_text("STARTING TIMING RUN AT 2026-11-21 10:15:00 AM\n")
+    (folder / "speech_ds2_resumed_1.out").write_text(whole[: whole.index("epoch_stop")])
+    (folder / "speech_ds2_resumed_2.out").write_text(whole)
+    record = read_record(folder)
+    assert len(record.logs) == 2 and record.seed == 7 and record.reached_target
+    assert record.logs[0]["key"].iloc[-1] == "epoch_start"
+    assert record.violations
+
+
 def test_what_the_checker_finds_is_kept(run_folder: Maker) -> None:
     record = read_record(run_folder(wers=(53.2, 31.0)))
     assert not record.reached_target
@@ -56,7 +68,7 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     ("params.json", "{"),
     ("metrics.csv", 'a,b\n1,2,3\n"'),
     ("system.json", "[]"),
-    ("speech_ds2.out", "nothing"),
+    ("speech_ds2.out", ":::MLLOG {\n"),
 ])  # fmt: skip
 def test_a_damaged_file_is_named(run_folder: Maker, name: str, content: str) -> None:
     folder = run_folder()

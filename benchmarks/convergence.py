@@ -1,0 +1,52 @@
+"""Reference convergence points: the epochs that many runs of `mini` took, at each of several batch sizes.
+
+    python benchmarks/convergence.py RUNS... [--output FILE.json]
+
+Each RUNS is what `sh run_and_time.sh mini --runs 20 --set data.batch_size=N --output-dir RUNS` leaves. Writes the
+points in MLPerf's form, where `check-rcp` and `package` look for them, and prints them with the least mean accepted.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from speech_recognition.mlperf.convergence import record, summary
+from speech_recognition.mlperf.frame import log_frame
+
+POINTS = Path(__file__).resolve().parents[1] / "speech_recognition" / "mlperf" / "points" / "mini.json"
+
+
+def about(log: Path) -> dict[str, Any]:
+    """Who made the runs, when, on what, and with which optimizer."""
+    lines = log_frame(log).drop_duplicates("key").set_index("key")
+    optimizer = {key: value for key, value in lines["value"].items() if str(key).startswith("opt_")}
+    ran = time.gmtime(int(lines.loc["run_start", "time_ms"]) / 1000)
+    return {
+        "Creator": str(lines.loc["submission_org", "value"]),
+        "When": time.strftime("%Y-%m-%d", ran),
+        "Platform": str(lines.loc["submission_platform", "value"]),
+        "Precision": str(lines.loc["lowest_numerical_precision_in_linear", "value"]),
+        "Hyperparams": optimizer,
+    }
+
+
+def main() -> None:
+    """Write and print the points."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--output", type=Path, default=POINTS)
+    options = parser.parse_args()
+    records = {}
+    for folder in options.runs:
+        results = sorted(folder.glob("result_*.txt"))
+        entry = record(results, about(results[0]))
+        records[f"deepspeech2_mini_ref_{entry['BS']}"] = entry
+    options.output.parent.mkdir(exist_ok=True)
+    options.output.write_text(json.dumps(records, indent=2) + "\n")
+    print(summary(options.output))
+
+
+if __name__ == "__main__":
+    main()

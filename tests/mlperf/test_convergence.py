@@ -1,0 +1,136 @@
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from speech_recognition.cli import main
+from speech_recognition.errors import InputError
+from speech_recognition.mlperf.convergence import check_convergence, record, reference_points, summary
+
+ABOUT = {"Creator": "us", "When": "today", "Platform": "box", "Precision": "fp32", "Hyperparams": {}}
+
+
+@pytest.fixture
+def series(good_log: Any, tmp_path: Path) -> Callable[..., Path]:
+    """Makes results of runs that took so many epochs each; one of 0 epochs missed its target."""
+
+    def make(name: str, epochs: Sequence[int], batch_size: int = 16) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for number, count in enumerate(epochs):
+            wers = [*[50.0] * (count - 1), 20.0] if count else [50.0, 40.0]
+            lines = good_log(wers=wers).edited("seed", value=number).edited("global_batch_size", value=batch_size)
+            if not count:
+                lines = lines.edited("run_stop", metadata={"status": "aborted"})
+            (folder / f"result_{number}.txt").write_text("\n".join(lines) + "\n")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def points(series: Callable[..., Path], tmp_path: Path) -> Path:
+    """A reference of 4.5 epochs at batch size 16 and 6.5 at 64."""
+    entries = {
+        f"ref_{size}": record(sorted(series(f"at_{size}", epochs, size).glob("*")), ABOUT)
+        for size, epochs in ((16, [4, 5] * 10), (64, [6, 7] * 10))
+    }
+    path = tmp_path / "points.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def test_the_points_are_in_the_official_form(points: Path) -> None:
+    entry = json.loads(points.read_text())["ref_64"]
+    assert entry == {"Benchmark": "deepspeech2", **ABOUT, "BS": 64, "Epochs to converge": [6] * 10 + [7] * 10}
+
+
+def test_runs_like_the_reference_pass(series: Callable[..., Path], points: Path) -> None:
+    verdict = check_convergence(series("mine", [4, 5] * 5), points)
+    assert verdict.passed and verdict.normalization == 1 and verdict.message.startswith("RCP found")
+
+
+def test_runs_that_converge_too_fast_are_refused(series: Callable[..., Path], points: Path) -> None:
+    verdict = check_convergence(series("planted", [3] * 10), points)
+    assert not verdict.passed and "mean epochs: 3.0000" in verdict.message
+
+
+def test_somewhat_faster_runs_pass_and_their_score_is_scaled(series: Callable[..., Path], points: Path) -> None:
+    verdict = check_convergence(series("lucky", [4] * 6 + [5] * 4), points)
+    assert verdict.passed and verdict.normalization == pytest.approx(4.5 / 4.375)
+
+
+def test_between_two_batch_sizes_the_reference_is_interpolated(series: Callable[..., Path], points: Path) -> None:
+    assert check_convergence(series("slow", [6] * 10, 40), points).passed
+    fast = check_convergence(series("fast", [4] * 10, 40), points)
+    assert not fast.passed and fast.message.startswith("RCP Interpolation")
+
+
+def test_a_larger_batch_than_the_references_has_to_bring_points_of_its_own(
+    series: Callable[..., Path], points: Path
+) -> None:
+    verdict = check_convergence(series("large", [9] * 10, 128), points)
+    assert not verdict.passed and "please submit RCP with BS = 128" in verdict.message
+
+
+@pytest.mark.parametrize(("epochs", "message"), [
+    ([0, 0, 5, 5, 5], "more than one run did not reach the target"),
+    ([4, 5], "2 result files"),
+])  # fmt: skip
+def test_too_few_runs_that_converge_are_refused(
+    series: Callable[..., Path], points: Path, epochs: list[int], message: str
+) -> None:
+    verdict = check_convergence(series("mine", epochs), points)
+    assert not verdict.passed and message in verdict.message
+
+
+def test_one_run_that_missed_its_target_is_left_out(series: Callable[..., Path], points: Path) -> None:
+    assert check_convergence(series("mine", [0, *[4, 5] * 4, 5]), points).passed
+
+
+def test_runs_of_two_batch_sizes_are_refused(series: Callable[..., Path], points: Path) -> None:
+    folder = series("mine", [4] * 5)
+    (series("other", [4], 32) / "result_0.txt").rename(folder / "result_5.txt")
+    verdict = check_convergence(folder, points)
+    assert not verdict.passed and "not the same one" in verdict.message
+
+
+def test_a_reference_takes_twice_the_runs_all_of_which_converge(series: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match="19 runs; a reference takes 20"):
+        record(sorted(series("few", [4] * 19).glob("*")), ABOUT)
+    with pytest.raises(InputError, match="missed its target"):
+        record(sorted(series("missed", [0, *[4] * 19]).glob("*")), ABOUT)
+
+
+def test_the_table_tells_what_is_accepted(points: Path) -> None:
+    lines = summary(points).splitlines()
+    assert lines[2].startswith("| 16 | 20 | 4.50 | 0.50 | 4.1")
+    assert lines[3].startswith("| 64 | 20 | 6.50 | 0.50 | 6.1")
+
+
+def test_the_command_refuses_with_1_and_names_a_bad_file(
+    series: Callable[..., Path], points: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, fast = series("good", [5] * 10), series("fast", [2] * 10)
+    assert main(["check-rcp", str(good), "--points", str(points)]) == 0
+    assert "SUCCESS: RCP found. Submission mean epochs: 5.0000" in capsys.readouterr().out
+    assert main(["check-rcp", str(fast), "--points", str(points)]) == 1
+    assert "REFUSED: RCP found. Submission mean epochs: 2.0000" in capsys.readouterr().out
+    assert main(["check-rcp", str(good), "--preset", "tuned"]) == 2
+    assert "--preset tuned: has no reference convergence points" in capsys.readouterr().err
+    (tmp_path / "bad.json").write_text("{")
+    assert main(["check-rcp", str(good), "--points", str(tmp_path / "bad.json")]) == 2
+    assert "bad.json: cannot be read" in capsys.readouterr().err
+    (good / "result_3.txt").write_text(':::MLLOG {"key": "run_stop"\n')
+    assert main(["check-rcp", str(good), "--points", str(points)]) == 2
+    assert "a result cannot be read" in capsys.readouterr().err
+
+
+def test_mini_has_points_at_two_batch_sizes() -> None:
+    points = reference_points("mini")
+    assert points is not None
+    entries = json.loads(points.read_text()).values()
+    assert len({entry["BS"] for entry in entries}) >= 2
+    assert all(len(entry["Epochs to converge"]) >= 20 for entry in entries)
