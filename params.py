@@ -223,6 +223,8 @@ class ModelParams:
     """convolutions with a bias"""
     activation_limit: float = 20.0
     """where the rectifier after a convolution is cut off"""
+    activation_before_norm: bool = False
+    """cut off before BatchNorm (TensorFlow), not after it (paper, MLPerf reference)"""
     rnn_type: Literal["gru", "lstm", "rnn"] = "gru"
     """kind of the recurrent layers (rnn: the plain one, with tanh)"""
     rnn_layers: int = 3
@@ -471,6 +473,7 @@ def tensorflow() -> Params:
             conv_padding=True,
             conv_bias=False,
             activation_limit=6.0,
+            activation_before_norm=True,
             rnn_layers=5,
             rnn_units=800,
             bidirectional=True,

@@ -8,14 +8,18 @@ points in MLPerf's form, where `check-rcp` and `package` look for them, and prin
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from speech_recognition.mlperf.convergence import record, summary
-from speech_recognition.mlperf.frame import log_frame
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-POINTS = Path(__file__).resolve().parents[1] / "speech_recognition" / "mlperf" / "points" / "mini.json"
+from speech_recognition.mlperf.convergence import record, summary  # noqa: E402
+from speech_recognition.mlperf.frame import log_frame  # noqa: E402
+
+POINTS = ROOT / "speech_recognition" / "mlperf" / "points" / "mini.json"
 
 
 def about(log: Path) -> dict[str, Any]:

@@ -30,24 +30,31 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder beside `path` that takes its place when the block ends.
+    """Give an empty folder beside `path` that takes its place when the block ends; of a link, where it points to.
 
-    An exception removes the new folder and leaves what was at `path`. Remains
-    of a killed earlier attempt are removed first.
+    An exception removes the new folder and leaves what was at `path`. A kill leaves at `path` the old folder,
+    the new one or nothing, never a part of one. Remains of a killed earlier attempt are removed first.
+    Raises InputError if `path` is a mount point, which cannot be renamed.
     """
+    path = path.resolve()
+    if path.is_mount():
+        raise InputError(f"{path}: is a mount point, which cannot be replaced; choose a folder in it")
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.partial."
     for remains in path.parent.glob(prefix + "*"):
         shutil.rmtree(remains)
-    partial = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    partial, old = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent)), path.with_name(f"{prefix}old")
     partial.chmod(0o755)
     try:
         yield partial
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(old)  # at once; to remove it takes time
         partial.rename(path)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
+        for each in (partial, old):
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def check_writable(folder: Path, needed_bytes: int, parameter: str) -> None:

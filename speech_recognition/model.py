@@ -47,18 +47,23 @@ def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
 
 
 class ConvBlock(nn.Module):
-    """Convolution, BatchNorm, Hardtanh from 0 to its limit; zero after each utterance's end."""
+    """Convolution, BatchNorm, Hardtanh from 0 to its limit, or these two the other way round; zero after the ends."""
 
     def __init__(self, params: ModelParams, in_channels: int, shape: ConvShape) -> None:
         super().__init__()
         self.shape = shape
         channels = params.conv_channels
         self.conv = nn.Conv2d(in_channels, channels, shape.kernel, shape.stride, shape.padding, bias=params.conv_bias)
-        self.norm = MaskedBatchNorm(channels, 1, params.batch_norm_momentum, params.activation_limit)
+        self.limit, self.limit_first = params.activation_limit, params.activation_before_norm
+        self.norm = MaskedBatchNorm(
+            channels, 1, params.batch_norm_momentum, limit=None if self.limit_first else self.limit
+        )
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """[b, c, f, t], zero after the ends, and lengths [b] in frames; the same after the block."""
         x = self.conv(x)
+        if self.limit_first:
+            x = F.hardtanh(x, 0, self.limit)
         lengths = self.shape.output(lengths, axis=1).clamp(min=0)
         return self.norm(x, valid(lengths, x.shape[3])[:, None, None]), lengths
 

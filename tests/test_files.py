@@ -50,6 +50,38 @@ def test_a_finished_folder_takes_the_place_of_the_old_and_of_remains(tmp_path: P
     assert stat.S_IMODE(target.stat().st_mode) == 0o755
 
 
+def test_what_a_link_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "data").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "data")
+    with files.atomic_folder(tmp_path / "link") as partial:
+        (partial / "new").touch()
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "disk" / "data" / "new").exists()
+    assert list((tmp_path / "disk").iterdir()) == [tmp_path / "disk" / "data"]
+
+
+def test_a_mount_point_is_refused_before_the_work() -> None:
+    with pytest.raises(InputError, match="/proc: is a mount point"), files.atomic_folder(Path("/proc")):
+        pytest.fail("begun")
+
+
+def test_an_interrupt_between_the_old_folder_and_the_new_leaves_the_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, rename = tmp_path / "data", Path.rename
+    target.mkdir()
+    (target / "kept").touch()
+
+    def interrupted(path: Path, to: Path) -> Path:
+        if to == target and (path / "new").exists():
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), files.atomic_folder(target) as partial:
+        (partial / "new").touch()
+    assert (target / "kept").exists() and list(tmp_path.iterdir()) == [target]
+
+
 def test_too_little_disk_is_found_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--data-dir .* needs 1000000000\.0 GB of free disk"):
         files.check_writable(tmp_path / "a" / "b", 10**18, "--data-dir")

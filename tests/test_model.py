@@ -82,6 +82,18 @@ def test_tensorflows_model_has_the_size_that_its_sizes_give() -> None:
     assert sum(weight.numel() for weight in model.parameters()) == conv + gru + 5 * 2 * 1600 + 1600 * 29 + 29
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_the_activation_comes_before_batch_norm_or_after_it(before: bool) -> None:
+    chosen = dataclasses.replace(SMALL_MINI, activation_limit=0.1, activation_before_norm=before)
+    block = build_model(chosen, 64, seed=1).conv[0]
+    x = torch.randn(2, 1, 64, 30, generator=torch.Generator().manual_seed(0))
+    y, lengths = block(x, torch.tensor([30, 30]))
+    cut, norm = torch.nn.Hardtanh(0, 0.1), torch.nn.BatchNorm2d(16)
+    convolved = block.get_submodule("conv")(x)
+    torch.testing.assert_close(y, norm(cut(convolved)) if before else cut(norm(convolved)), atol=1e-5, rtol=1e-5)
+    assert lengths.tolist() == [15, 15]
+
+
 def test_log_probabilities_are_probabilities() -> None:
     network = build_model(SMALL_MINI, 64, seed=1).eval()
     log_probs, _ = network(torch.randn(2, 64, 50), torch.tensor([50, 50]))
