@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 SYMBOLS = "_'ABCDEFGHIJKLMNOPQRSTUVWXYZ "
 BLANK = 0
-SPACE = SYMBOLS.index(" ")
 
 _ID = {symbol: index for index, symbol in enumerate(SYMBOLS) if index != BLANK}
 

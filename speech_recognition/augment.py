@@ -19,7 +19,8 @@ from params import AugmentationParams
 from speech_recognition.batches import Batch
 from speech_recognition.corpus.recordings import read_any
 from speech_recognition.errors import InputError
-from speech_recognition.features import Features, valid
+from speech_recognition.features import Features
+from speech_recognition.lengths import ctc_frames, length_mask
 
 Inputs = Callable[[Batch], tuple[Tensor, Tensor]]
 """A batch on the host to spectrograms [batch, bins, frames] and their lengths, on the features' device."""
@@ -87,8 +88,8 @@ class Augmentation:
         tempo, speed, gain, noisy, level, start = table.unbind(1)
         tempo = params.tempo_min + (params.tempo_max - params.tempo_min) * tempo
         speed = params.speed_min + (params.speed_max - params.speed_min) * speed
-        repeats = [(row[1:size] == row[: max(size - 1, 0)]).sum() for row, size in _rows(part)]
-        needed = part.target_lengths + torch.tensor(repeats)
+        transcripts = zip(part.targets.tolist(), part.target_lengths.tolist(), strict=True)
+        needed = torch.tensor([ctc_frames(ids[:size]) for ids, size in transcripts])
         stays = self._output_frames(_faster(part.lengths, speed), tempo) < needed
         level = params.noise_min_db + (params.noise_max_db - params.noise_min_db) * level
         return Draw(
@@ -124,7 +125,7 @@ class Augmentation:
         device, samples = waveforms.device, torch.arange(waveforms.shape[1])
         starts = (draw.noise_start * len(self.noise)).long()
         noise = self.noise[(starts[:, None] + samples) % len(self.noise)].to(device).float()
-        noise = noise * valid(lengths, waveforms.shape[1])
+        noise = noise * length_mask(lengths, waveforms.shape[1])
         powers = [each.square().sum(1) / lengths.clamp(min=1) for each in (waveforms, noise)]
         ratio = (10 ** (draw.noise_db / 10)).float().to(device)  # infinite: no noise
         return noise * (powers[0] / (powers[1].clamp(min=1e-9) * ratio)).sqrt()[:, None]
@@ -173,7 +174,3 @@ def change_speed(waveform: Tensor, speed: Tensor) -> Tensor:
 
 def _faster(lengths: Tensor, speed: Tensor) -> Tensor:
     return (lengths.double() / speed).round().long()
-
-
-def _rows(part: Batch) -> list[tuple[Tensor, int]]:
-    return list(zip(part.targets, part.target_lengths.tolist(), strict=True))

@@ -19,7 +19,7 @@ class MaskedBatchNorm(nn.Module):
     """
 
     running_mean: Tensor
-    running_variance: Tensor
+    running_var: Tensor
 
     def __init__(self, features: int, axis: int, momentum: float, limit: float | None = None) -> None:
         """`axis` of the input holds the `features`."""
@@ -28,7 +28,7 @@ class MaskedBatchNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
         self.register_buffer("running_mean", torch.zeros(features))
-        self.register_buffer("running_variance", torch.ones(features))
+        self.register_buffer("running_var", torch.ones(features))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """`mask` is false on padding and has size 1 along `axis`."""
@@ -40,12 +40,12 @@ class MaskedBatchNorm(nn.Module):
         y, mean, variance, count = _Normalize.apply(*arguments)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
-            self.running_variance.lerp_(variance * count / (count - 1).clamp(min=1), self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1).clamp(min=1), self.momentum)
         return y
 
     def _by_running_statistics(self, x: Tensor, mask: Tensor) -> Tensor:
         shape = _along(x, self.axis)
-        scale = self.weight / (self.running_variance + self.epsilon).sqrt()
+        scale = self.weight / (self.running_var + self.epsilon).sqrt()
         y = torch.addcmul((self.bias - self.running_mean * scale).view(shape), x, scale.view(shape))
         return (y if self.limit is None else F.hardtanh(y, 0, self.limit)) * mask
 
@@ -67,7 +67,7 @@ class _Normalize(torch.autograd.Function):
         count, total = _over_all(count, _masked_sum(x, mask, axis))
         mean = total / count
         centred = torch.addcmul(-mean.view(shape) * mask, x, mask)
-        variance = distributed.add(torch.linalg.vector_norm(centred, dim=others).square()) / count
+        variance = distributed.all_reduce(torch.linalg.vector_norm(centred, dim=others).square()) / count
         deviation = (variance + epsilon).sqrt()
         y = torch.addcmul(bias.view(shape) * mask, centred, (weight / deviation).view(shape))
         if limit is not None:
@@ -86,7 +86,7 @@ class _Normalize(torch.autograd.Function):
         limit = ctx.limit
         gradient = gradient * mask if limit is None else torch.ops.aten.hardtanh_backward(gradient, y, 0, limit)
         own = torch.stack([gradient.sum(others), (gradient * centred).sum(others) / deviation])
-        shift, slope = distributed.add(own.clone()) / count
+        shift, slope = distributed.all_reduce(own.clone()) / count
         scale = weight / deviation
         x = torch.addcmul((-shift * scale).view(shape) * mask, gradient, scale.view(shape))
         x.addcmul_(centred, (-slope * scale / deviation).view(shape))
@@ -109,5 +109,5 @@ def _over_all(count: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
     """A count and sums [features], over all processes; together, and in float64, which holds any count."""
     if distributed.size() == 1:
         return count, total
-    both = distributed.add(torch.cat([count.double()[None], total.double()]))
+    both = distributed.all_reduce(torch.cat([count.double()[None], total.double()]))
     return both[0].to(total.dtype), both[1:].to(total.dtype)

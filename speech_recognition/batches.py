@@ -1,6 +1,5 @@
 """Utterances of a manifest to batches of waveforms: reading and padding."""
 
-import itertools
 import signal
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -15,11 +14,10 @@ from speech_recognition import alphabet
 from speech_recognition.corpus.audio import read_pcm
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
+from speech_recognition.interruption import SIGNALS
 from speech_recognition.orders import Indices
 
 Item = tuple[int, Tensor, Tensor]
-
-_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
 
 
 class Batch(NamedTuple):
@@ -44,13 +42,6 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`; pinned memory is copied while the host goes on."""
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
-
-
-def too_short(utterance: Utterance, output_frames: int) -> bool:
-    """Whether no CTC path exists: a frame for each symbol and one blank between equal neighbours."""
-    text = utterance.transcript
-    repeats = sum(a == b for a, b in itertools.pairwise(text))
-    return output_frames < len(text) + repeats
 
 
 class _Recordings(Dataset[Item | InputError]):
@@ -116,7 +107,7 @@ def load(
         worker_init_fn=_leave_signals_to_the_parent,
     )
     # Python drops what a signal's handler raises while a process forks: such a signal waits until that is done.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         loaded = iter(loader)
     finally:
@@ -132,4 +123,4 @@ def _leave_signals_to_the_parent(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

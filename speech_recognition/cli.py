@@ -41,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
         # The reader of our standard output is gone; what is still buffered for it has no place to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + (_stopped[0] if _stopped else signal.SIGPIPE)
+    except OSError as error:  # a full disk, a quota, a disk that fails
+        print(f"error: {error.filename or 'writing'}: {error.strerror or error}", file=sys.stderr)
+        return 1
 
 
 _stopped: list[int] = []

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from speech_recognition import alphabet
+from speech_recognition.lengths import length_mask
 
 
 def greedy(log_probs: Tensor, lengths: Tensor) -> list[str]:
@@ -14,6 +15,5 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> list[str]:
     """
     path = log_probs.argmax(-1).T  # [batch, time]
     previous = torch.nn.functional.pad(path[:, :-1], (1, 0), value=alphabet.BLANK)
-    inside = torch.arange(path.shape[1], device=path.device) < lengths[:, None]
-    spoken = (path != previous) & (path != alphabet.BLANK) & inside
+    spoken = (path != previous) & (path != alphabet.BLANK) & length_mask(lengths, path.shape[1])
     return [alphabet.decode(row[keep].tolist()) for row, keep in zip(path.cpu(), spoken.cpu(), strict=True)]

@@ -31,10 +31,12 @@ class Launch:
     run_id: str = ""
     """torchrun's name of the run, the same in all processes and after a restart"""
     restarts: int = 0
-    """how often torchrun on this machine has started the processes again, of a failure there"""
-    most_restarts: int = 0
+    """how often torchrun has started this machine's processes again after a failure of one of them"""
+    max_restarts: int = 0
     nodes: int = 1
     """machines"""
+    shares_store: bool = False
+    """whether torchrun keeps one store for all attempts"""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Launch":
@@ -45,9 +47,15 @@ class Launch:
             local_rank=int(environment["LOCAL_RANK"]),
             run_id=environment["TORCHELASTIC_RUN_ID"],
             restarts=int(environment["TORCHELASTIC_RESTART_COUNT"]),
-            most_restarts=int(environment["TORCHELASTIC_MAX_RESTARTS"]),
+            max_restarts=int(environment["TORCHELASTIC_MAX_RESTARTS"]),
             nodes=int(environment["GROUP_WORLD_SIZE"]),
+            shares_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
         )
+
+    @property
+    def first_on_its_machine(self) -> bool:
+        """Whether this process does what is to be done once on each machine."""
+        return self.local_rank in (None, 0)
 
     @property
     def restarted(self) -> bool:
@@ -57,7 +65,7 @@ class Launch:
     @property
     def ends_the_run(self) -> bool:
         """Whether a failure now is the run's last."""
-        return self.restarts >= self.most_restarts
+        return self.restarts >= self.max_restarts
 
 
 ALONE = Launch()
@@ -69,7 +77,7 @@ def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
     """Be one of the run's processes in the block: NCCL between GPUs, gloo between CPUs. Gives this one's device.
 
     Python's standard error is the first one's alone, until the block ends.
-    Raises InputError on a device that is not there.
+    Raises InputError on a device that is not there, or where torchrun's options do not allow to restart.
     """
     if launch.local_rank is None:
         yield choose_device(device_name)
@@ -99,7 +107,12 @@ def _meet(backend: str, launch: Launch) -> None:
     the count of restarts before it. Among several machines these counts differ; there torchrun has to open a
     store for each attempt, or not to restart.
     """
-    if launch.nodes > 1 and launch.most_restarts and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+    if launch.max_restarts and launch.run_id == "none":
+        raise InputError(
+            "torchrun --max-restarts: give --rdzv-id NAME too (or --standalone), by which a run that starts again is"
+            " told from an older one"
+        )
+    if launch.nodes > 1 and launch.max_restarts and launch.shares_store:
         raise InputError(
             "torchrun --max-restarts: on several machines, set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for torchrun,"
             " or processes that start again find the addresses of those that are gone"
@@ -134,7 +147,7 @@ def barrier() -> None:
             dist.barrier()
 
 
-def add(tensor: Tensor) -> Tensor:
+def all_reduce(tensor: Tensor) -> Tensor:
     """`tensor`, which now holds its sum over all processes."""
     if size() > 1:
         with _peers():
@@ -142,7 +155,7 @@ def add(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def largest(number: int) -> int:
+def maximum(number: int) -> int:
     """The largest of the numbers that the processes give."""
     if size() == 1:
         return number

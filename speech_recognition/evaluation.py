@@ -14,7 +14,7 @@ from speech_recognition.decoding import greedy
 from speech_recognition.features import Features
 from speech_recognition.files import atomic_write
 from speech_recognition.model import DeepSpeech2
-from speech_recognition.orders import cut
+from speech_recognition.orders import make_batches
 from speech_recognition.progress import Progress
 from speech_recognition.scoring import Score, score
 
@@ -69,7 +69,7 @@ def evaluate(
     """
     model.eval()
     texts: dict[int, str] = {}
-    batches = cut(range(len(utterances)), [each.samples for each in utterances], batch_size)
+    batches = make_batches(range(len(utterances)), [each.samples for each in utterances], batch_size)
     size = distributed.size()
     with Progress("evaluation", total=len(utterances), unit="utterances") as progress:
         loaded = load(utterances, batches[distributed.rank() :: size], workers, pin=device.type == "cuda")

@@ -6,9 +6,13 @@ import torchaudio
 from torch import Tensor, nn
 
 from params import SAMPLE_RATE, FeatureParams
+from speech_recognition.lengths import length_mask
 
 _MEL_FLOOR = 1e-6
 """Added to a mel band's power before the logarithm: about the power of one 16-bit step."""
+
+_SOX_SCALE = 2.0**31
+"""The reference's torchaudio (of 2018) gave samples as sox has them: 16 bits in the upper half of 32."""
 
 _POWER_FLOOR = 1e-14
 """Added to a bin's power before the logarithm (TensorFlow's featurizer.py)."""
@@ -16,22 +20,18 @@ _POWER_FLOOR = 1e-14
 _WINDOWS = {"hamming": torch.hamming_window, "hann": torch.hann_window}
 
 
-def valid(lengths: Tensor, size: int) -> Tensor:
-    """Mask [batch, size] that is true up to each length."""
-    return torch.arange(size, device=lengths.device) < lengths[:, None]
-
-
 class Features(nn.Module):
     """`(waveforms, lengths)` to `(spectrograms, frames)`.
 
     The reference's features (its data_loader.py): STFT of a 20 ms Hamming
-    window every 10 ms, log(1 + magnitude), then one mean and one standard
-    deviation over the utterance's whole spectrogram. `FeatureParams` has the others.
+    window every 10 ms, log(1 + magnitude) of samples on a scale of 32 bits, then one mean and one
+    standard deviation over the utterance's whole spectrogram. `FeatureParams` has the others.
     """
 
     window: Tensor
+    density: Tensor
     mel: Tensor
-    cosines: Tensor
+    dct: Tensor
 
     def __init__(self, params: FeatureParams) -> None:
         super().__init__()
@@ -39,13 +39,16 @@ class Features(nn.Module):
         # Not periodic: the reference hands scipy's window function to librosa, which calls it plainly.
         window = _WINDOWS[params.window](params.window_samples, periodic=False)
         self.register_buffer("window", window, persistent=False)
+        if params.kind == "power":  # per hertz, from both sides of the spectrum: the bins at its ends stand once
+            sides = torch.tensor([1.0, *[2.0] * (params.bins - 2), 1.0])
+            self.register_buffer("density", sides / (window.square().sum() * SAMPLE_RATE), persistent=False)
         if params.kind in ("mel", "mfcc"):
             bins, nyquist = params.fft_samples // 2 + 1, SAMPLE_RATE / 2
             mel = torchaudio.functional.melscale_fbanks(bins, 0.0, nyquist, params.mel_bands, SAMPLE_RATE)
             self.register_buffer("mel", mel, persistent=False)
         if params.kind == "mfcc":
-            cosines = torchaudio.functional.create_dct(params.mfcc_coefficients, params.mel_bands, norm="ortho")
-            self.register_buffer("cosines", cosines, persistent=False)
+            dct = torchaudio.functional.create_dct(params.mfcc_coefficients, params.mel_bands, norm="ortho")
+            self.register_buffer("dct", dct, persistent=False)
 
     def frames(self, lengths: Tensor, tempo: Tensor | None = None) -> Tensor:
         """Frames of waveforms of `lengths` samples: one on each hop, the first on sample 0; none of nothing."""
@@ -93,12 +96,12 @@ class Features(nn.Module):
     def _compress(self, spectrum: Tensor) -> Tensor:
         """[batch, bins, frames] of a complex spectrum [batch, fft bins, frames]."""
         if self.params.kind == "linear":
-            return spectrum.abs().log1p()
+            return (spectrum.abs() * _SOX_SCALE).log1p()
         power = spectrum.real.square() + spectrum.imag.square()
         if self.params.kind == "power":
-            return (power + _POWER_FLOOR).log()
+            return (power * self.density[:, None] + _POWER_FLOOR).log()
         bands = (torch.einsum("bft,fm->bmt", power, self.mel) + _MEL_FLOOR).log()
-        return bands if self.params.kind == "mel" else torch.einsum("bmt,mc->bct", bands, self.cosines)
+        return bands if self.params.kind == "mel" else torch.einsum("bmt,mc->bct", bands, self.dct)
 
 
 def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
@@ -110,7 +113,7 @@ def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
     batch, samples = waveforms.shape
     last = lengths[:, None] - 1  # -1 where there is nothing; the frames of that are masked
     padded = waveforms.new_zeros(batch, samples + 2 * margin)
-    padded[:, margin : margin + samples] = waveforms * valid(lengths, samples)
+    padded[:, margin : margin + samples] = waveforms * length_mask(lengths, samples)
     offsets = torch.arange(1, margin + 1, device=waveforms.device).expand(batch, margin)
     head = waveforms.gather(1, torch.minimum(offsets, last.clamp(min=0)))
     tail = waveforms.gather(1, (last - offsets).clamp(min=0))
@@ -121,7 +124,7 @@ def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
 
 def _normalize_utterance(spectrogram: Tensor, frames: Tensor) -> Tensor:
     """Mean 0 and standard deviation 1 over all cells of each utterance; zero after its end."""
-    mask = valid(frames, spectrogram.shape[2])[:, None]  # [batch, 1, frames]
+    mask = length_mask(frames, spectrogram.shape[2])[:, None]  # [batch, 1, frames]
     cells = (frames * spectrogram.shape[1]).clamp(min=2)[:, None, None]
     mean = (spectrogram * mask).sum((1, 2), keepdim=True) / cells
     centred = (spectrogram - mean) * mask
@@ -131,7 +134,7 @@ def _normalize_utterance(spectrogram: Tensor, frames: Tensor) -> Tensor:
 
 def _normalize_bin(spectrogram: Tensor, frames: Tensor) -> Tensor:
     """Mean 0 and standard deviation 1 of each bin over time (TensorFlow's featurizer.py); zero after the end."""
-    mask = valid(frames, spectrogram.shape[2])[:, None]
+    mask = length_mask(frames, spectrogram.shape[2])[:, None]
     count = frames.clamp(min=1)[:, None, None]
     mean = (spectrogram * mask).sum(2, keepdim=True) / count
     centred = (spectrogram - mean) * mask

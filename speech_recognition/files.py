@@ -32,18 +32,18 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder beside `path` that takes its place when the block ends; of a link, where it points to.
 
-    An exception removes the new folder and leaves what was at `path`. A kill leaves at `path` the old folder,
-    the new one or nothing, never a part of one. Remains of a killed earlier attempt are removed first.
-    Raises InputError if `path` is a mount point, which cannot be renamed.
+    An exception removes the new folder and leaves what was at `path`. A kill leaves the old folder or the new one;
+    at the next call the old one is back, if it was moved already, and remains of the killed one are removed.
     """
     path = path.resolve()
-    if path.is_mount():
-        raise InputError(f"{path}: is a mount point, which cannot be replaced; choose a folder in it")
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.partial."
+    old = path.with_name(f"{prefix}old")
+    if old.exists() and not path.exists():
+        old.rename(path)
     for remains in path.parent.glob(prefix + "*"):
         shutil.rmtree(remains)
-    partial, old = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent)), path.with_name(f"{prefix}old")
+    partial = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     partial.chmod(0o755)
     try:
         yield partial

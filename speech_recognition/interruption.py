@@ -38,7 +38,7 @@ def between_steps() -> Iterator[Callable[[], None]]:
 
     def check() -> None:
         nonlocal ending
-        number = distributed.largest(held[0] if held else 0)
+        number = distributed.maximum(held[0] if held else 0)
         if not number:
             return
         held.clear()

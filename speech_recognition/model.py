@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from params import ModelParams
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.batch_norm import MaskedBatchNorm
-from speech_recognition.features import valid
 from speech_recognition.gru import gru
+from speech_recognition.lengths import length_mask
 
 Size = TypeVar("Size", int, Tensor)
 
@@ -65,7 +65,7 @@ class ConvBlock(nn.Module):
         if self.limit_first:
             x = F.hardtanh(x, 0, self.limit)
         lengths = self.shape.output(lengths, axis=1).clamp(min=0)
-        return self.norm(x, valid(lengths, x.shape[3])[:, None, None]), lengths
+        return self.norm(x, length_mask(lengths, x.shape[3])[:, None, None]), lengths
 
 
 _RNN: dict[str, Callable[[int, int], nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
@@ -84,20 +84,20 @@ class Recurrent(nn.Module):
         self.outputs = 2 * units if self.concat else units
 
     def forward(self, x: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-        """[t, b, d] to [t, b, outputs]; frames after an utterance's end hold no meaning."""
+        """[t, b, d], the longest utterance first, to [t, b, outputs], which holds anything after an utterance's end."""
         if self.norm is not None:
             x = self.norm(x, mask)
-        order = reversal(lengths, x.shape[0])
-        layers = [self.forwards] if self.backwards is None else [self.forwards, self.backwards]
-        inputs = [x, reorder(x, order)][: len(layers)]
-        if isinstance(self.forwards, nn.GRU) and not x.is_cuda:
-            outputs: Sequence[Tensor] = gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
-        else:
-            outputs = [layer(each)[0] for layer, each in zip(layers, inputs, strict=True)]
         if self.backwards is None:
-            return outputs[0]
-        y, z = outputs[0], reorder(outputs[1], order)
+            return self._run([self.forwards], [x], mask)[0]
+        order = reversal(lengths, x.shape[0])
+        y, z = self._run([self.forwards, self.backwards], [x, reorder(x, order)], mask)
+        z = reorder(z, order)
         return torch.cat([y, z], dim=2) if self.concat else y + z
+
+    def _run(self, layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], mask: Tensor) -> Sequence[Tensor]:
+        if isinstance(self.forwards, nn.GRU) and not inputs[0].is_cuda:
+            return gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
+        return [layer(x)[0] for layer, x in zip(layers, inputs, strict=True)]
 
 
 def reversal(lengths: Tensor, size: int) -> Tensor:
@@ -152,7 +152,7 @@ class DeepSpeech2(nn.Module):
         for block in self.conv:
             x, lengths = block(x, lengths)
         x = x.flatten(1, 2).permute(2, 0, 1)  # [t, b, d]
-        mask = valid(lengths, x.shape[0]).T[:, :, None]
+        mask = length_mask(lengths, x.shape[0]).T[:, :, None]
         for layer in self.rnn:
             x = layer(x, lengths, mask)
         back = order.argsort()

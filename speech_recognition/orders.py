@@ -19,17 +19,17 @@ def epoch_batches(data: DataParams, batch_size: int, samples: Sequence[int], see
     `samples`: each utterance's length, ascending; `batch_size`: utterances in a batch at most;
     `epoch` counts from 1.
     """
-    most_samples = round(data.batch_seconds * SAMPLE_RATE)
+    max_samples = round(data.batch_seconds * SAMPLE_RATE)
     if data.order == "buckets":
-        return _buckets(samples, batch_size, most_samples, data.bucket_batches, np.random.default_rng([seed, epoch]))
-    batches = cut(range(len(samples)), samples, batch_size, most_samples)
+        return _buckets(samples, batch_size, max_samples, data.bucket_batches, np.random.default_rng([seed, epoch]))
+    batches = make_batches(range(len(samples)), samples, batch_size, max_samples)
     if data.order == "ascending" or (data.order == "sorta_grad" and epoch == 1):
         return batches
     return batch_shuffle(batches, np.random.default_rng([seed, epoch]))
 
 
-def cut(order: Iterable[int], samples: Sequence[int], batch_size: int, most_samples: int = 0) -> list[Indices]:
-    """Consecutive batches of `order`, of `batch_size` utterances and `most_samples` with padding; 0 sets no bound.
+def make_batches(order: Iterable[int], samples: Sequence[int], batch_size: int, max_samples: int = 0) -> list[Indices]:
+    """Consecutive batches of `order`, of `batch_size` utterances and `max_samples` with padding; 0 sets no bound.
 
     An utterance that exceeds the bound alone is a batch of its own.
     """
@@ -38,7 +38,7 @@ def cut(order: Iterable[int], samples: Sequence[int], batch_size: int, most_samp
     for index in order:
         longest = max(longest, samples[index])
         full = not batches or len(batches[-1]) == batch_size
-        if full or (most_samples and (len(batches[-1]) + 1) * longest > most_samples):
+        if full or (max_samples and (len(batches[-1]) + 1) * longest > max_samples):
             batches.append([])
             longest = samples[index]
         batches[-1].append(index)
@@ -58,11 +58,11 @@ def batch_shuffle(batches: Sequence[Indices], draw: np.random.Generator) -> list
 
 
 def _buckets(
-    samples: Sequence[int], batch_size: int, most_samples: int, bucket_batches: int, draw: np.random.Generator
+    samples: Sequence[int], batch_size: int, max_samples: int, bucket_batches: int, draw: np.random.Generator
 ) -> list[Indices]:
     """Batches whose members change from epoch to epoch, yet are neighbours in length."""
     size, batches = batch_size * bucket_batches, list[Indices]()
     for start in range(0, len(samples), size):
         members = start + draw.permutation(min(size, len(samples) - start))
-        batches += cut(members.tolist(), samples, batch_size, most_samples)
+        batches += make_batches(members.tolist(), samples, batch_size, max_samples)
     return [batches[index] for index in draw.permutation(len(batches))]

@@ -57,18 +57,22 @@ def from_dict(values: Mapping[str, Any]) -> Params:
     return Params(preset=values["preset"], **sections, stages=stages)
 
 
-def differences(before: Params, now: Params) -> list[str]:
-    """What is not the same, as `section.name=value, not value`: that of `before`, then that of `now`."""
-    found = []
-    for section in (*_sections(), "preset", "stages"):
-        old, new = getattr(before, section), getattr(now, section)
-        if section not in _sections():
-            found += [f"{section}={old}, not {new}"] if old != new else []
-            continue
-        for name in vars(old):
-            if vars(old)[name] != vars(new)[name]:
-                found.append(f"{section}.{name}={vars(old)[name]}, not {vars(new)[name]}")
-    return found
+def differences(before: Params, now: Params) -> dict[str, tuple[object, object]]:
+    """What is not the same: the values in `before` and in `now` by section.name, or by preset or stages."""
+    values = [_flat(params) for params in (before, now)]
+    return {name: (old, values[1][name]) for name, old in values[0].items() if old != values[1][name]}
+
+
+def assignments(params: Params) -> list[str]:
+    """The `section.name=value` that make `params` of its preset."""
+    changes = differences(preset(params.preset), params)
+    return [f"{name}={str(new).lower() if isinstance(new, bool) else new}" for name, (_, new) in changes.items()]
+
+
+def _flat(params: Params) -> dict[str, object]:
+    sections = {f"{section}.{field.name}": getattr(params, section) for section, field in _fields()}
+    values = {name: getattr(section, name.partition(".")[2]) for name, section in sections.items()}
+    return values | {"preset": params.preset, "stages": params.stages}
 
 
 def describe(params: Params) -> str:

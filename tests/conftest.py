@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import soundfile
@@ -11,6 +12,10 @@ from params import SAMPLE_RATE
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.corpus.counts import Counts, SplitCounts, write_counts
 from speech_recognition.corpus.manifest import Utterance, write_manifest
+
+# A busy machine is no fault of the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 WORDS = ["BAD", "CAB", "DAB", "ADD", "ACE", "BEE"]
 

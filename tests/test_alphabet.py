@@ -10,7 +10,7 @@ TEXTS = st.text(alphabet=alphabet.SYMBOLS.replace("_", ""), max_size=50)
 def test_the_symbols_of_the_reference() -> None:
     assert len(alphabet.SYMBOLS) == 29
     assert alphabet.SYMBOLS[alphabet.BLANK] == "_"
-    assert alphabet.SYMBOLS[alphabet.SPACE] == " "
+    assert alphabet.SYMBOLS[-1] == " "
     assert alphabet.encode("'AZ ") == [1, 2, 27, 28]
 
 

@@ -10,7 +10,9 @@ from speech_recognition.errors import InputError
 
 def test_batches_hold_the_recordings_padded(tone_dataset: Path) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    loaded = list(batches.load(utterances, orders.cut(range(len(utterances)), [0] * len(utterances), 7), workers=0))
+    loaded = list(
+        batches.load(utterances, orders.make_batches(range(len(utterances)), [0] * len(utterances), 7), workers=0)
+    )
     assert [len(batch.lengths) for batch in loaded] == [7, 7, 7, 3]
     for batch in loaded:
         assert batch.waveforms.dtype == torch.int16
@@ -45,11 +47,3 @@ def test_a_recording_that_vanished_is_named_also_from_a_worker(tone_dataset: Pat
         with pytest.raises(InputError, match=r"^gone\.wav: ") as caught:
             list(batches.load([gone], [[0]], workers))
         assert "\n" not in str(caught.value)
-
-
-def test_the_shortest_path_needs_a_frame_a_symbol_and_a_blank_in_each_double(tone_dataset: Path) -> None:
-    import dataclasses
-
-    utterance = dataclasses.replace(read_manifest(tone_dataset / "manifests" / "train.csv")[0], transcript="BOOKKEEPER")
-    assert batches.too_short(utterance, output_frames=12)
-    assert not batches.too_short(utterance, output_frames=13)

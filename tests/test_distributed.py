@@ -175,7 +175,7 @@ def test_nothing_of_the_processes_outlives_their_run(tmp_path: Path) -> None:
         "import os, pathlib, torch\n"
         "from speech_recognition import distributed\n"
         "with distributed.joined(distributed.Launch.of(os.environ), 'cpu'):\n"
-        "    weight = torch.nn.Parameter(distributed.add(torch.ones(3)))\n"
+        "    weight = torch.nn.Parameter(distributed.all_reduce(torch.ones(3)))\n"
         "    weight.grad = torch.ones(3)\n"
         "    torch.optim.AdamW([weight]).step()\n"
         "threads = sorted(path.read_text().strip() for path in pathlib.Path('/proc/self/task').glob('*/comm'))\n"

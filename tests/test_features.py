@@ -3,9 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import torchaudio
 
 import params
-from speech_recognition.features import Features, valid
+from speech_recognition.features import Features, length_mask
 
 LINEAR, MEL = params.reference().features, params.mini().features
 POWER = params.tensorflow().features
@@ -17,7 +18,7 @@ BY_UTTERANCE = pytest.mark.parametrize("settings", [LINEAR, MEL, MFCC], ids=["li
 def noise(*lengths: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
     waveforms = torch.randint(-9000, 9000, (len(lengths), max(lengths)), generator=generator, dtype=torch.int16)
-    return waveforms * valid(torch.tensor(lengths), max(lengths)), torch.tensor(lengths)
+    return waveforms * length_mask(torch.tensor(lengths), max(lengths)), torch.tensor(lengths)
 
 
 def direct_spectrum(waveform: np.ndarray, settings: params.FeatureParams) -> np.ndarray:
@@ -35,35 +36,45 @@ def direct_spectrum(waveform: np.ndarray, settings: params.FeatureParams) -> np.
 def test_linear_features_follow_their_definition() -> None:
     waveforms, lengths = noise(8000)
     spectrogram, frames = Features(LINEAR)(waveforms, lengths)
-    expected = np.log1p(direct_spectrum(waveforms[0].numpy(), LINEAR))
+    expected = np.log1p(direct_spectrum(waveforms[0].numpy() * 65536.0, LINEAR) * 32768)  # as sox scales samples
     expected = (expected - expected.mean()) / expected.std(ddof=1)
     assert spectrogram.shape == (1, 161, 51) and frames.tolist() == [51]
     np.testing.assert_allclose(spectrogram[0].numpy(), expected, atol=2e-4)
 
 
-def test_mel_features_are_the_log_of_banded_power() -> None:
-    waveforms, lengths = noise(8000)
-    features = Features(MEL)
-    power = direct_spectrum(waveforms[0].numpy(), MEL) ** 2
-    expected = np.log(features.mel.numpy().T @ power + 1e-6)
-    expected = (expected - expected.mean()) / expected.std(ddof=1)
-    np.testing.assert_allclose(features(waveforms, lengths)[0][0].numpy(), expected, atol=2e-4)
+def torchaudios_mel(waveform: torch.Tensor) -> torch.Tensor:
+    mel = torchaudio.transforms.MelSpectrogram(
+        16_000, n_fft=512, win_length=320, hop_length=160, n_mels=64, window_fn=torch.hamming_window,
+        wkwargs={"periodic": False},
+    )  # fmt: skip
+    bands: torch.Tensor = (mel(waveform / 32768) + 1e-6).log()
+    return bands
 
 
-def test_tensorflows_features_are_log_power_normalised_over_time() -> None:
+def test_mel_features_are_torchaudios() -> None:
     waveforms, lengths = noise(8000)
-    expected = np.log(direct_spectrum(waveforms[0].numpy(), POWER) ** 2 + 1e-14)
+    expected = torchaudios_mel(waveforms[0])
+    expected = (expected - expected.mean()) / expected.std()
+    torch.testing.assert_close(Features(MEL)(waveforms, lengths)[0][0], expected, atol=2e-5, rtol=0)
+
+
+def test_tensorflows_features_are_log_density_normalised_over_time() -> None:
+    waveforms, lengths = noise(8000)
+    waveforms[0, 4000:] = 0  # where the floor counts
+    power = direct_spectrum(waveforms[0].numpy(), POWER) ** 2 / (np.hanning(320) ** 2).sum() / 16_000
+    power[1:-1] *= 2
+    expected = np.log(power + 1e-14)
     expected = (expected - expected.mean(1, keepdims=True)) / (expected.std(1, keepdims=True) + 1e-6)
     np.testing.assert_allclose(Features(POWER)(waveforms, lengths)[0][0].numpy(), expected, atol=2e-3)
 
 
-def test_mfcc_are_the_cosine_transform_of_the_mel_bands() -> None:
+def test_mfcc_are_the_cosine_transform_of_torchaudios_mel_bands() -> None:
     waveforms, lengths = noise(8000)
     features = Features(MFCC)
-    bands = np.log(features.mel.numpy().T @ direct_spectrum(waveforms[0].numpy(), MFCC) ** 2 + 1e-6)
+    bands = torchaudios_mel(waveforms[0]).numpy()
     count = len(bands)
-    cosines = np.cos(np.pi / count * (np.arange(count) + 0.5) * np.arange(13)[:, None])  # DCT-II, orthonormal
-    expected = np.sqrt(2 / count) * cosines @ bands
+    dct = np.cos(np.pi / count * (np.arange(count) + 0.5) * np.arange(13)[:, None])  # DCT-II, orthonormal
+    expected = np.sqrt(2 / count) * dct @ bands
     expected[0] /= np.sqrt(2)
     expected = (expected - expected.mean()) / expected.std(ddof=1)
     np.testing.assert_allclose(features(waveforms, lengths)[0][0].numpy(), expected, atol=2e-4)

@@ -59,9 +59,14 @@ def test_what_a_link_points_to_is_replaced(tmp_path: Path) -> None:
     assert list((tmp_path / "disk").iterdir()) == [tmp_path / "disk" / "data"]
 
 
-def test_a_mount_point_is_refused_before_the_work() -> None:
-    with pytest.raises(InputError, match="/proc: is a mount point"), files.atomic_folder(Path("/proc")):
-        pytest.fail("begun")
+def test_a_kill_between_the_old_folder_and_the_new_costs_neither(tmp_path: Path) -> None:
+    target = tmp_path / "data"
+    (tmp_path / ".data.partial.old").mkdir()
+    (tmp_path / ".data.partial.old" / "kept").touch()
+    with pytest.raises(RuntimeError), files.atomic_folder(target):
+        assert (target / "kept").exists()
+        raise RuntimeError
+    assert (target / "kept").exists() and list(tmp_path.iterdir()) == [target]
 
 
 def test_an_interrupt_between_the_old_folder_and_the_new_leaves_the_old(

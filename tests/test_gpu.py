@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import params
+from speech_recognition import settings
 from speech_recognition.augment import plain
 from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import read_manifest
@@ -15,6 +16,7 @@ from speech_recognition.features import Features
 from speech_recognition.model import build_model
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import ctc_loss, training_step
+from speech_recognition.training.trainer import Trainer
 
 pytestmark = [
     pytest.mark.gpu,
@@ -51,9 +53,20 @@ def test_a_step_gives_the_loss_and_the_weights_of_the_cpu(tone_dataset: Path) ->
         device = choose_device(name)
         features, model = Features(params.mini().features).to(device), build_model(SMALL, 64, seed=1).to(device)
         optimizer = build_optimizer(dataclasses.replace(params.mini().optimizer, learning_rate=1e-4), model)
-        batch = first_batch(tone_dataset).to(device)
-        results.append([training_step(model, plain(features), optimizer, 5.0, [batch]) for _ in range(3)])
+        batch = first_batch(tone_dataset)
+        results.append([training_step(model, plain(features), optimizer, 5.0, [batch]).loss for _ in range(3)])
     assert results[1] == pytest.approx(results[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", params.PRESETS)
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_augmented_steps_of_every_preset(tone_dataset: Path, name: str, precision: str) -> None:
+    sizes = ["model.rnn_units=64", f"model.precision={precision}", "augmentation.tempo_min=0.9"]
+    trainer = Trainer(settings.apply(params.PRESETS[name](), sizes), seed=1, device=choose_device("cuda"))
+    trainer.warm_up(longest_seconds=2.0)
+    clip_norm = trainer.params.optimizer.clip_norm
+    step = training_step(trainer.model, trainer.augmentation, trainer.optimizer, clip_norm, [first_batch(tone_dataset)])
+    assert step.updated and 0 < step.loss < 1e4
 
 
 def test_an_utterance_does_not_depend_on_its_batch(tone_dataset: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import params
-from speech_recognition.features import Features, valid
+from speech_recognition.features import Features, length_mask
 from speech_recognition.model import ConvShape, DeepSpeech2, build_model, reorder, reversal
 
 REFERENCE, MINI = params.reference(), params.mini()
@@ -36,7 +36,7 @@ def test_an_utterance_does_not_depend_on_its_batch_mates(
     network, spectrum = build_model(model, features.bins, seed=1).eval(), Features(features)
     lengths = torch.tensor([30000, 17321, 6001])
     generator = torch.Generator().manual_seed(0)
-    waveforms = torch.randint(-9000, 9000, (3, 30000), generator=generator) * valid(lengths, 30000)
+    waveforms = torch.randint(-9000, 9000, (3, 30000), generator=generator) * length_mask(lengths, 30000)
     with torch.no_grad():
         together, frames = network(*spectrum(waveforms, lengths))
         for index, length in enumerate(lengths.tolist()):
@@ -54,7 +54,7 @@ def test_training_statistics_do_not_see_the_padding(model: params.ModelParams, f
     for padding in (0, 40):
         network = build_model(model, features.bins, seed=1).train()
         log_probs, lengths = network(torch.nn.functional.pad(spectrograms, (0, padding)), frames)
-        results.append((log_probs[: lengths.max()], network.norm.running_mean, network.conv[0].norm.running_variance))
+        results.append((log_probs[: lengths.max()], network.norm.running_mean, network.conv[0].norm.running_var))
     (a, mean_a, variance_a), (b, mean_b, variance_b) = results
     torch.testing.assert_close(a[:20], b[:20], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(mean_a, mean_b, atol=1e-5, rtol=1e-5)
@@ -153,7 +153,7 @@ def test_a_backward_layer_starts_at_the_utterances_end() -> None:
     x, lengths = torch.randn(8, 2, 6), torch.tensor([8, 5])
     sequence = torch.nn.utils.rnn.pack_padded_sequence(x, lengths)
     both, _ = torch.nn.utils.rnn.pad_packed_sequence(packed(sequence)[0])
-    ours = layer(x, lengths, torch.ones(8, 2, 1, dtype=torch.bool)) * valid(lengths, 8).T[:, :, None]
+    ours = layer(x, lengths, torch.ones(8, 2, 1, dtype=torch.bool)) * length_mask(lengths, 8).T[:, :, None]
     torch.testing.assert_close(ours, both[..., :5] + both[..., 5:], atol=1e-6, rtol=1e-5)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import params
-from speech_recognition.orders import cut, epoch_batches
+from speech_recognition.orders import epoch_batches, make_batches
 
 DATA = params.reference().data
 ORDERS = ["ascending", "batch_shuffle", "sorta_grad", "buckets"]
@@ -29,7 +29,7 @@ def test_every_order_takes_every_utterance_once_within_the_bounds(
 
 @given(LENGTHS, SIZES, st.sampled_from([0, 40_000, 200_000]))
 def test_a_batch_ends_where_the_next_utterance_would_exceed_a_bound(samples: list[int], size: int, most: int) -> None:
-    batches = cut(range(len(samples)), samples, size, most)
+    batches = make_batches(range(len(samples)), samples, size, most)
     assert list(itertools.chain(*batches)) == list(range(len(samples)))
     for batch, following in itertools.pairwise(batches):
         assert len(batch) == size or (most and (len(batch) + 1) * samples[following[0]] > most)
@@ -39,7 +39,7 @@ def test_a_batch_ends_where_the_next_utterance_would_exceed_a_bound(samples: lis
 def test_batch_shuffle_moves_whole_blocks_and_keeps_the_remainder_last(
     count: int, size: int, seed: int, epoch: int
 ) -> None:
-    blocks = cut(range(count), [1] * count, size)
+    blocks = make_batches(range(count), [1] * count, size)
     shuffled = epoch_batches(dataclasses.replace(DATA, order="batch_shuffle"), size, [1] * count, seed, epoch)
     assert sorted(shuffled) == blocks
     if count % size:
@@ -57,7 +57,7 @@ def test_an_order_belongs_to_seed_and_epoch(order: str) -> None:
 
 def test_sorta_grad_begins_ascending_and_goes_on_shuffled() -> None:
     data, samples = dataclasses.replace(DATA, order="sorta_grad"), range(1, 101)
-    ascending = cut(range(100), samples, 4)
+    ascending = make_batches(range(100), samples, 4)
     assert epoch_batches(data, 4, samples, seed=1, epoch=1) == ascending
     later = [epoch_batches(data, 4, samples, seed=1, epoch=epoch) for epoch in (2, 3)]
     assert later[0] != later[1] and all(sorted(batches) == ascending for batches in later)
@@ -66,5 +66,5 @@ def test_sorta_grad_begins_ascending_and_goes_on_shuffled() -> None:
 def test_buckets_change_a_batchs_members_and_keep_them_neighbours() -> None:
     data = dataclasses.replace(DATA, order="buckets", bucket_batches=5)
     batches = epoch_batches(data, 4, range(1, 201), seed=1, epoch=1)
-    assert sorted(map(sorted, batches)) != cut(range(200), range(1, 201), 4)
+    assert sorted(map(sorted, batches)) != make_batches(range(200), range(1, 201), 4)
     assert all(max(batch) // 20 == min(batch) // 20 for batch in batches)

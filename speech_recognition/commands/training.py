@@ -88,11 +88,15 @@ def _train_several(options: argparse.Namespace) -> int:
         raise InputError("--runs: is for timed runs; add --timed, or use run_and_time.sh")
     if options.seed is not None:
         raise InputError(f"--seed {options.seed}: each of several runs draws its own; leave it out")
+    if options.resume is not None:
+        raise InputError("--resume: goes on with one run, not with a series of --runs; leave one of them out")
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise InputError("--runs: starts processes of its own for each run; use --num-gpus instead of torchrun")
     chosen = settings.apply(settings.preset(options.preset), options.set)
     seeds: list[int] = []
     while len(seeds) < options.runs:
         seeds += {preflight.draw_seed()} - set(seeds)
-    folder = preflight.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results")
+    folder = preflight.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results", runs=options.runs)
     results = runs.run_several(options.arguments, seeds, folder)
     print(runs.summary(results))
     return runs.exit_status(results)
@@ -101,9 +105,10 @@ def _train_several(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     if options.runs > 1:
         return _train_several(options)
-    from speech_recognition import distributed, processes, timed
+    from speech_recognition import distributed, processes
+    from speech_recognition.mlperf import system
     from speech_recognition.report import page
-    from speech_recognition.training import planning, results, run
+    from speech_recognition.training import planning, results, run, timed
 
     keep_memory()
     launch = distributed.Launch.of(os.environ)
@@ -123,12 +128,18 @@ def _train(options: argparse.Namespace) -> int:
         timed=options.timed,
     )
     with distributed.joined(launch, options.device) as device:
-        launch = dataclasses.replace(launch, restarts=distributed.largest(launch.restarts))
+        launch = dataclasses.replace(launch, restarts=distributed.maximum(launch.restarts))
         job = distributed.from_first(lambda: planning.plan(request, launch, device))
         if isinstance(job, int):
             return job
         job = dataclasses.replace(job, device=device, launch=launch)
-        with results.open_folder(job.output_dir, job.params, launch) as output, page.own_report(job.output_dir, launch):
+        gpus = distributed.size() // launch.nodes if device.type == "cuda" else 0
+        about, data = vars(job.params.submission), job.train_manifest.parent
+        described = distributed.from_first(lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=data))
+        with (
+            results.open_folder(job.output_dir, job.params, described, launch) as output,
+            page.own_report(job.output_dir, launch),
+        ):
             if options.timed:
                 return timed.run_and_time(job, output)
             return 0 if run.run(job, output) else 3

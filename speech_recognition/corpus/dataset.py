@@ -124,7 +124,9 @@ def new_dataset(data_dir: Path, dataset: str, needed_bytes: int) -> Iterator[Dat
 
 
 def check_replaceable(data_dir: Path, dataset: str) -> None:
-    """Raise InputError if `data_dir` holds another option's dataset, or any file that is not a dataset's."""
+    """Raise InputError if `data_dir` holds another option's dataset, any file that is no dataset's, or a mount."""
+    if data_dir.resolve().is_mount():
+        raise InputError(f"--data-dir {data_dir}: is a mount point, which cannot be replaced; choose a folder in it")
     if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
         return
     if not data_dir.is_dir():

@@ -36,6 +36,13 @@ def log_frame(path: Path) -> pd.DataFrame:
     return frame
 
 
+def run_seconds(path: Path) -> float:
+    """From run_start to run_stop of a log; not a number where one of them is missing. Raises InputError as above."""
+    frame = log_frame(path)
+    stops = frame.loc[frame["key"] == "run_stop", "seconds"]
+    return float(stops.iloc[0]) if len(stops) else float("nan")
+
+
 def has_lines(path: Path) -> bool:
     """Whether a log has any MLLOG line that is whole: not, if its run was killed too early. Raises InputError."""
     return any(_TOKEN in line and line.endswith("\n") for line in _text(path).splitlines(keepends=True))

@@ -13,7 +13,7 @@ from typing import Protocol
 from mlperf_logging.mllog import constants
 from mlperf_logging.mllog.mllog import MLLogger
 
-_REPOSITORY = Path(__file__).absolute().parents[2]
+REPOSITORY = Path(__file__).absolute().parents[2]
 
 
 class TextSink(Protocol):
@@ -50,7 +50,7 @@ class MllogWriter:
         logger = logging.Logger("mllog", logging.INFO)
         logger.addHandler(self._keeper)
         # MLLogger takes the folder to cut off file names as a regular expression.
-        self._mllog = MLLogger(logger, root_dir=re.escape(str(_REPOSITORY)))
+        self._mllog = MLLogger(logger, root_dir=re.escape(str(REPOSITORY)))
         # The wall clock may be set back during a run, the monotonic one may not.
         self._epoch_ns = time.time_ns() - time.monotonic_ns()
 

@@ -9,17 +9,21 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from params import Params
+from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_folder, atomic_write
 from speech_recognition.mlperf.frame import log_frame
-from speech_recognition.mlperf.package_checks import Check, check_package
+from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
 from speech_recognition.mlperf.system import SYSTEM_NAME, completed, read
+from speech_recognition.training.results import PARAMS_NAME
 
 IMPLEMENTATION = "speech_recognition"
 _SUBMISSION = ("org", "platform", "division", "status")
@@ -61,18 +65,25 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
     folder = output / submission["org"]
     if folder.exists():
         raise InputError(f"--output-dir {output}: has a submission of {submission['org']} already; choose another")
-    parameters = json.loads((runs / "run_0" / "params.json").read_text())
-    system = read(runs / "run_0" / SYSTEM_NAME)  # of the machine that ran, which may be another one
+    params = _params(runs / "run_0" / PARAMS_NAME)
+    system = ran = read(runs / "run_0" / SYSTEM_NAME)  # of the machine that ran, which may be another one
     if completion:
         system = completed(system, completion)
     with atomic_folder(folder) as partial:
-        _write(partial, results, submission, parameters, source)
+        _write(partial, results, submission, params, source)
         _put(partial / "systems" / f"{submission['platform']}.json", json.dumps(system, indent=2) + "\n")
     # In its place: a checker looks at the folder's name too.
-    checks = check_package(folder, submission, str(parameters["preset"]))
+    checks = [*check_package(folder, submission, params.preset), check_commit(ran)]
     with atomic_write(folder / "CHECKS.md") as page:
         page.write_text(_page(submission, checks))
     return checks
+
+
+def _params(path: Path) -> Params:
+    try:
+        return settings.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read as a run's parameters ({error}); give what --runs has left") from None
 
 
 def _results(runs: Path) -> list[Path]:
@@ -104,33 +115,28 @@ def _submission(results: Sequence[Path]) -> dict[str, str]:
     return said[0]
 
 
-def _write(
-    folder: Path, results: Sequence[Path], submission: dict[str, str], parameters: dict[str, object], source: Path
-) -> None:
+def _write(folder: Path, results: Sequence[Path], submission: dict[str, str], params: Params, source: Path) -> None:
     benchmark, platform = folder / "benchmarks" / BENCHMARK, submission["platform"]
     logs = folder / "results" / platform / BENCHMARK
     logs.mkdir(parents=True)
     for path in results:
         shutil.copyfile(path, logs / path.name)
     _copy_source(source, benchmark / "implementations" / IMPLEMENTATION)
-    own, preset = benchmark / platform, str(parameters["preset"])
-    option = " mini" if preset == "mini" else ""
-    _put(own / f"{platform}_{IMPLEMENTATION}.json", json.dumps(parameters, indent=2) + "\n")
-    _put(own / "run_and_time.sh", _RUN.format(preset=preset, runs=len(results), options=_options(submission)))
+    own = benchmark / platform
+    option = " mini" if params.preset == "mini" else ""
+    options = "".join(f" \\\n    --set {shlex.quote(each)}" for each in settings.assignments(params))
+    _put(own / f"{platform}_{IMPLEMENTATION}.json", json.dumps(settings.to_dict(params), indent=2) + "\n")
+    _put(own / "run_and_time.sh", _RUN.format(preset=params.preset, runs=len(results), options=options))
     _put(own / "init_datasets.sh", _DATASET.format(option=option))
     _put(own / "setup.sh", "#!/bin/sh\n# run_and_time.sh makes its environment from requirements.lock by itself.\n")
     readme = _README.format(
         platform=platform,
         runs=len(results),
-        dataset="the embedded corpus" if preset == "mini" else "LibriSpeech",
-        preset=preset,
+        dataset="the embedded corpus" if params.preset == "mini" else "LibriSpeech",
+        preset=params.preset,
         implementation=IMPLEMENTATION,
     )
     _put(own / "README.md", readme)
-
-
-def _options(submission: dict[str, str]) -> str:
-    return "".join(f" --set submission.{name}={submission[name]}" for name in _SUBMISSION)
 
 
 def _copy_source(source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from speech_recognition.mlperf.check import RULESET, Division, check_log
 from speech_recognition.mlperf.convergence import RUNS, check_convergence, reference_points
 from speech_recognition.mlperf.messages import messages
 from speech_recognition.mlperf.run_log import BENCHMARK
-from speech_recognition.mlperf.system import read, submitted
+from speech_recognition.mlperf.system import Description, read, software_notes, submitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,14 @@ def check_package(folder: Path, submission: dict[str, str], preset: str) -> list
         Check(name="system description (system_desc_checker)", findings=_system(system, submission)),
         Check(name="files (repo_checker)", findings=_files(folder)),
     ]
+
+
+def check_commit(system: Description) -> Check:
+    """Whether the code that is packaged is the code that ran, by the note in the description of its system."""
+    ran, now = system.get("sw_notes") or "no commit noted", software_notes()
+    same = ran == now and not now.endswith(("-dirty", "unknown"))
+    finding = f"the runs: {ran}; packaged: {now}; package from a clean checkout of the runs' commit"
+    return Check(name="code (commit of the runs)", findings=() if same else (finding,))
 
 
 def _count(results: list[Path]) -> tuple[str, ...]:

@@ -213,6 +213,8 @@ def _described(params: Params, seed: int) -> Iterator[_Line]:
     yield from _optimizer(params.optimizer)
     yield from _schedule(params.optimizer, params.training.epochs)
     yield "data_order", params.data.order, {}
+    if params.data.longest_seconds:
+        yield constants.DATA_TRAIN_MAX_DURATION, params.data.longest_seconds, {}
     yield from _augmentation(params.augmentation)
 
 

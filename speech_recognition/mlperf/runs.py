@@ -11,10 +11,13 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write
+from speech_recognition.mlperf.frame import run_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +79,8 @@ def _run(command: Sequence[str], log: Path) -> int:
 
 def _result(number: int, seed: int, status: int, log: Path, metrics: Path) -> RunResult:
     seconds, rows = math.nan, []
-    for line in log.read_text(errors="replace").splitlines():
-        if line.startswith("RESULT,"):
-            seconds = float(line.split(",")[3])
+    with suppress(InputError):  # it failed before its log began
+        seconds = run_seconds(log)
     if metrics.is_file():
         with metrics.open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["epoch"] != "0"]

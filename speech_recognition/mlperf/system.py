@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from speech_recognition.errors import InputError
+from speech_recognition.mlperf.mllog_writer import REPOSITORY
 
 Description = dict[str, str]
 
@@ -45,13 +46,13 @@ def submitted(submission: Mapping[str, str]) -> Description:
     }
 
 
-def describe(submission: Mapping[str, str], nodes: int, storage: Path) -> Description:
-    """The description of this machine, as one of `nodes`, that keeps its data where `storage` is.
+def describe(submission: Mapping[str, str], *, nodes: int, gpus: int, storage: Path) -> Description:
+    """The description of this machine, as one of `nodes`, that trains on `gpus` and keeps its data where `storage` is.
 
     submission: org, platform, division and status, as the log has them.
     """
     own = submitted(submission) | {"number_of_nodes": str(nodes)}
-    return own | _processors() | _memory_and_storage(storage) | _accelerators() | _software()
+    return own | _processors() | _memory_and_storage(storage) | _accelerators(gpus) | _software()
 
 
 def read(path: Path) -> Description:
@@ -127,10 +128,9 @@ def _networks() -> list[str]:
     return names
 
 
-def _accelerators() -> Description:
-    count = torch.cuda.device_count()
+def _accelerators(gpus: int) -> Description:
     described = {
-        "accelerators_per_node": str(count),
+        "accelerators_per_node": str(gpus),
         "accelerator_model_name": "",
         "accelerator_memory_capacity": "",
         "accelerator_frequency": "",
@@ -140,17 +140,29 @@ def _accelerators() -> Description:
         "accelerator_interconnect": "",
         "accelerator_interconnect_topology": "",
     }
-    if count:
+    if gpus:
         properties = torch.cuda.get_device_properties(0)
         described["accelerator_model_name"] = properties.name
         described["accelerator_memory_capacity"] = f"{properties.total_memory / 2**30:.0f} GiB"
-        described["accelerator_frequency"] = _nvidia_smi("clocks.max.sm")
-        described["accelerator_host_interconnect"] = _nvidia_smi("pcie.link.gen.max")
+        described["accelerator_frequency"] = _gpu("clocks.max.sm")
+        generation, width = _gpu("pcie.link.gen.max"), _gpu("pcie.link.width.max")
+        described["accelerator_host_interconnect"] = f"PCIe generation {generation}, x{width}" if generation else ""
+        links = re.findall(r"Link \d+: (.+)", _said_by("nvidia-smi", "nvlink", "--status", "--id=0"))
+        described["accelerator_interconnect"] = f"NVLink, {len(links)} links of {links[0]}" if links else ""
     return described
 
 
-def _nvidia_smi(query: str) -> str:
-    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader", "--id=0"]
+def _gpu(query: str) -> str:
+    return _said_by("nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader", "--id=0")
+
+
+def software_notes() -> str:
+    """Which commit of this repository this is, with "-dirty" where files differ from it."""
+    command = ("git", "-C", str(REPOSITORY), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
+    return f"benchmark at commit {_said_by(*command) or 'unknown'}"
+
+
+def _said_by(*command: str) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -168,7 +180,7 @@ def _software() -> Description:
         "operating_system": f"{release.get('PRETTY_NAME', platform.system())}, {platform.release()}",
         "cooling": "",
         "hw_notes": "",
-        "sw_notes": "",
+        "sw_notes": software_notes(),
     }
 
 

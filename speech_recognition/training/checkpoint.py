@@ -100,7 +100,11 @@ def read(path: Path) -> Snapshot:
 
 def load(path: Path, device: torch.device) -> Checkpoint:
     """A checkpoint's model on `device`. Raises InputError as `read` does."""
-    snapshot = read(path)
+    return trained(read(path), path, device)
+
+
+def trained(snapshot: Snapshot, path: Path, device: torch.device) -> Checkpoint:
+    """The model on `device` of a snapshot that was read from `path`. Raises InputError if they do not fit."""
     params = snapshot.params
     use_precision(params.model.precision, device)
     model = DeepSpeech2(params.model, params.features.bins)

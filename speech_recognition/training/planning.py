@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from params import Params
-from speech_recognition import timed
 from speech_recognition.distributed import Launch
-from speech_recognition.training import preflight, resumption
+from speech_recognition.mlperf.check import check_log
+from speech_recognition.training import preflight, resumption, timed
+from speech_recognition.training.results import LOG_NAME
 from speech_recognition.training.run import Job
 
 
@@ -40,6 +41,8 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
         found = resumption.find(params.preset, begun or given, root, epoch, request.seed)
     if found and found.ended:
         print(f"note: the run in {found.folder} has ended; nothing is left to do", file=sys.stderr)
+        if begun and request.timed and check_log(begun / LOG_NAME, found.snapshot.params.submission.division):
+            return 1  # as before the restart
         return 0 if found.reached else 3
     if found:
         seed, folder = found.snapshot.seed, found.folder
@@ -52,7 +55,7 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
         if status != 0:
             return status
     snapshot = found.snapshot if found else None
-    return preflight.plan(params, seed, device, folder, request.data_dir, manifests, snapshot)
+    return preflight.make_job(params, seed, device, folder, request.data_dir, manifests, snapshot)
 
 
 def _seed(asked: int | None, begun: Path | None) -> int:

@@ -19,6 +19,10 @@ from speech_recognition.model import DeepSpeech2
 from speech_recognition.training.checkpoint import Snapshot
 from speech_recognition.training.run import Job
 
+_CLOSED = ("model.", "features.", "augmentation.", "data.order", "data.longest_seconds", "training.target_wer")
+_FREE = ("model.precision", "augmentation.pictures")
+"""What a run of the closed division has as its preset has it, and what of that is free."""
+
 _MARGIN_BYTES = 50_000_000
 """Disk for everything in the results folder but the checkpoints."""
 
@@ -41,8 +45,10 @@ def draw_seed() -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-def results_folder(params: Params, seed: int, given: Path | None, root: Path, resume: bool = False) -> Path:
-    """The folder that the run will make: `given`, or one in `root` that tells preset, time and seed.
+def results_folder(
+    params: Params, seed: int, given: Path | None, root: Path, resume: bool = False, runs: int = 1
+) -> Path:
+    """The folder that a run, or a series of `runs`, will make: `given`, or one in `root` of preset, time and seed.
 
     Raises InputError if it is there already, cannot be written, or lacks the disk for all checkpoints.
     With `resume` it may be that of a run which ended before its first checkpoint.
@@ -51,11 +57,11 @@ def results_folder(params: Params, seed: int, given: Path | None, root: Path, re
     begun = resume and (folder / "params.json").is_file()
     if folder.exists() and not begun and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"--output-dir {folder}: exists already; choose another, remove it, or --resume")
-    check_writable(folder, _results_bytes(params), "--output-dir")
+    check_writable(folder, runs * _results_bytes(params), "--output-dir")
     return folder
 
 
-def plan(
+def make_job(
     params: Params,
     seed: int,
     device: torch.device,
@@ -67,13 +73,12 @@ def plan(
     """The job on a dataset, from the start or from `snapshot`. Raises InputError naming the first thing that is wrong.
 
     Only counts.json is read. A manifest of the user's own has no such counts: it is
-    read here, before the log begins, and such a run is one of the open division.
+    read here, before the log begins.
     """
-    if manifests.own and params.submission.division == "closed":
-        print("note: a run on other manifests than the dataset's is one of the open division", file=sys.stderr)
-        params = replace(params, submission=replace(params.submission, division="open"))
+    params = _in_its_division(params, manifests)
     if snapshot and (changed := settings.differences(snapshot.params, params)):
-        raise InputError(f"{output_dir}: its checkpoint has other parameters: {'; '.join(changed)}; give its own")
+        listed = "; ".join(f"{name}={theirs}, not {ours}" for name, (theirs, ours) in changed.items())
+        raise InputError(f"{output_dir}: its checkpoint has other parameters: {listed}; give its own")
     use_precision(params.model.precision, device)
     _check_shares(params)
     noise = params.augmentation.noise_folder
@@ -93,6 +98,19 @@ def plan(
         output_dir=output_dir,
         snapshot=snapshot,
     )
+
+
+def _in_its_division(params: Params, manifests: Manifests) -> Params:
+    """`params`, with the open division where the closed one does not allow what they change of their preset."""
+    changes = settings.differences(settings.preset(params.preset), params)
+    reasons = [
+        f"{name}={value}" for name, (_, value) in changes.items() if name.startswith(_CLOSED) and name not in _FREE
+    ]
+    reasons += ["other manifests than the dataset's"] if manifests.own else []
+    if not reasons or params.submission.division == "open":
+        return params
+    print(f"note: a run of the open division, for: {'; '.join(reasons)}", file=sys.stderr)
+    return replace(params, submission=replace(params.submission, division="open"))
 
 
 def _split(data_dir: Path, name: str, manifest: Path | None) -> tuple[SplitCounts, Path]:

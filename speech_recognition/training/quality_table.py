@@ -22,7 +22,8 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
     if not paths:
         raise InputError(f"{run}: no checkpoints of epochs below it; name a run's folder in results/, or a checkpoint")
     for path in reversed(paths):
-        snapshot, trained = checkpoint.read(path), checkpoint.load(path, device)
+        snapshot = checkpoint.read(path)
+        trained = checkpoint.trained(snapshot, path, device)
         row = {"epoch": str(snapshot.evaluated_epoch)}
         for utterances in sets:
             row |= _rates(evaluate_checkpoint(trained, utterances, device))

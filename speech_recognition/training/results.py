@@ -15,7 +15,7 @@ from params import Params
 from speech_recognition import distributed, settings
 from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.files import atomic_write
-from speech_recognition.mlperf.system import SYSTEM_NAME, describe
+from speech_recognition.mlperf.system import SYSTEM_NAME, Description
 
 LOG_NAME = "speech_ds2.out"
 PARAMS_NAME = "params.json"
@@ -124,7 +124,9 @@ class EpochMetrics:
 
 
 @contextmanager
-def open_folder(folder: Path, params: Params, launch: Launch = ALONE) -> Iterator[Output | Silence]:
+def open_folder(
+    folder: Path, params: Params, system: Description, launch: Launch = ALONE
+) -> Iterator[Output | Silence]:
     """Make the folder of a run with `params.json` and `system.json` in it; give the log, written by the first process.
 
     A run that goes on in its folder gets a log of its own, speech_ds2_resumed_1.out and so
@@ -139,8 +141,7 @@ def open_folder(folder: Path, params: Params, launch: Launch = ALONE) -> Iterato
     with atomic_write(folder / PARAMS_NAME) as partial:
         partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
     with atomic_write(folder / SYSTEM_NAME) as partial:
-        description = describe(vars(params.submission), launch.nodes, folder)
-        partial.write_text(json.dumps(description, indent=2) + "\n")
+        partial.write_text(json.dumps(system, indent=2) + "\n")
     if launch.run_id:
         (folder / _RUN_ID).write_text(launch.run_id + "\n")
     there = len(list(folder.glob("speech_ds2*.out")))

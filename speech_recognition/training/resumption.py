@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech_recognition.errors import InputError
+from speech_recognition.mlperf.frame import has_lines, log_frame
 from speech_recognition.scoring import target_reached
 from speech_recognition.training import checkpoint, results
 from speech_recognition.training.checkpoint import Snapshot
@@ -62,8 +63,11 @@ def begun(preset: str, given: Path | None, root: Path, run_id: str) -> Path | No
 def logged_seed(folder: Path) -> int | None:
     """The seed of the run in this folder, from its log; None if it had not come that far."""
     log = folder / results.LOG_NAME
-    match = re.search(r'"key": "seed", "value": (\d+)', log.read_text()) if log.is_file() else None
-    return int(match[1]) if match else None
+    if not log.is_file() or not has_lines(log):
+        return None
+    frame = log_frame(log)
+    seeds = frame.loc[frame["key"] == "seed", "value"]
+    return int(seeds.iloc[0]) if len(seeds) else None
 
 
 def _newest_first(preset: str, root: Path) -> list[Path]:

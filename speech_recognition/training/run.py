@@ -1,6 +1,7 @@
 """The run, on one screen: initialise, start the clock, train epoch after epoch until the target."""
 
 import json
+import math
 import os
 import sys
 import time
@@ -13,12 +14,12 @@ import torch
 
 from params import Params
 from speech_recognition import distributed, settings
-from speech_recognition.batches import too_short
 from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation, write_rows
 from speech_recognition.interruption import Stopped, between_steps
+from speech_recognition.lengths import ctc_frames
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.scoring import target_reached
 from speech_recognition.training import results
@@ -61,7 +62,7 @@ def run(job: Job, output: TextIOBase) -> bool:
     metrics = [EpochMetrics(**row) for row in job.snapshot.metrics] if job.snapshot else []
     print(f"parameters: {json.dumps(settings.to_dict(params))}", file=output)
     with RunLog(output, goes_on=not job.launch.ends_the_run) as log:
-        log.cache_cleared(distributed.from_first(drop_caches))
+        log.cache_cleared(all(distributed.gather(drop_caches() if job.launch.first_on_its_machine else True)))
         with log.initialization(params, job.seed) as init:
             trainer = Trainer(params, job.seed, job.device)
             trainer.warm_up(job.longest_seconds)
@@ -109,7 +110,7 @@ class _Epochs:
             check()
 
         job, training = self._job, self._job.params.training
-        self._trainer.use(self._feasible(_read(job.train_manifest, job.train_samples)))
+        self._trainer.use(self._usable(_read(job.train_manifest, job.train_samples)))
         if job.snapshot and job.snapshot.train_set != self._trainer.train_set_digest:
             raise InputError(f"{job.train_manifest}: not the utterances that the checkpoint was trained on; name those")
         val_set = _read(job.val_manifest, job.val_samples)
@@ -129,18 +130,22 @@ class _Epochs:
                 self.snapshots.after_evaluation()
         return False
 
-    def _feasible(self, utterances: Sequence[Utterance]) -> list[Utterance]:
-        """The utterances with at least one CTC path; the others are named in the log."""
-        infeasible = [each for each in utterances if too_short(each, self._trainer.output_frames(each))]
-        if infeasible:
-            names = " ".join(utterance.id for utterance in infeasible)
-            print(
-                f"left out, too short for their transcripts: {len(infeasible)} utterances: {names}", file=self._output
+    def _usable(self, utterances: Sequence[Utterance]) -> list[Utterance]:
+        """The utterances with at least one CTC path that are not too long; the others are named in the log."""
+        limit = self._job.params.data.longest_seconds or math.inf
+        short = [each.id for each in utterances if self._trainer.output_frames(each) < ctc_frames(each.transcript)]
+        long = [each.id for each in utterances if each.seconds > limit]
+        left_out = {"too short for their transcripts": short, f"longer than {limit:g} s": long}
+        for reason, names in left_out.items():
+            if names:
+                print(f"left out, {reason}: {len(names)} utterances: {' '.join(names)}", file=self._output)
+        gone = {name for names in left_out.values() for name in names}
+        if len(gone) == len(utterances):
+            raise InputError(
+                "every training utterance is too short for its transcript or longer than data.longest_seconds;"
+                " check the manifest's texts"
             )
-        if len(infeasible) == len(utterances):
-            raise InputError("every training utterance is too short for its transcript; check the manifest's texts")
-        left_out = {utterance.id for utterance in infeasible}
-        return [utterance for utterance in utterances if utterance.id not in left_out]
+        return [utterance for utterance in utterances if utterance.id not in gone]
 
     def _evaluate(self, val_set: Sequence[Utterance], tally: Tally, check: Callable[[], None]) -> float:
         """Score val after an epoch, add a row to metrics.csv, print its line and some transcripts; returns the WER."""
@@ -168,7 +173,7 @@ class _Epochs:
 
 
 def drop_caches() -> bool:
-    """Empty the operating system's page cache, so that data comes from the disk; whether that was permitted."""
+    """Empty this machine's page cache, so that data comes from the disk; whether that was permitted."""
     os.sync()  # what is not yet on the disk cannot be dropped
     try:
         Path("/proc/sys/vm/drop_caches").write_text("3\n")

@@ -38,8 +38,11 @@ class Snapshots:
         self._save(checkpoint.epoch_path(self._folder, last.epoch).name, *names)
 
     def before_the_end(self) -> None:
-        """Save what a signal stops."""
-        self.now()
+        """Save what a signal stops: a whole epoch, or what there is of one."""
+        if self._metrics and self._metrics[-1].epoch == self._trainer.tally.epoch:
+            self.after_evaluation()
+        else:
+            self.now()
         print(f"saved: {self._folder / 'last.pt'}; go on from there with --resume", file=sys.stderr)
 
     def _save(self, name: str, *others: str) -> None:

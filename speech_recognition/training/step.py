@@ -79,7 +79,7 @@ def _add_over_processes(gradients: Sequence[Tensor], loss: Tensor) -> None:
     if distributed.size() == 1:
         return
     tensors = [*gradients, loss]
-    flat, end = distributed.add(torch.cat([tensor.reshape(-1) for tensor in tensors])), 0
+    flat, end = distributed.all_reduce(torch.cat([tensor.reshape(-1) for tensor in tensors])), 0
     for tensor in tensors:
         begin, end = end, end + tensor.numel()
         tensor.copy_(flat[begin:end].view_as(tensor))

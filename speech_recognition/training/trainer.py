@@ -45,7 +45,7 @@ class Trainer:
         return self.model.output_lengths(self.features.frames(samples, tempo))
 
     def warm_up(self, longest_seconds: float) -> None:
-        """One training step and one evaluation on made-up batches of the longest utterance.
+        """Two training steps and one evaluation on made-up batches of the longest utterance.
 
         Memory and every code path are tried before the clock runs. Leaves no
         trace in weights, statistics, optimizer or random generators. Raises InputError
@@ -60,7 +60,8 @@ class Trainer:
             data = self.params.data
             raise InputError(
                 f"no memory for a batch of utterances of {longest_seconds:.1f} s: lower data.batch_size"
-                f" ({data.batch_size}) or data.eval_batch_size ({data.eval_batch_size})"
+                f" ({data.batch_size}) or data.eval_batch_size ({data.eval_batch_size}), set data.batch_seconds,"
+                f" or raise data.accumulation_steps ({data.accumulation_steps})"
             ) from None
         self.model.load_state_dict(state)
         self.model.zero_grad(set_to_none=True)
@@ -68,13 +69,17 @@ class Trainer:
 
     def _try_batches(self, seconds: float) -> None:
         samples = max(round(seconds * SAMPLE_RATE), SAMPLE_RATE)
-        symbols = max(1, self._output_frames(samples) // 2)  # fast speech has a symbol for every second frame
+        longest = min(samples, round(self.params.data.longest_seconds * SAMPLE_RATE) or samples)  # in training
+        symbols = max(1, self._output_frames(longest) // 2)  # fast speech has a symbol for every second frame
         slowest = self.params.augmentation.tempo_min * self.params.augmentation.speed_min
-        batch = _synthetic_batch(self._largest_part(samples), round(samples / slowest), symbols)
+        data, clip_norm, size = self.params.data, self.params.optimizer.clip_norm, self._largest_part(longest)
         self.model.train()
-        training_step(self.model, plain(self.features), self.optimizer, self.params.optimizer.clip_norm, [batch])
+        # The second with all that an optimizer holds, at the lowest tempo that can be drawn.
+        for inputs, length in ((self.augmentation, longest), (plain(self.features), round(longest / slowest))):
+            parts = [_synthetic_batch(size, length, symbols)] * data.accumulation_steps
+            training_step(self.model, inputs, self.optimizer, clip_norm, parts)
         self.model.eval()
-        batch = _synthetic_batch(self.params.data.eval_batch_size, samples, symbols)
+        batch = _synthetic_batch(data.eval_batch_size, samples, symbols)
         transcribe(self.model, self.features, batch.to(self.device))
 
     def _largest_part(self, samples: int) -> int:
@@ -143,10 +148,10 @@ class Trainer:
         clip_norm = self.params.optimizer.clip_norm
         step = training_step(self.model, self.augmentation, self.optimizer, clip_norm, parts, len(batch))
         self.tally.add([self._samples[index] for index in batch], step, rate)
-        if self.tally.skipped_in_a_row >= self.params.training.most_skipped:
+        if self.tally.skipped_in_a_row >= self.params.training.max_skipped:
             raise DivergedError(
                 f"epoch {epoch}, step {self.tally.steps}: loss or gradient not finite in {self.tally.skipped_in_a_row}"
-                f" steps in a row (training.most_skipped); lower optimizer.learning_rate ({rate:g}) or"
+                f" steps in a row (training.max_skipped); lower optimizer.learning_rate ({rate:g}) or"
                 f" optimizer.clip_norm ({clip_norm:g})"
             )
 

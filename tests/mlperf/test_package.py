@@ -1,4 +1,5 @@
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,24 @@ from speech_recognition import settings
 from speech_recognition.cli import main
 from speech_recognition.commands import ROOT
 from speech_recognition.errors import InputError
+from speech_recognition.mlperf import package_checks, system
 from speech_recognition.mlperf.package import make_package
-from speech_recognition.mlperf.system import describe
 
 WERS = (99.0, 53.2, 20.0)
 
 
 @pytest.fixture
-def runs(good_log: Any, tmp_path: Path) -> Path:
-    """Ten runs of `mini`, each with a seed of its own."""
+def runs(good_log: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ten runs of `mini`, each with a seed of its own, from a clean checkout that is still there."""
+    for module in (system, package_checks):
+        monkeypatch.setattr(module, "software_notes", lambda: "benchmark at commit 1234")
     folder = tmp_path / "runs"
     (folder / "run_0").mkdir(parents=True)
     (folder / "run_0" / "params.json").write_text(json.dumps(settings.to_dict(params.mini())))
     submission = vars(params.mini().submission)
-    (folder / "run_0" / "system.json").write_text(json.dumps(describe(submission, 1, tmp_path)))
+    (folder / "run_0" / "system.json").write_text(
+        json.dumps(system.describe(submission, nodes=1, gpus=0, storage=tmp_path))
+    )
     for number in range(10):
         (folder / f"result_{number}.txt").write_text(
             "\n".join(good_log(wers=WERS).edited("seed", value=100 + number)) + "\n"
@@ -50,7 +55,7 @@ def test_a_good_series_passes_every_check(runs: Path, tmp_path: Path) -> None:
     assert "run_and_time.sh mini --runs 10" in (own / "run_and_time.sh").read_text()
     assert {"README.md", "setup.sh", "init_datasets.sh"} <= {path.name for path in own.iterdir()}
     page = (org / "CHECKS.md").read_text()
-    assert page.count("| passed |") == 15 and "FAILED" not in page
+    assert page.count("| passed |") == 16 and "FAILED" not in page
 
 
 def test_a_run_that_missed_its_target_is_found(runs: Path, good_log: Any, tmp_path: Path) -> None:
@@ -93,6 +98,30 @@ def test_a_description_that_contradicts_the_logs_is_found(runs: Path, tmp_path: 
     assert [check.findings for check in checks if check.failed] == [
         ("system_name is 'another', in the logs 'reference_platform'",)
     ]
+
+
+def test_other_code_than_that_which_ran_is_found(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, now in enumerate(("benchmark at commit 5678", "benchmark at commit 1234-dirty")):
+        monkeypatch.setattr(package_checks, "software_notes", lambda now=now: now)
+        (finding,) = verdicts(runs, tmp_path / str(number))["code (commit of the runs)"]
+        assert finding.startswith(f"the runs: benchmark at commit 1234; packaged: {now}; package from a clean")
+
+
+def test_the_packaged_command_makes_the_same_runs(runs: Path, tmp_path: Path) -> None:
+    chosen = settings.apply(params.mini(), ["data.batch_size=32", "training.evaluate_first=true"])
+    (runs / "run_0" / "params.json").write_text(json.dumps(settings.to_dict(chosen)))
+    make_package(runs, tmp_path / "out", ROOT, None)
+    (script,) = (tmp_path / "out").rglob("reference_platform/run_and_time.sh")
+    words = shlex.split(script.read_text(), comments=True)
+    assert words[words.index("mini") + 1 :] == [
+        "--runs", "10", "--set", "data.batch_size=32", "--set", "training.evaluate_first=true"
+    ]  # fmt: skip
+
+
+def test_a_series_without_its_first_run_is_refused(runs: Path, tmp_path: Path) -> None:
+    (runs / "run_0" / "params.json").unlink()
+    with pytest.raises(InputError, match=r"params\.json: cannot be read as a run's parameters"):
+        make_package(runs, tmp_path / "out", ROOT, None)
 
 
 def test_a_seed_used_twice_is_found(runs: Path, tmp_path: Path) -> None:

@@ -59,23 +59,26 @@ def test_the_exit_status_is_that_of_the_worst(series: list[RunResult], expected:
 
 def test_a_failed_run_does_not_end_the_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = (
-        "import sys; seed = sys.argv[-3];"
-        "print('RESULT,SPEECH_RECOGNITION,%s,%s0,me,now' % (seed, seed)); sys.exit({'2': 1, '4': 3}.get(seed, 0))"
+        "import json, sys; seed = sys.argv[-3]\n"
+        "for key, time in (('run_start', 0), ('run_stop', 10_500 * int(seed))):\n"
+        "    event = {'time_ms': time, 'event_type': '', 'key': key, 'value': None, 'metadata': {}}\n"
+        "    print(':::MLLOG ' + json.dumps(event))\n"
+        "sys.exit({'2': 1, '4': 3}.get(seed, 0))"
     )
     monkeypatch.setattr(runs, "_PROGRAM", (sys.executable, "-c", script))
     found = run_several(["train", "--seed", "9"], [1, 2, 3, 4], tmp_path / "series")
     assert [(each.seed, each.status, each.seconds) for each in found] == [
-        (1, 0, 10),
-        (2, 1, 20),
-        (3, 0, 30),
-        (4, 3, 40),
+        (1, 0, 10.5),
+        (2, 1, 21),
+        (3, 0, 31.5),
+        (4, 3, 42),
     ]
     assert sorted(path.name for path in (tmp_path / "series").iterdir()) == [
         *(f"result_{number}.txt" for number in range(4)),
         "summary.json",
     ]
     content = json.loads((tmp_path / "series" / "summary.json").read_text())
-    assert content["runs"][1]["wer"] is None and content["score_seconds"]["mean"] == 20
+    assert content["runs"][1]["wer"] is None and content["score_seconds"]["mean"] == 21
 
 
 def command(dataset: Path, folder: Path, *more: object) -> list[str]:
@@ -119,7 +122,12 @@ def test_a_signal_ends_the_run_at_hand_and_the_series(tone_dataset: Path, tmp_pa
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--runs", "3", "--seed", "1"], "--seed 1"), (["--runs", "0"], "--runs"), (["--runs", "3"], "--timed")],
+    [
+        (["--runs", "3", "--seed", "1"], "--seed 1"),
+        (["--runs", "3", "--resume"], "--resume"),
+        (["--runs", "0"], "--runs"),
+        (["--runs", "3"], "--timed"),
+    ],
 )
 def test_options_that_do_not_go_together_are_refused(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
@@ -129,3 +137,13 @@ def test_options_that_do_not_go_together_are_refused(
     more = [] if message == "--timed" else ["--timed"]
     assert main(["train", "--preset", "mini", *more, *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_series_under_torchrun_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from speech_recognition.cli import main
+
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job 7")
+    assert main(["train", "--preset", "mini", "--timed", "--runs", "2"]) == 2
+    assert "use --num-gpus instead of torchrun" in capsys.readouterr().err

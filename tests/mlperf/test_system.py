@@ -11,7 +11,7 @@ SUBMISSION = {"org": "us", "platform": "box", "division": "closed", "status": "o
 
 
 def test_this_machine_passes_the_official_checker(tmp_path: Path) -> None:
-    found = describe(SUBMISSION, 1, tmp_path)
+    found = describe(SUBMISSION, nodes=1, gpus=0, storage=tmp_path)
     path = tmp_path / "box.json"
     path.write_text(json.dumps(found))
     assert system_desc_checker.check_system_desc(str(path), "training", "6.1.0")[:2] == (True, "box")
@@ -25,7 +25,7 @@ def test_this_machine_passes_the_official_checker(tmp_path: Path) -> None:
 def test_a_file_completes_it(tmp_path: Path) -> None:
     completion = tmp_path / "more.json"
     completion.write_text(json.dumps({"cooling": "air", "host_storage_type": "NVMe", "system_name": "box"}))
-    found = completed(describe(SUBMISSION, 4, tmp_path), completion)
+    found = completed(describe(SUBMISSION, nodes=4, gpus=0, storage=tmp_path), completion)
     assert (found["cooling"], found["host_storage_type"], found["number_of_nodes"]) == ("air", "NVMe", "4")
 
 
@@ -41,10 +41,10 @@ def test_a_file_that_will_not_do_is_named(tmp_path: Path, content: str, message:
     completion = tmp_path / "more.json"
     completion.write_text(content)
     with pytest.raises(InputError, match=message) as refusal:
-        completed(describe(SUBMISSION, 1, tmp_path), completion)
+        completed(describe(SUBMISSION, nodes=1, gpus=0, storage=tmp_path), completion)
     assert str(completion) in str(refusal.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.json"):
-        completed(describe(SUBMISSION, 1, tmp_path), tmp_path / "gone.json")
+        completed(describe(SUBMISSION, nodes=1, gpus=0, storage=tmp_path), tmp_path / "gone.json")

@@ -54,7 +54,9 @@ def make_run(
 ) -> Path:
     folder.mkdir(parents=True)
     (folder / results.PARAMS_NAME).write_text(json.dumps(settings.to_dict(params.mini())))
-    (folder / "system.json").write_text(json.dumps(describe(vars(params.mini().submission), 1, folder)))
+    (folder / "system.json").write_text(
+        json.dumps(describe(vars(params.mini().submission), nodes=1, gpus=0, storage=folder))
+    )
     write_log(folder, wers, seed, reached=wers[-1] <= 23)
     steps, epochs = StepTable(folder, Tally()), []
     for epoch, wer in enumerate(wers, start=1):

@@ -106,7 +106,7 @@ def test_a_run_that_has_ended_has_its_own_page(
     folder = run_folder()
     if not evaluated:
         (folder / "metrics.csv").unlink()
-    with suppress(SystemExit), own_report(folder, Launch(most_restarts=restarts_left)):
+    with suppress(SystemExit), own_report(folder, Launch(max_restarts=restarts_left)):
         if failure:
             raise failure
     assert {(folder / name).exists() for name in ("report.html", "curves.png")} == {written}

@@ -11,8 +11,10 @@ from speech_recognition.training import checkpoint, planning
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.run import Job
 
-SMALL = settings.apply(settings.preset("mini"), ["model.conv_channels=2", "model.rnn_units=4"])
-RESTARTED = Launch(local_rank=0, run_id="job 7", restarts=1, most_restarts=3)
+SMALL = settings.apply(
+    settings.preset("mini"), ["model.conv_channels=2", "model.rnn_units=4", "submission.division=open"]
+)
+RESTARTED = Launch(local_rank=0, run_id="job 7", restarts=1, max_restarts=3)
 
 
 @pytest.fixture
@@ -52,6 +54,23 @@ def begin(folder: Path, epochs: int, run_id: str = "job 7") -> None:
             optimizer=build_optimizer(SMALL.optimizer, model).state_dict(),
         )
         checkpoint.save(checkpoint.epoch_path(folder / "checkpoints", epoch), saved, ["last.pt"])
+
+
+def finish(folder: Path, log: str) -> None:
+    """A run of torchrun's that has reached its target."""
+    begin(folder, epochs=2)
+    path = folder / "checkpoints" / "last.pt"
+    ended = checkpoint.read(path)
+    checkpoint.save(path, dataclasses.replace(ended, metrics=[*ended.metrics, {"epoch": 3, "wer": 20.0}]))
+    (folder / "speech_ds2.out").write_text(log)
+
+
+def test_a_restart_after_a_log_that_does_not_pass_fails_again(request_: planning.Request, tmp_path: Path) -> None:
+    folder = tmp_path / "mini_20260101_000000_5"
+    finish(folder, ':::MLLOG {"time_ms": 1, "event_type": "", "key": "seed", "value": 5, "metadata": {}}\n')
+    timed = dataclasses.replace(request_, timed=True, train_manifest=Path("own"))
+    assert plan(timed, RESTARTED) == 1
+    assert plan(request_, RESTARTED) == 0
 
 
 def test_a_new_run_has_a_folder_and_a_seed_of_its_own(request_: planning.Request, tmp_path: Path) -> None:

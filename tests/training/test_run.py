@@ -39,11 +39,11 @@ def keep_caches(monkeypatch: pytest.MonkeyPatch) -> None:
 def plan(dataset: Path, output: Path, *assignments: str, seed: int = 7, **manifests: Path) -> run.Job:
     chosen = settings.apply(SMALL, assignments)
     folder = preflight.results_folder(chosen, seed, output, output.parent)
-    return preflight.plan(chosen, seed, choose_device("cpu"), folder, dataset, preflight.Manifests(**manifests))
+    return preflight.make_job(chosen, seed, choose_device("cpu"), folder, dataset, preflight.Manifests(**manifests))
 
 
 def execute(job: run.Job) -> bool:
-    with results.open_folder(job.output_dir, job.params) as output:
+    with results.open_folder(job.output_dir, job.params, {}) as output:
         return run.run(job, output)
 
 
@@ -130,6 +130,26 @@ def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
     assert warm.train_epoch(1).loss == cold.train_epoch(1).loss
 
 
+def test_the_warm_up_tries_every_part_twice_and_the_lowest_tempo(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[list[tuple[int, int]]] = []
+
+    def record(*arguments: Any) -> None:
+        tried.append([tuple(part.waveforms.shape) for part in arguments[4]])
+
+    monkeypatch.setattr("speech_recognition.training.trainer.training_step", record)
+    chosen = settings.apply(SMALL, ["data.accumulation_steps=2", "augmentation.tempo_min=0.8"])
+    Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(longest_seconds=2.0)
+    assert tried == [[(2, 32_000)] * 2, [(2, 40_000)] * 2]
+
+
+def test_the_warm_up_trains_on_nothing_longer_than_training_will(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *a: tried.append(a[4][0].waveforms))
+    chosen = settings.apply(SMALL, ["data.longest_seconds=1.5"])
+    Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(longest_seconds=2.0)
+    assert [waveforms.shape[1] for waveforms in tried] == [24_000, 24_000]
+
+
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()]
 )
@@ -181,14 +201,14 @@ def test_skipped_steps_are_counted_and_too_many_in_a_row_end_the_run(
 
     monkeypatch.setattr("speech_recognition.training.trainer.training_step", bad_at_times)
     bad = 0
-    job = plan(tone_dataset, tmp_path / "run", "training.epochs=1", "training.most_skipped=3")
+    job = plan(tone_dataset, tmp_path / "run", "training.epochs=1", "training.max_skipped=3")
     bad = 2
     execute(job)
-    assert table(tmp_path / "run")[0]["skipped_steps"] == "3"  # of the warm-up's one and six steps
+    assert table(tmp_path / "run")[0]["skipped_steps"] == "2"  # of the warm-up's two and six steps
     assert float(table(tmp_path / "run")[0]["loss"]) > 0
-    assert any("3 steps skipped (loss or gradient not finite)" in line for line in log_lines(tmp_path / "run"))
+    assert any("2 steps skipped (loss or gradient not finite)" in line for line in log_lines(tmp_path / "run"))
     bad = 3
-    job = plan(tone_dataset, tmp_path / "diverged", "training.epochs=1", "training.most_skipped=3")
+    job = plan(tone_dataset, tmp_path / "diverged", "training.epochs=1", "training.max_skipped=3")
     with pytest.raises(DivergedError, match=r"epoch 1, step \d.*lower optimizer.learning_rate \(0.00\d+\)"):
         execute(job)
     assert events(tmp_path / "diverged")[-1]["metadata"]["status"] == "aborted"
@@ -206,6 +226,18 @@ def test_an_utterance_too_short_for_its_text_is_left_out_and_named(tone_dataset:
     execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1", train=manifest))
     lines = [line for line in log_lines(tmp_path / "run") if line.startswith("left out")]
     assert lines == ["left out, too short for their transcripts: 1 utterances: 9-9-0001"]
+
+
+def test_utterances_longer_than_a_bound_are_left_out_and_named(tone_dataset: Path, tmp_path: Path) -> None:
+    utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
+    bound = utterances[-3].seconds
+    execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1", f"data.longest_seconds={bound}"))
+    (line,) = [line for line in log_lines(tmp_path / "run") if line.startswith("left out")]
+    assert line.startswith(f"left out, longer than {bound:g} s: ")
+    longer = {each.id for each in utterances if each.seconds > bound}
+    assert longer and set(line.partition("utterances: ")[2].split()) == longer
+    values = {event["key"]: event["value"] for event in events(tmp_path / "run")}
+    assert (values["data_train_max_duration"], values["train_samples"]) == (bound, 24)
 
 
 def test_a_recording_found_damaged_inside_the_clock_aborts_the_run(tone_dataset: Path, tmp_path: Path) -> None:

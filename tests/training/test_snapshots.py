@@ -45,6 +45,14 @@ def test_every_so_many_steps(saved: list[list[str]]) -> None:
     assert saved == [["last.pt"], ["last.pt"]]
 
 
+def test_a_signal_after_the_evaluation_loses_no_checkpoint(saved: list[list[str]]) -> None:
+    keeper, trainer = make([metrics(1, 50.0)])
+    keeper.before_the_end()
+    trainer.tally = Tally(epoch=2)
+    keeper.before_the_end()
+    assert saved == [["epoch_01.pt", "last.pt", "best.pt"], ["last.pt"]]
+
+
 def test_every_so_many_minutes(saved: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(snapshots.time, "monotonic", lambda: now[0])

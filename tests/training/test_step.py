@@ -15,7 +15,7 @@ from speech_recognition.batches import load
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
-from speech_recognition.orders import cut
+from speech_recognition.orders import make_batches
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import ctc_loss, training_step
 
@@ -97,7 +97,9 @@ def losses(tone_dataset: Path, steps: int) -> list[float]:
     features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
     # A low rate: the last bits, which differ between processors, must not grow to a ten-thousandth in ten steps.
     optimizer = build_optimizer(dataclasses.replace(params.mini().optimizer, learning_rate=5e-4), model)
-    batches = itertools.cycle(load(utterances, cut(range(len(utterances)), [0] * len(utterances), 8), workers=0))
+    batches = itertools.cycle(
+        load(utterances, make_batches(range(len(utterances)), [0] * len(utterances), 8), workers=0)
+    )
     return [training_step(model, plain(features), optimizer, 5.0, [next(batches)]).loss for _ in range(steps)]
 
 

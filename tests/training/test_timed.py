@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 import params
-from speech_recognition import timed
+from speech_recognition.training import timed
 
 
 @pytest.mark.parametrize(

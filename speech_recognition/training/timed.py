@@ -1,19 +1,16 @@
 """What `run_and_time.sh` adds to a training: the embedded data, the timing block, the verdict on the log."""
 
 import getpass
-import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-
-from mlperf_logging.mllog import constants
 
 from params import MINI_FOLDER, Params
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
+from speech_recognition.mlperf.frame import run_seconds
 from speech_recognition.training.results import Output, Silence
 from speech_recognition.training.run import Job, run
 
@@ -57,20 +54,13 @@ def run_and_time(job: Job, output: Output | Silence) -> int:
     # Off the log itself: a run that was restarted by torchrun began before this process did.
     lines = output.path.read_text().splitlines()
     start = next(line.removeprefix(_STARTING) for line in lines if line.startswith(_STARTING))
-    seconds = (_time_ms(lines, constants.RUN_STOP) - _time_ms(lines, constants.RUN_START)) / 1000
-    print(f"RESULT,SPEECH_RECOGNITION,{job.seed},{seconds:.0f},{_user()},{start}", file=output)
+    print(f"RESULT,SPEECH_RECOGNITION,{job.seed},{run_seconds(output.path):.0f},{_user()},{start}", file=output)
     violations = check_log(output.path, job.params.submission.division)
     for violation in violations:
         print(f"NOT COMPLIANT: {violation}", file=output)
     if not violations:
         print(f"SUCCESS: the log passes the {job.params.submission.division} rules", file=output)
     return 3 if not reached else 1 if violations else 0
-
-
-def _time_ms(lines: Sequence[str], key: str) -> int:
-    """The time of the first MLLOG line with this key."""
-    logged = (json.loads(line.partition(" ")[2]) for line in lines if line.startswith(":::MLLOG "))
-    return next(int(event["time_ms"]) for event in logged if event["key"] == key)
 
 
 def _now() -> str:
