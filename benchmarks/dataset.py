@@ -1,6 +1,7 @@
 """Processing and verifying a dataset, against the tools that the 2018 reference used.
 
     python benchmarks/dataset.py FOLDER [--gigabytes 2] [--repeats 3]
+    python benchmarks/dataset.py FOLDER --utterances 292367
 
 Makes an archive shaped like LibriSpeech in FOLDER (once): utterances of 8 to 16 s joined from
 those of `mini_dataset`, as many as give the wanted size as WAV. Then, in turn:
@@ -8,7 +9,8 @@ those of `mini_dataset`, as many as give the wanted size as WAV. Then, in turn:
 - `prepare` against `tar xzf` and, for one file after another, `sox` and `soxi` (if they are installed);
 - `verify` against `openssl dgst -sha256` on one file of the same size.
 
-Prints the times, the ratio of each pair (median, lowest, highest) and the peak memory.
+Prints the times, the ratio of each pair (median, lowest, highest) and the peak memory. With --utterances it
+makes so many, of a tenth of a second each, and prints the memory alone, which their number decides.
 """
 
 import argparse
@@ -37,15 +39,19 @@ from speech_recognition.corpus.parallel import in_threads  # noqa: E402
 
 SUBSET = "train-made-1"
 CHAPTER_UTTERANCES = 50
+SCAN = "import sys, pathlib; from speech_recognition.corpus.tar_stream import scan; "
 
 
-def make_archive(path: Path, wav_bytes: int) -> None:
-    """Write the archive; its content depends on the size alone."""
+def make_archive(path: Path, count: int, shortest: float, longest: float) -> None:
+    """Write the archive of `count` utterances, each from `shortest` to `longest` seconds; the same every time."""
     parts = read_manifest(ROOT / "mini_dataset" / "manifests" / "train.csv")
-    count = round(wav_bytes / (2 * 12 * SAMPLE_RATE))
+
+    def make(number: int) -> tuple[bytes, str]:
+        return make_utterance(parts, number, shortest, longest)
+
     with (
         tarfile.open(path.with_suffix(".partial"), "w:gz") as tar,
-        in_threads(lambda number: make_utterance(parts, number), range(count), None) as utterances,
+        in_threads(make, range(count), None) as utterances,
     ):
         lines: list[str] = []
         for number, (flac, transcript) in enumerate(utterances):
@@ -59,14 +65,14 @@ def make_archive(path: Path, wav_bytes: int) -> None:
     path.with_suffix(".partial").rename(path)
 
 
-def make_utterance(parts: list[Utterance], number: int) -> tuple[bytes, str]:
-    """FLAC and transcript of one utterance, 8 to 16 s of the parts with their pauses."""
+def make_utterance(parts: list[Utterance], number: int, shortest: float, longest: float) -> tuple[bytes, str]:
+    """FLAC and transcript of one utterance, made of the parts with their pauses."""
     draw = random.Random(number)
-    length, chosen = draw.uniform(8, 16) * SAMPLE_RATE, []
+    length, chosen = round(draw.uniform(shortest, longest) * SAMPLE_RATE), []
     while sum(each.samples for each in chosen) < length:
         chosen.append(draw.choice(parts))
     flac = io.BytesIO()
-    samples = np.concatenate([read_pcm(each.audio) for each in chosen])
+    samples = np.concatenate([read_pcm(each.audio) for each in chosen])[:length]
     soundfile.write(flac, samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     return flac.getvalue(), " ".join(each.transcript for each in chosen)
 
@@ -134,18 +140,33 @@ def in_turn(repeats: int, own: Callable[[], float], other: Callable[[], float]) 
         yield own(), other()
 
 
+def measure_memory(folder: Path, utterances: int) -> None:
+    """Print the peak memory of processing and verifying so many."""
+    archive, data = folder / f"made_of_{utterances}.tar.gz", folder / f"dataset_of_{utterances}"
+    if not archive.exists():
+        make_archive(archive, utterances, 0.1, 0.1)
+    remove(data)
+    seconds, peak = ours("prepare", archive, "--data-dir", data)
+    print(f"prepare: {utterances} utterances in {seconds:.0f} s, peak memory {peak:.0f} MB", flush=True)
+    seconds, peak = run(sys.executable, "-c", f"{SCAN}scan(pathlib.Path(sys.argv[1]))", data)
+    print(f"checksum: {seconds:.0f} s, peak memory {peak:.0f} MB")
+
+
 def main() -> None:
     """Make the workload, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--gigabytes", type=float, default=2.0)
+    parser.add_argument("--utterances", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     folder = options.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    if options.utterances:
+        return measure_memory(folder, options.utterances)
     archive, data = folder / f"made_{options.gigabytes:g}.tar.gz", folder / "dataset"
     if not archive.exists():
-        make_archive(archive, round(1e9 * options.gigabytes))
+        make_archive(archive, round(1e9 * options.gigabytes / (2 * 12 * SAMPLE_RATE)), 8, 16)
 
     memory = [0.0]
 
@@ -163,13 +184,11 @@ def main() -> None:
     print(f"prepare: peak memory {max(memory):.0f} MB")
 
     tar = folder / "dataset.tar"
-    scan = "import sys, pathlib; from speech_recognition.corpus.tar_stream import scan; "
-    keep = scan + "scan(pathlib.Path(sys.argv[1]), open(sys.argv[2], 'wb'))"
-    run(sys.executable, "-c", keep, data, tar)
+    run(sys.executable, "-c", f"{SCAN}scan(pathlib.Path(sys.argv[1]), open(sys.argv[2], 'wb'))", data, tar)
     print(f"tar stream: {tar.stat().st_size / 1e9:.2f} GB")
 
     def verify() -> float:
-        seconds, peak = run(sys.executable, "-c", scan + "scan(pathlib.Path(sys.argv[1]))", data)
+        seconds, peak = run(sys.executable, "-c", f"{SCAN}scan(pathlib.Path(sys.argv[1]))", data)
         memory.append(peak)
         return seconds
 

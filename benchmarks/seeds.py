@@ -1,6 +1,8 @@
 """`mini` with several seeds, one after another: epochs and minutes to the target.
 
-    python benchmarks/seeds.py [--seeds 10] [--output-dir DIR]
+    python benchmarks/seeds.py [--seeds 10] [--output-dir DIR] [options of train]
+    python benchmarks/seeds.py --seeds 3 --output-dir results/bf16 --set model.precision=bf16
+    python benchmarks/seeds.py --seeds 3 --output-dir results/two --device cpu --num-gpus 2
 
 Runs `sh run_and_time.sh mini --seed N` for N from 1 and prints a Markdown
 table. Times are those of the log, from run_start to run_stop. A run that has
@@ -17,13 +19,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run(seed: int, folder: Path) -> tuple[int, float, float]:
+def run(seed: int, folder: Path, more: list[str]) -> tuple[int, float, float]:
     """Epochs to the target, minutes, and the last WER of one seed. A run that misses the target raises."""
     log = folder / "speech_ds2.out"
     if not (log.exists() and '"status": "success"' in log.read_text()):
         shutil.rmtree(folder, ignore_errors=True)
         command = ["sh", str(ROOT / "run_and_time.sh"), "mini", "--seed", str(seed), "--output-dir", str(folder)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*command, *more], check=True, stdout=subprocess.DEVNULL)
     result = next(line for line in log.read_text().splitlines() if line.startswith("RESULT,"))
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -35,11 +37,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--output-dir", type=Path, default=ROOT / "results" / "seeds")
-    options = parser.parse_args()
+    options, more = parser.parse_known_args()
     print("| seed | epochs | minutes | WER |\n|---|---|---|---|")
     runs = []
     for seed in range(1, options.seeds + 1):
-        runs.append(run(seed, options.output_dir / f"seed_{seed}"))
+        runs.append(run(seed, options.output_dir / f"seed_{seed}", more))
         epochs, minutes, wer = runs[-1]
         print(f"| {seed} | {epochs} | {minutes:.1f} | {wer:.2f} |", flush=True)
     epochs_column, minutes_column, _ = zip(*runs, strict=True)

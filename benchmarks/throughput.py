@@ -5,7 +5,7 @@
 
 The first form measures a preset: audio hours per hour, the share of the time spent waiting for data, peak
 memory, and on a GPU the share of its peak in products (`--peak-tflops`). Waveforms are made, not stored:
-lengths of 0.8 to 29.7 s with a mean of 12.3 s, batches in the preset's own order.
+lengths of 0.8 to 29.7 s with a mean of 12.3 s, in batches of like length, whatever the preset's order.
 
 The second holds the CPU's path against the plain form of the same model (torch's packed GRU and BatchNorm),
 and against itself without one of its parts, each in a process of its own, in turn: 2 convolutions of 32

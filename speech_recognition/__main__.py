@@ -4,9 +4,8 @@ import os
 import sys
 
 # An idle OpenMP thread of torch's spins while it waits for the next loop. On a machine whose cores other
-# processes want too, the spinning takes the time from the thread that is waited for. With this bound a step
-# beside a busy process takes 380 ms instead of 513, and on a quiet machine 156 instead of 147
-# (benchmarks/spin.py). It is read when torch is loaded.
+# processes want too, the spinning takes the time from the thread that is waited for; this bound on it costs
+# a little where nothing else runs (benchmarks/spin.py has the figures). It is read when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from speech_recognition.cli import main

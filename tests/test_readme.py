@@ -1,5 +1,6 @@
 """The README says what is there."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -74,15 +75,30 @@ def test_the_scripts_of_the_commands_answer_h(line: str) -> None:
     assert result.returncode == 0 and result.stdout.startswith("usage: sh ") and result.stderr == ""
 
 
-@pytest.mark.parametrize(
-    "line", sorted({line for line in commands() if line.startswith("python -m speech_recognition ")})
-)
+def of_the_package(line: str) -> list[str]:
+    """Command and options that a line gives to the package; none if it gives it none."""
+    words = line.partition(" |")[0].split()
+    if "speech_recognition" in words and "-m" in words:
+        return words[words.index("speech_recognition") + 1 :]
+    scripts = ("run_and_time.sh", "script/train.sh", "script/slurm.sbatch")
+    place = next((place for place, word in enumerate(words) if word in scripts), None)
+    return [] if place is None else ["train", *words[place + 1 :]]
+
+
+@pytest.mark.parametrize("line", sorted({line for line in commands() if of_the_package(line)}))
 def test_the_options_of_the_commands_exist(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = line.split()[3:]
+    words = of_the_package(line)
     with pytest.raises(SystemExit, match="0"):
         main([words[0], "--help"])
     listed = capsys.readouterr().out
     assert [word for word in words if word.startswith("--") and word not in listed] == []
+    fields = {word.partition("=")[0] for before, word in itertools.pairwise(words) if before == "--set"}
+    assert [name for name in fields if f"{name}=" not in listed] == []
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if "--nnodes" in line])
+def test_commands_for_several_nodes_say_where_they_meet(line: str) -> None:
+    assert all(option in line for option in ("--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)

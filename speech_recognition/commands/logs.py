@@ -42,14 +42,14 @@ def add_report(commands: Commands) -> None:
 
 def _report(options: argparse.Namespace) -> int:
     from speech_recognition.report.page import write_report
-    from speech_recognition.report.record import find_runs, read_record
+    from speech_recognition.report.record import find_runs, read_records
     from speech_recognition.report.tensorboard import write_events
 
     if len(options.runs) > 1 and options.output_dir is None:
         raise InputError("report: several runs need --output-dir DIR, where the page is to go")
     folder = options.output_dir or options.runs[0]
     check_writable(folder, 10_000_000, "--output-dir")
-    records = [read_record(run) for run in find_runs(options.runs)]
+    records = read_records(find_runs(options.runs))
     if options.tensorboard:
         for record in records:
             write_events(options.tensorboard, record)

@@ -155,6 +155,14 @@ def _throughput(axes: Axes, records: Records) -> bool:
 
 def _time(axes: Axes, records: Records) -> bool:
     spent = [phases(record) for record in records]
+    axes.grid(axis="y", visible=False)
+    if len(records) == 1:
+        bars = axes.barh(PHASES, [spent[0][phase] for phase in PHASES], color=_PHASE_COLOURS)
+        axes.bar_label(bars, fmt=" %.1f", fontsize=7)
+        axes.set(xlabel="seconds")
+        axes.margins(x=0.12)
+        axes.invert_yaxis()
+        return True
     left = np.zeros(len(records))
     for phase, colour in zip(PHASES, _PHASE_COLOURS, strict=True):
         seconds = np.array([each[phase] for each in spent])
@@ -164,10 +172,7 @@ def _time(axes: Axes, records: Records) -> bool:
         left += seconds
     axes.set(xlabel="seconds", yticks=range(len(records)), yticklabels=[record.name[-24:] for record in records])
     axes.tick_params(axis="y", labelsize=7)
-    axes.grid(axis="y", visible=False)
     axes.invert_yaxis()
-    if len(records) == 1:
-        axes.set(yticks=[], ylim=(1.2, -0.6))
     axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return True
 

@@ -1,7 +1,8 @@
 """A run as its folder tells it: parameters, system, epochs, steps, utterances, log."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,18 @@ def find_runs(paths: list[Path]) -> list[Path]:
             raise InputError(f"{path}: no {LOG_NAME} in it; give the folder of a run, or of several (--runs)")
         found += sorted(here, key=lambda folder: (len(folder.name), folder.name))
     return list(dict.fromkeys(found))
+
+
+def read_records(folders: Sequence[Path]) -> list[Record]:
+    """The runs in `folders`; those of one name with the names of their parents too. Raises InputError as below."""
+    records = [read_record(folder) for folder in folders]
+    names = [record.name for record in records]
+    return [
+        replace(record, name=f"{folder.resolve().parent.name}/{record.name}")
+        if names.count(record.name) > 1
+        else record
+        for folder, record in zip(folders, records, strict=True)
+    ]
 
 
 def read_record(folder: Path) -> Record:

@@ -116,7 +116,7 @@ def trained(snapshot: Snapshot, path: Path, device: torch.device) -> Checkpoint:
 
 
 def newest(folder: Path) -> tuple[Path, Snapshot] | None:
-    """The newest checkpoint of a run's folder that is whole; None if there is no file.
+    """The newest checkpoint of a run's folder that is whole: last.pt, else that of the last epoch; None without files.
 
     One that is not is named on standard error and passed over. Raises InputError if none is whole.
     """

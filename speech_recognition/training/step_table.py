@@ -20,7 +20,7 @@ class StepTable:
     """Appends rows; each is with the operating system when `after_step` returns, so that no kill loses it."""
 
     def __init__(self, folder: Path, reached: Tally) -> None:
-        """Go on in the table of `folder` after the step that `reached` counts; later rows are of a run that was cut."""
+        """Go on in the table of `folder` after the step that `reached` counts; rows after that were lost in a kill."""
         self._path = folder / STEPS_NAME
         kept = [row for row in read_steps(folder) if (row["epoch"], row["steps"]) <= (reached.epoch, reached.steps)]
         with atomic_write(self._path) as partial, partial.open("w", newline="") as file:

@@ -27,7 +27,7 @@ class Tally:
     """seconds of audio"""
     seconds: float = 0.0
     waiting: float = 0.0
-    """of `seconds`, those in which the step stood idle because the next batch was not there"""
+    """of `seconds`, those spent waiting for the next batch"""
     saving: float = 0.0
     """of `seconds`, those in which a checkpoint was written"""
     learning_rate: float = 0.0

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from speech_recognition.errors import InputError
-from speech_recognition.report.record import find_runs, read_record
+from speech_recognition.report.record import find_runs, read_record, read_records
 
 Maker = Callable[..., Path]
 
@@ -38,6 +38,11 @@ def test_logs_of_runs_that_were_killed_are_read_as_far_as_they_go(run_folder: Ma
     assert len(record.logs) == 2 and record.seed == 7 and record.reached_target
     assert record.logs[0]["key"].iloc[-1] == "epoch_start"
     assert record.violations
+
+
+def test_runs_of_one_name_are_told_apart_by_their_series(run_folder: Maker) -> None:
+    folders = [run_folder("a/run_0"), run_folder("b/run_0"), run_folder("b/run_1")]
+    assert [record.name for record in read_records(folders)] == ["a/run_0", "b/run_0", "run_1"]
 
 
 def test_what_the_checker_finds_is_kept(run_folder: Maker) -> None:

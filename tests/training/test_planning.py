@@ -14,6 +14,7 @@ from speech_recognition.training.run import Job
 SMALL = settings.apply(
     settings.preset("mini"), ["model.conv_channels=2", "model.rnn_units=4", "submission.division=open"]
 )
+SEED_LINE = ':::MLLOG {"time_ms": 1, "event_type": "", "key": "seed", "value": 5, "metadata": {}}\n'
 RESTARTED = Launch(local_rank=0, run_id="job 7", restarts=1, max_restarts=3)
 
 
@@ -41,7 +42,7 @@ def begin(folder: Path, epochs: int, run_id: str = "job 7") -> None:
     """A run of torchrun's with some epochs behind it, of seed 5."""
     folder.mkdir()
     (folder / "torchrun_id").write_text(run_id + "\n")
-    (folder / "speech_ds2.out").write_text(':::MLLOG {"key": "seed", "value": 5, "metadata": {}}\n')
+    (folder / "speech_ds2.out").write_text(SEED_LINE)
     model = build_model(SMALL.model, 64, seed=1)
     for epoch in range(1, epochs + 1):
         saved = checkpoint.Snapshot(
@@ -67,7 +68,7 @@ def finish(folder: Path, log: str) -> None:
 
 def test_a_restart_after_a_log_that_does_not_pass_fails_again(request_: planning.Request, tmp_path: Path) -> None:
     folder = tmp_path / "mini_20260101_000000_5"
-    finish(folder, ':::MLLOG {"time_ms": 1, "event_type": "", "key": "seed", "value": 5, "metadata": {}}\n')
+    finish(folder, SEED_LINE)
     timed = dataclasses.replace(request_, timed=True, train_manifest=Path("own"))
     assert plan(timed, RESTARTED) == 1
     assert plan(request_, RESTARTED) == 0
