@@ -78,12 +78,10 @@ def read_records(folders: Sequence[Path]) -> list[Record]:
     """The runs in `folders`; those of one name with the names of their parents too. Raises InputError as below."""
     records = [read_record(folder) for folder in folders]
     names = [record.name for record in records]
-    return [
-        replace(record, name=f"{folder.resolve().parent.name}/{record.name}")
-        if names.count(record.name) > 1
-        else record
-        for folder, record in zip(folders, records, strict=True)
-    ]
+    for place, folder in enumerate(folders):
+        if names.count(names[place]) > 1:
+            records[place] = replace(records[place], name=f"{folder.resolve().parent.name}/{names[place]}")
+    return records
 
 
 def read_record(folder: Path) -> Record:

@@ -112,7 +112,7 @@ def test_the_packaged_command_makes_the_same_runs(runs: Path, tmp_path: Path) ->
     (runs / "run_0" / "params.json").write_text(json.dumps(settings.to_dict(chosen)))
     make_package(runs, tmp_path / "out", ROOT, None)
     (script,) = (tmp_path / "out").rglob("reference_platform/run_and_time.sh")
-    words = shlex.split(script.read_text(), comments=True)
+    words = shlex.split(script.read_text().replace("\\\n", ""), comments=True)
     assert words[words.index("mini") + 1 :] == [
         "--runs", "10", "--set", "data.batch_size=32", "--set", "training.evaluate_first=true"
     ]  # fmt: skip
