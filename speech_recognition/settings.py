@@ -13,6 +13,9 @@ import params as params_module
 from params import PRESETS, Params, Stage
 from speech_recognition.errors import InputError
 
+PARAMS_NAME = "params.json"
+"""The parameters in a run's folder, as `to_dict` gives them."""
+
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 

@@ -23,7 +23,6 @@ from speech_recognition.mlperf.frame import log_frame
 from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
 from speech_recognition.mlperf.system import SYSTEM_NAME, completed, read
-from speech_recognition.training.results import PARAMS_NAME
 
 IMPLEMENTATION = "speech_recognition"
 _SUBMISSION = ("org", "platform", "division", "status")
@@ -65,7 +64,7 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
     folder = output / submission["org"]
     if folder.exists():
         raise InputError(f"--output-dir {output}: has a submission of {submission['org']} already; choose another")
-    params = _params(runs / "run_0" / PARAMS_NAME)
+    params = _params(runs / "run_0" / settings.PARAMS_NAME)
     system = ran = read(runs / "run_0" / SYSTEM_NAME)  # of the machine that ran, which may be another one
     if completion:
         system = completed(system, completion)

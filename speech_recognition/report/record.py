@@ -12,7 +12,8 @@ from speech_recognition.errors import InputError
 from speech_recognition.mlperf import system
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.frame import has_lines, log_frame
-from speech_recognition.training.results import LOG_NAME, PARAMS_NAME, UTTERANCES_NAME
+from speech_recognition.settings import PARAMS_NAME
+from speech_recognition.training.results import LOG_NAME, UTTERANCES_NAME
 from speech_recognition.training.step_table import read_steps
 
 

@@ -18,7 +18,6 @@ from speech_recognition.files import atomic_write
 from speech_recognition.mlperf.system import SYSTEM_NAME, Description
 
 LOG_NAME = "speech_ds2.out"
-PARAMS_NAME = "params.json"
 UTTERANCES_NAME = "utterances.csv"
 """What the best epoch made of each utterance of val."""
 _RUN_ID = "torchrun_id"
@@ -138,7 +137,7 @@ def open_folder(
         return
     for remains in folder.rglob(".*.partial"):
         remains.unlink(missing_ok=True)
-    with atomic_write(folder / PARAMS_NAME) as partial:
+    with atomic_write(folder / settings.PARAMS_NAME) as partial:
         partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
     with atomic_write(folder / SYSTEM_NAME) as partial:
         partial.write_text(json.dumps(system, indent=2) + "\n")

@@ -53,7 +53,7 @@ def make_run(
     folder: Path, wers: Sequence[float] = (53.2, 21.0), seed: int = 7, hypotheses: Sequence[str] = HYPOTHESES
 ) -> Path:
     folder.mkdir(parents=True)
-    (folder / results.PARAMS_NAME).write_text(json.dumps(settings.to_dict(params.mini())))
+    (folder / settings.PARAMS_NAME).write_text(json.dumps(settings.to_dict(params.mini())))
     (folder / "system.json").write_text(
         json.dumps(describe(vars(params.mini().submission), nodes=1, gpus=0, storage=folder))
     )
