@@ -1,9 +1,10 @@
 """Reference convergence points: the epochs that many runs of `mini` took, at each of several batch sizes.
 
-    python benchmarks/convergence.py RUNS... [--output FILE.json]
+    python benchmarks/convergence.py RUNS... --output points.json
 
 Each RUNS is what `sh run_and_time.sh mini --runs 20 --set data.batch_size=N --output-dir RUNS` leaves. Writes the
-points in MLPerf's form, where `check-rcp` and `package` look for them, and prints them with the least mean accepted.
+points in MLPerf's form, and prints them with the least mean accepted. Those of the repository, which `check-rcp` and
+`package` take, were written to `speech_recognition/mlperf/points/mini.json`.
 """
 
 import argparse
@@ -18,8 +19,6 @@ sys.path.insert(0, str(ROOT))
 
 from speech_recognition.mlperf.convergence import record, summary  # noqa: E402
 from speech_recognition.mlperf.frame import log_frame  # noqa: E402
-
-POINTS = ROOT / "speech_recognition" / "mlperf" / "points" / "mini.json"
 
 
 def about(log: Path) -> dict[str, Any]:
@@ -40,14 +39,13 @@ def main() -> None:
     """Write and print the points."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
-    parser.add_argument("--output", type=Path, default=POINTS)
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
     options = parser.parse_args()
     records = {}
     for folder in options.runs:
         results = sorted(folder.glob("result_*.txt"))
         entry = record(results, about(results[0]))
         records[f"deepspeech2_mini_ref_{entry['BS']}"] = entry
-    options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(json.dumps(records, indent=2) + "\n")
     print(summary(options.output))
 

@@ -186,7 +186,7 @@ def install(guard: IO[str]) -> None:
     say(f"making .venv with Python {version[0]}.{version[1]}: about 2 minutes and 6 GB of disk, once")
     run([sys.executable, "-I", "-m", "venv", str(VENV)], guard)
     pip = [str(VENV_PYTHON), "-I", "-m", "pip", "--disable-pip-version-check"]
-    run([*pip, "install", "--require-hashes", "-r", str(LOCK)], guard)
+    run([*pip, "install", "--quiet", "--require-hashes", "-r", str(LOCK)], guard)
     MARKER.write_text(marker_text(version))
     say(f"made .venv in {time.monotonic() - start:.0f} seconds")
 

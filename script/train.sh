@@ -6,7 +6,7 @@
 #
 #   sh script/train.sh new mini --seed 1
 #   sh script/train.sh resume mini
-#   sh script/train.sh 7 mini --output-dir results/walk
+#   sh script/train.sh 2 mini --output-dir results/walk
 #
 # Exit status: 0 target reached; 1 a failure; 2 bad usage or input; 3 the target was not reached; 128 + N
 # stopped by signal N.

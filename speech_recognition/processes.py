@@ -1,5 +1,7 @@
 """Several processes of one run on this machine, by torchrun."""
 
+import os
+
 import torch
 from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -30,6 +32,7 @@ def start(count: int, arguments: list[str]) -> int:
 
     It is that of the first process that failed.
     """
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))  # else torchrun takes 1
     options = ["--standalone", "--nproc-per-node", str(count), "--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGUSR1"]
     options += ["--module", "speech_recognition", *arguments]
     try:

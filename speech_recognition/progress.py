@@ -45,11 +45,11 @@ class Progress:
 
     def _print_line(self, note: str) -> None:
         elapsed = time.monotonic() - self._start
-        left = elapsed / self._done * (self._total - self._done) if self._done else 0.0
+        left = f"{elapsed / self._done * (self._total - self._done):.0f} s left" if self._done else ""
         if self._unit == "B":
             done, total, rate = (each / 1e6 for each in (self._done, self._total, self._done / max(elapsed, 1e-9)))
             count = f"{done:.1f}/{total:.1f} MB, {rate:.1f} MB/s"
         else:
             count = f"{self._done}/{self._total} {self._unit}"
-        parts = [f"{self._title}: {count}", note, f"{left:.0f} s left"]
+        parts = [f"{self._title}: {count}", note, left]
         print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)

@@ -24,8 +24,7 @@ def _check_log(options: argparse.Namespace) -> int:
     violations = check_log(options.log, options.division)
     for violation in violations:
         print(violation)
-    if not violations:
-        print("SUCCESS")
+    print(f"FAILED: {len(violations)} violations" if violations else "SUCCESS")
     return 1 if violations else 0
 
 

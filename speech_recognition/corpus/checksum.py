@@ -82,7 +82,9 @@ def find_reference(name: str, pinned: Path, folder: Path) -> Reference:
         return read_reference(pinned, name, f"pinned in {pinned.name}")
     present = read_counts(folder).dataset
     if present != name:
-        raise InputError(f"{folder}: holds the dataset {present!r}, not {name!r}; verify that, or give a --data-dir")
+        raise InputError(
+            f"{folder}: holds the dataset {present!r}, not {name!r}; give the folder of {name!r} with --data-dir"
+        )
     if (recorded / f"{name}.json").exists():
         return read_reference(recorded, name, "recorded at preparation, from archives that matched their SHA-256")
     raise InputError(

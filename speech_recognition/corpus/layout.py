@@ -31,7 +31,9 @@ def split_of(subset: str, where: str) -> str:
     """The split that a subset belongs to. Raises InputError, beginning with `where`, for another name."""
     prefix, dash, rest = subset.partition("-")
     if prefix not in _SPLIT_OF_PREFIX or not dash or not rest:
-        raise InputError(f"{where}: subset folders are named train-*, dev-* or test-*; rename it or move it elsewhere")
+        raise InputError(
+            f"{where}: subset folders are named train-*, dev-* or test-*; rename it, or give the folder that holds them"
+        )
     return _SPLIT_OF_PREFIX[prefix]
 
 

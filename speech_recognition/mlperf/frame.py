@@ -1,6 +1,6 @@
 """A log's MLLOG lines as a table.
 
->>> frame = log_frame(Path("speech_ds2.out"))
+>>> frame = log_frame("speech_ds2.out")
 >>> frame[frame.key == "eval_accuracy"][["epoch_num", "value", "seconds"]]
 """
 
@@ -14,7 +14,7 @@ from speech_recognition.errors import InputError
 _TOKEN = ":::MLLOG "
 
 
-def log_frame(path: Path) -> pd.DataFrame:
+def log_frame(path: Path | str) -> pd.DataFrame:
     """One row for each MLLOG line of a log, in its order; anything before the mark on a line is left out.
 
     Columns: `line` (from 1), `time_ms` (since 1970), `seconds` (since run_start; not a number without one),
@@ -22,7 +22,7 @@ def log_frame(path: Path) -> pd.DataFrame:
     `status`, empty where a line has none. A last line that a kill has cut is left out. Raises InputError if
     the log cannot be read or has no such line.
     """
-    rows = []
+    path, rows = Path(path), []
     for number, line in enumerate(_text(path).splitlines(keepends=True), start=1):
         _, token, content = line.rpartition(_TOKEN)
         if token and (line.endswith("\n") or content.endswith("}}")):

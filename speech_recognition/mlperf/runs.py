@@ -132,4 +132,4 @@ def exit_status(results: Sequence[RunResult]) -> int:
 
 
 def _line(result: RunResult) -> str:
-    return f"seed {result.seed}, {result.seconds:.0f} s, {result.epochs} epochs, exit status {result.status}"
+    return f"seed {result.seed}, {result.seconds:.0f} s, epochs: {result.epochs}, exit status {result.status}"

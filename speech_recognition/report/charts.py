@@ -1,5 +1,6 @@
 """The charts of one or more runs, each small enough to be read on a telephone."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -60,6 +61,7 @@ def draw_curves(path: Path, record: Record) -> None:
 @contextmanager
 def _figure(width: float) -> Iterator[Any]:
     # Imported here: matplotlib takes longer to load than all of the rest but torch, and only the end needs it.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that cannot be written is no matter
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -108,9 +110,11 @@ def _loss(axes: Axes, records: Records) -> bool:
     for _, record, colour, label in _each(records):
         if not record.steps.empty:
             loss = _between_steps(record, "loss") / _between_steps(record, "utterances")
-            axes.plot(_epoch_position(record), loss, color=colour, alpha=0.35, linewidth=1)
+            few = "of ten steps" if len(records) == 1 else None
+            axes.plot(_epoch_position(record), loss, color=colour, alpha=0.35, linewidth=1, label=few)
         if "loss" in record.epochs:
-            axes.plot(record.epochs["epoch"], record.epochs["loss"], "o-", color=colour, markersize=3, label=label)
+            epochs, losses = record.epochs["epoch"], record.epochs["loss"]
+            axes.plot(epochs - 0.5, losses, "o-", color=colour, markersize=3, label=label or "of the epoch")
     axes.set(xlabel="epoch", ylabel="CTC loss per utterance (nats)", yscale="log")
     return any("loss" in record.epochs for record in records)
 
@@ -170,8 +174,8 @@ def _time(axes: Axes, records: Records) -> bool:
         if seconds.sum() > 0.01 * sum(sum(each.values()) for each in spent):
             axes.barh([0], [0], color=colour, label=phase)
         left += seconds
-    axes.set(xlabel="seconds", yticks=range(len(records)), yticklabels=[record.name[-24:] for record in records])
-    axes.tick_params(axis="y", labelsize=7)
+    axes.set(xlabel="seconds", yticks=range(len(records)), yticklabels=[record.name[-36:] for record in records])
+    axes.tick_params(axis="y", labelsize=7 if len(records) <= 4 else 5)
     axes.invert_yaxis()
     axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return True
@@ -205,7 +209,7 @@ def _rates(record: Record, group: Callable[[pd.DataFrame], Any]) -> pd.Series:
 
 
 def _by_split(axes: Axes, records: Records) -> bool:
-    return _bars(axes, records, lambda table: table["subset"], "split")
+    return _bars(axes, records, lambda table: table["subset"], "subset of val")
 
 
 def _by_length(axes: Axes, records: Records) -> bool:
@@ -242,6 +246,9 @@ def _by_speaker(axes: Axes, records: Records) -> bool:
 def _whole_numbers(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
+    low, high = axes.get_xlim()
+    if high - low < 1:  # a single epoch
+        axes.set_xlim(low - 0.5, high + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from speech_recognition import distributed
 from speech_recognition.distributed import Launch
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write
+from speech_recognition.mlperf.runs import RunResult, score
 from speech_recognition.report.alignment import Pair, align, confusions
 from speech_recognition.report.charts import COLOURS, draw_charts, draw_curves
 from speech_recognition.report.phases import PHASES, phases, total_seconds
@@ -46,7 +48,9 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
         title=records[0].name if len(records) == 1 else f"{len(records)} runs",
         records=records,
         colours=[COLOURS[number % len(COLOURS)] for number in range(len(records))],
+        targets=sorted({f"{record.target_wer:g}" for record in records}),
         summaries=[_summary(record) for record in records],
+        score=_score(records),
         differences=[(record.name, _difference(records[0], record)) for record in records[1:]],
         charts=[(title, _embedded(folder / _CHARTS / name)) for name, title in charts],
         phases=(PHASES, [phases(record) for record in records]),
@@ -64,7 +68,8 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
 def own_report(folder: Path, launch: Launch) -> Iterator[None]:
     """When the run in the block ends, write its page and `curves.png` into its `folder`.
 
-    Not before its first evaluation, nor where it fails and torchrun will start it again.
+    Not before its first evaluation, nor where it fails and torchrun will start it again. The other processes wait
+    for the first: one that ends with another status than 0 makes torchrun end them all.
     """
     try:
         yield
@@ -73,6 +78,7 @@ def own_report(folder: Path, launch: Launch) -> Iterator[None]:
             _write_own_report(folder)
         raise
     _write_own_report(folder)
+    distributed.barrier()
 
 
 def _write_own_report(folder: Path) -> None:
@@ -102,12 +108,39 @@ def _summary(record: Record) -> dict[str, str]:
         "preset": str(record.parameters["preset"]),
         "seed": "" if record.seed is None else str(record.seed),
         "epochs": "none" if best is None else str(int(record.epochs["epoch"].max())),
-        "minutes": f"{seconds / 60:.1f}",
+        "began": _began(record),
+        "seconds": f"{seconds:.0f}",
         "best WER": "" if best is None else f"{best['wer']:.2f}",
         "CER there": "" if best is None else f"{best['cer']:.2f}",
-        "target": f"{record.target_wer:g}, {'reached' if record.reached_target else 'not reached'}",
+        "target": f"{record.target_wer:g}, {_outcome(record)}",
         "audio s/s": _rate(record),
     }
+
+
+def _outcome(record: Record) -> str:
+    return "reached" if record.reached_target else "not reached" if record.ended else "not ended"
+
+
+def _began(record: Record) -> str:
+    starts = [log.loc[log["key"] == "run_start", "time_ms"] for log in record.logs]
+    first = next((int(each.iloc[0]) for each in starts if len(each)), None)
+    return "" if first is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(first / 1000))
+
+
+def _score(records: Sequence[Record]) -> str:
+    """MLPerf's score, if these are several runs of the same; else nothing."""
+    same = all(record.parameters == records[0].parameters for record in records)
+    results = [
+        RunResult(
+            run=number,
+            seed=record.seed or 0,
+            status=0 if record.reached_target and not record.violations else 3,
+            seconds=total_seconds(record),
+        )
+        for number, record in enumerate(records)
+    ]
+    olympic = score(results).olympic if same else None
+    return "" if olympic is None else f"{olympic:.1f}"
 
 
 def _rate(record: Record) -> str:

@@ -48,6 +48,11 @@ class Record:
         return seed
 
     @property
+    def ended(self) -> bool:
+        """Whether its last log says how it ended: not, while it runs or after a SIGKILL."""
+        return any("run_stop" in log["key"].to_numpy() for log in self.logs[-1:])
+
+    @property
     def reached_target(self) -> bool:
         """Whether its last line says so."""
         stops = [log.loc[log["key"] == "run_stop"] for log in self.logs]

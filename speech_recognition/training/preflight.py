@@ -78,7 +78,9 @@ def make_job(
     params = _in_its_division(params, manifests)
     if snapshot and (changed := settings.differences(snapshot.params, params)):
         listed = "; ".join(f"{name}={theirs}, not {ours}" for name, (theirs, ours) in changed.items())
-        raise InputError(f"{output_dir}: its checkpoint has other parameters: {listed}; give its own")
+        again = " ".join(f"--set {name}={theirs}" for name, (theirs, _) in changed.items() if "." in name)
+        advice = f"give its --preset {snapshot.params.preset}" if "preset" in changed else f"add {again}"
+        raise InputError(f"{output_dir}: its checkpoint has other parameters: {listed}; {advice}")
     use_precision(params.model.precision, device)
     _check_shares(params)
     noise = params.augmentation.noise_folder

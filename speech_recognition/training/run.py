@@ -82,6 +82,13 @@ def run(job: Job, output: TextIOBase) -> bool:
                 epochs.snapshots.before_the_end()
                 raise
         epochs.snapshots.after_evaluation()
+        if not clock.reached_target:
+            best = min(metrics, key=lambda row: row.wer)
+            print(
+                f"target {params.training.target_wer:g} not reached in {params.training.epochs} epochs:"
+                f" the best WER is {best.wer:.2f}, of epoch {best.epoch}",
+                file=output,
+            )
         if params.augmentation.pictures and distributed.is_first():
             trainer.draw_augmented(job.output_dir / "augmentation")
     return clock.reached_target

@@ -1,6 +1,7 @@
 """The model in training: warm-up, epochs, evaluations."""
 
 import copy
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ class Trainer:
         trace in weights, statistics, optimizer or random generators. Raises InputError
         if the memory does not suffice.
         """
+        print(f"warming up on made-up batches of utterances of {longest_seconds:.1f} s", file=sys.stderr)
         state = copy.deepcopy(self.model.state_dict())
         try:
             self._try_batches(longest_seconds)
