@@ -32,7 +32,11 @@ def _data_dir(options: argparse.Namespace) -> Path:
 
 def add_download(commands: Commands) -> None:
     """Add the command `download`."""
-    parser = commands.add_parser("download", help="make a dataset ready to train on")
+    parser = commands.add_parser(
+        "download",
+        help="make a dataset ready to train on",
+        description="Download, verify and process LibriSpeech or a part of it, or synthesise the embedded corpus.",
+    )
     _add_option(parser)
     add = parser.add_argument
     add("--archives", type=Path, metavar="DIR", help="folder of the archives (default: LibriSpeech_archives)")
@@ -58,7 +62,11 @@ def _download(options: argparse.Namespace) -> int:
 
 def add_synthesize(commands: Commands) -> None:
     """Add the command `synthesize`."""
-    parser = commands.add_parser("synthesize", help="write the embedded corpus in LibriSpeech's own layout")
+    parser = commands.add_parser(
+        "synthesize",
+        help="write the embedded corpus in LibriSpeech's own layout",
+        description="Speak the embedded corpus: FLAC and transcripts. `download mini` does this and `prepare`.",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to make")
     parser.set_defaults(run=_synthesize)
 
@@ -72,7 +80,11 @@ def _synthesize(options: argparse.Namespace) -> int:
 
 def add_prepare(commands: Commands) -> None:
     """Add the command `prepare`."""
-    parser = commands.add_parser("prepare", help="recordings and their transcripts to a dataset ready to train on")
+    parser = commands.add_parser(
+        "prepare",
+        help="recordings and their transcripts to a dataset ready to train on",
+        description="Process LibriSpeech, or recordings of your own, into 16 kHz WAV files, texts and manifests.",
+    )
     sources = parser.add_mutually_exclusive_group(required=True)
     sources.add_argument(
         "source",
@@ -123,7 +135,12 @@ def _print_counts(counts: "Counts") -> None:
 
 def add_verify(commands: Commands) -> None:
     """Add the command `verify`."""
-    parser = commands.add_parser("verify", help="checksum a dataset and compare it with the reference")
+    parser = commands.add_parser(
+        "verify",
+        help="checksum a dataset and compare it with the reference",
+        description="Checksum a dataset as a tar stream; exit status 0 if it is the reference's, else 1 with each file"
+        " that is missing, extra or different.",
+    )
     _add_option(parser)
     parser.add_argument("--tar", type=Path, metavar="FILE", help="also keep the tar file whose checksum it is")
     parser.add_argument("--write-reference", action="store_true", help="make this dataset's checksum the reference")

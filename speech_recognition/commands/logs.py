@@ -10,7 +10,11 @@ from speech_recognition.files import check_writable
 
 def add_check_log(commands: Commands) -> None:
     """Add the command `check-log`."""
-    parser = commands.add_parser("check-log", help="check an MLPerf log with the official checker and our rules")
+    parser = commands.add_parser(
+        "check-log",
+        help="check an MLPerf log with the official checker and our rules",
+        description="Print SUCCESS, exit status 0, or each rule that the log breaks with its line, exit status 1.",
+    )
     parser.add_argument("log", type=Path, help="a file such as speech_ds2.out")
     parser.add_argument(
         "--division", choices=["closed", "open"], default="closed", help="whose rules (default: closed)"
@@ -30,7 +34,11 @@ def _check_log(options: argparse.Namespace) -> int:
 
 def add_report(commands: Commands) -> None:
     """Add the command `report`."""
-    parser = commands.add_parser("report", help="one HTML page on a run, or on several side by side")
+    parser = commands.add_parser(
+        "report",
+        help="one HTML page on a run, or on several side by side",
+        description="Write report.html, whole in itself, and its charts as PNG files.",
+    )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run, or of several (--runs)")
     parser.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="for report.html and charts/ (default: RUN, if it is one)"
@@ -58,11 +66,18 @@ def _report(options: argparse.Namespace) -> int:
 
 def add_package(commands: Commands) -> None:
     """Add the command `package`."""
-    parser = commands.add_parser("package", help="make and check a submission folder in MLPerf's layout")
+    parser = commands.add_parser(
+        "package",
+        help="make and check a submission folder in MLPerf's layout",
+        description="Make a submission from several runs; exit status 1 if a checker finds a fault in it.",
+    )
     parser.add_argument("runs", type=Path, help="results of `run_and_time.sh PRESET --runs 10`")
     parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="where the org's folder is made")
     parser.add_argument(
-        "--system", type=Path, metavar="FILE.json", help="values of the system description that the machine cannot tell"
+        "--system",
+        type=Path,
+        metavar="FILE.json",
+        help="values that the machine cannot tell, by the names in a run's system.json",
     )
     parser.set_defaults(run=_package)
 
@@ -80,7 +95,12 @@ def _package(options: argparse.Namespace) -> int:
 
 def add_check_rcp(commands: Commands) -> None:
     """Add the command `check-rcp`."""
-    parser = commands.add_parser("check-rcp", help="hold several runs to the reference convergence points")
+    parser = commands.add_parser(
+        "check-rcp",
+        help="hold several runs to the reference convergence points",
+        description="Print SUCCESS or REFUSED: whether the runs took about as many epochs as the reference, by MLPerf's"
+        " statistics.",
+    )
     parser.add_argument("runs", type=Path, help="results of `run_and_time.sh PRESET --runs 10`: result_0.txt and so on")
     parser.add_argument("--preset", default="mini", metavar="NAME", help="whose points (default: mini)")
     parser.add_argument("--points", type=Path, metavar="FILE.json", help="other points, in MLPerf's form")

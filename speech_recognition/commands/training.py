@@ -147,7 +147,12 @@ def _train(options: argparse.Namespace) -> int:
 
 def add_evaluate(commands: Commands) -> None:
     """Add the command `evaluate`."""
-    parser = commands.add_parser("evaluate", help="score a checkpoint, or every epoch of a run, on manifests")
+    parser = commands.add_parser(
+        "evaluate",
+        help="score a checkpoint, or every epoch of a run, on manifests",
+        description="Print the word and character error rates of a checkpoint, for each subset and for all; of a run's"
+        " folder, a table with a line for each epoch.",
+    )
     parser.add_argument(
         "checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or a run's folder: a table"
     )
