@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     except PeerError as error:
         if os.environ.get("RANK") == "0":  # once is enough
             print(f"error: another process of the run has ended; its own message says why ({error})", file=sys.stderr)
+        _wait_for_the_peer()
         return 1
     except BrokenPipeError:
         # The reader of our standard output is gone; what is still buffered for it has no place to go.
@@ -44,6 +46,12 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:  # a full disk, a quota, a disk that fails
         print(f"error: {error.filename or 'writing'}: {error.strerror or error}", file=sys.stderr)
         return 1
+
+
+def _wait_for_the_peer() -> None:
+    """Let the process that has failed end first, with a status that says why: torchrun then ends all others."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(5)
 
 
 _stopped: list[int] = []

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,11 +60,12 @@ def test_a_timed_run_prints_the_block_around_the_log(trained: subprocess.Complet
     assert lines[0].startswith("STARTING TIMING RUN AT 2")
     assert lines[1].startswith("parameters: {") and json.loads(lines[1].removeprefix("parameters: "))
     assert lines[2].startswith("epoch 1: loss ")
-    assert lines[3].startswith("ENDING TIMING RUN AT 2")
-    name, task, seed, seconds, user, start = lines[4].split(",")
+    assert re.fullmatch(r"target 23 not reached in 1 epochs: the best WER is [\d.]+, of epoch 1", lines[3])
+    assert lines[4].startswith("ENDING TIMING RUN AT 2")
+    name, task, seed, seconds, user, start = lines[5].split(",")
     assert (name, task, seed) == ("RESULT", "SPEECH_RECOGNITION", "5")
     assert seconds.isdecimal() and user and lines[0].endswith(start)
-    assert any(line.startswith("NOT COMPLIANT: ") and "run_stop" in line for line in lines[5:])
+    assert any(line.startswith("NOT COMPLIANT: ") and "run_stop" in line for line in lines[6:])
 
 
 def test_a_run_that_misses_the_target_exits_with_3(trained: subprocess.CompletedProcess[str]) -> None:

@@ -113,6 +113,11 @@ def test_a_run_of_two_processes_has_one_log_which_passes(pair: subprocess.Comple
     assert pair.stderr.count("hypothesis:") == 9
 
 
+def test_all_processes_wait_for_the_report(pair: subprocess.CompletedProcess[str]) -> None:
+    assert (pair.args / "report.html").is_file() and len(list((pair.args / "charts").glob("*.png"))) == 8
+    assert "stopped by" not in pair.stderr and "OMP_NUM_THREADS" not in pair.stderr
+
+
 def test_its_losses_and_error_rates_are_those_of_one_process(
     pair: subprocess.CompletedProcess[str], tone_dataset: Path, tmp_path: Path
 ) -> None:

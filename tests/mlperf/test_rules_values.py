@@ -212,8 +212,10 @@ def test_closed_rules_refuse_an_open_log_and_an_unknown_preset(good_log: Any, ch
 
 
 @pytest.mark.parametrize("preset", params.PRESETS)
-def test_every_presets_log_passes_the_closed_rules(preset: str, good_log: Any, check: Any) -> None:
-    assert check(good_log(preset)) == []
+def test_every_presets_log_passes_the_rules_of_its_division(preset: str, good_log: Any, check: Any) -> None:
+    division = params.PRESETS[preset]().submission.division
+    assert division == ("open" if preset == "aggressive_lr" else "closed")
+    assert check(good_log(preset, division=division), division) == []
 
 
 @pytest.mark.parametrize(("preset", "key"), [("tuned", "opt_adamw_weight_decay"), ("tensorflow", "opt_adam_epsilon")])

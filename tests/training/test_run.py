@@ -101,16 +101,6 @@ def test_the_untrained_model_is_never_the_best(tone_dataset: Path, tmp_path: Pat
     assert (tmp_path / "run" / "checkpoints" / "best.pt").is_file()
 
 
-def test_a_run_on_own_manifests_is_an_open_one(
-    tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    manifest = tone_dataset / "manifests" / "train.csv"
-    job = plan(tone_dataset, tmp_path / "run", "submission.division=closed", val=manifest)
-    assert job.params.submission.division == "open"
-    assert "open division" in capsys.readouterr().err
-    assert plan(tone_dataset, tmp_path / "run", "submission.division=closed").params.submission.division == "closed"
-
-
 def test_a_run_that_misses_the_target_says_aborted(tone_dataset: Path, tmp_path: Path) -> None:
     reached = execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1"))
     assert not reached
@@ -230,7 +220,7 @@ def test_an_utterance_too_short_for_its_text_is_left_out_and_named(tone_dataset:
 
 def test_utterances_longer_than_a_bound_are_left_out_and_named(tone_dataset: Path, tmp_path: Path) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    bound = utterances[-3].seconds
+    bound = sorted({each.seconds for each in utterances})[-3]
     execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1", f"data.longest_seconds={bound}"))
     (line,) = [line for line in log_lines(tmp_path / "run") if line.startswith("left out")]
     assert line.startswith(f"left out, longer than {bound:g} s: ")
