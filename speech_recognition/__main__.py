@@ -8,8 +8,9 @@ import sys
 # a little where nothing else runs (benchmarks/spin.py has the figures). It is read when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from speech_recognition.cli import main
+from speech_recognition.cli import main, mend_streams
 
+mend_streams()
 try:
     sys.exit(main(sys.argv[1:]))
 except ModuleNotFoundError as error:

@@ -18,6 +18,14 @@ Exit statuses: 0 done; 1 a failure; 2 bad usage or bad input; 3 training ended
 without reaching the target; 128 + N stopped by signal N."""
 
 
+def mend_streams() -> None:
+    """Have a standard output and a standard error that take any text, where they are closed too."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # else the next file to be opened would take its place
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        getattr(sys, name).reconfigure(errors="backslashreplace")  # a file's name may be any bytes
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):

@@ -1,5 +1,6 @@
 """Files and folders that are there whole or not at all."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -15,8 +16,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary name in the folder of `path`; what was written there becomes `path`.
 
     A kill at any moment leaves the old file or the new one. The folder is made
-    if it is missing; an exception inside removes the temporary file.
+    if it is missing; an exception inside removes the temporary file. Of a link, what it points
+    to is replaced. Raises InputError if `path` is a folder or a device.
     """
+    path = path.resolve()
+    check_file(path, "")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -34,6 +38,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     An exception removes the new folder and leaves what was at `path`. A kill leaves the old folder or the new one;
     at the next call the old one is back, if it was moved already, and remains of the killed one are removed.
+    Raises InputError if another process is making `path`.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,11 +47,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     if old.exists() and not path.exists():
         old.rename(path)
     for remains in path.parent.glob(prefix + "*"):
-        shutil.rmtree(remains)
+        with held(remains, f"{path}: another process is making it; wait for it"):
+            shutil.rmtree(remains)
     partial = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     partial.chmod(0o755)
     try:
-        yield partial
+        with held(partial, f"{path}: another process is making it; wait for it"):
+            yield partial
         if path.exists():
             path.rename(old)  # at once; to remove it takes time
         partial.rename(path)
@@ -55,6 +62,28 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             old.rename(path)
         for each in (partial, old):
             shutil.rmtree(each, ignore_errors=True)
+
+
+@contextmanager
+def held(folder: Path, message: str) -> Iterator[None]:
+    """Keep other processes from holding `folder` in the block. Raises InputError of `message` if one does.
+
+    The system lets it go if the process is killed.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError(message) from None
+    finally:
+        os.close(descriptor)
+
+
+def check_file(path: Path, parameter: str) -> None:
+    """Raise InputError unless `path` is a file or can become one; `parameter` is the option to name."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{parameter} {path}: is no regular file; name one".strip())
 
 
 def check_writable(folder: Path, needed_bytes: int, parameter: str) -> None:

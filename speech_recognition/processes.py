@@ -1,6 +1,7 @@
 """Several processes of one run on this machine, by torchrun."""
 
 import os
+import signal
 
 import torch
 from torch.distributed import run as torchrun
@@ -38,8 +39,12 @@ def start(count: int, arguments: list[str]) -> int:
     try:
         torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
-        # The first that failed of itself: where another one did, a process ends with 1, perhaps before that one.
-        status: int = min(error.failures.values(), key=lambda each: (each.exitcode == 1, each.timestamp)).exitcode
+        # The first that failed of itself: where another one did, a process ends with 1, or by torchrun's SIGTERM.
+        stopped = (-signal.SIGTERM, 128 + signal.SIGTERM)
+        in_turn = sorted(error.failures.values(), key=lambda each: each.timestamp)
+        statuses: list[int] = [each.exitcode for each in in_turn]
+        own = [each for each in statuses if each not in (1, *stopped)] or [each for each in statuses if each == 1]
+        status = (own or statuses)[0]
         return status if status >= 0 else 128 - status
     except SignalException as error:
         return 128 + int(error.sigval)

@@ -103,6 +103,8 @@ def _type(section: str, key: str) -> Any:
 
 
 def _parse(name: str, text: str, kind: Any) -> object:
+    if not text.isprintable():
+        raise InputError(f"{name}={text!r}: must be printable")
     if typing.get_origin(kind) is typing.Literal:
         choices = typing.get_args(kind)
         if text in choices:

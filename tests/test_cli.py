@@ -76,6 +76,14 @@ def test_the_results_hold_the_bytes_of_standard_output(trained: subprocess.Compl
     assert (trained.args / "out" / "speech_ds2.out").read_text() == trained.stdout
 
 
+@pytest.mark.parametrize("redirections", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_do_no_harm(trained: subprocess.CompletedProcess[str], redirections: str) -> None:
+    log = trained.args / "out" / "speech_ds2.out"
+    command = f"'{sys.executable}' -m speech_recognition check-log --division open '{log}' {redirections}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run(command, shell=True, env=environment, check=False).returncode == 1  # it missed its target
+
+
 def test_the_results_hold_what_the_run_did(trained: subprocess.CompletedProcess[str]) -> None:
     folder = trained.args / "out"
     files = {"params.json", "system.json", "metrics.csv", "steps.csv", "utterances.csv", "curves.png", "report.html"}

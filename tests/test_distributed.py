@@ -114,7 +114,7 @@ def test_a_run_of_two_processes_has_one_log_which_passes(pair: subprocess.Comple
 
 
 def test_all_processes_wait_for_the_report(pair: subprocess.CompletedProcess[str]) -> None:
-    assert (pair.args / "report.html").is_file() and len(list((pair.args / "charts").glob("*.png"))) == 8
+    assert (pair.args / "report.html").is_file() and (pair.args / "charts" / "wer_by_speaker.png").is_file()
     assert "stopped by" not in pair.stderr and "OMP_NUM_THREADS" not in pair.stderr
 
 

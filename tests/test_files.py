@@ -1,5 +1,6 @@
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,31 @@ def test_an_interrupt_between_the_old_folder_and_the_new_leaves_the_old(
     with pytest.raises(KeyboardInterrupt), files.atomic_folder(target) as partial:
         (partial / "new").touch()
     assert (target / "kept").exists() and list(tmp_path.iterdir()) == [target]
+
+
+def test_two_processes_do_not_make_one_folder(tmp_path: Path) -> None:
+    target = tmp_path / "data"
+    with files.atomic_folder(target) as partial:
+        (partial / "first").touch()
+        with pytest.raises(InputError, match="another process is making it; wait for it"), files.atomic_folder(target):
+            pytest.fail("begun")
+    assert [path.name for path in target.iterdir()] == ["first"] and list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "target")
+    with pytest.raises(InputError, match="target: is no regular file"), files.atomic_write(tmp_path / "target"):
+        pytest.fail("begun")
+    assert not (tmp_path / "target").is_file()
+
+
+def test_a_link_to_a_file_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    with files.atomic_write(tmp_path / "link") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "new"
 
 
 def test_too_little_disk_is_found_before_anything_is_made(tmp_path: Path) -> None:

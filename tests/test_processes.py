@@ -1,5 +1,8 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from speech_recognition import processes
 from speech_recognition.errors import InputError
@@ -19,6 +22,26 @@ def test_as_many_as_asked_for_or_one_for_each_gpu(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert processes.wanted(count, device) == expected
+
+
+@pytest.mark.parametrize(("statuses", "expected"), [
+    ([1, 2], 2),  # the others follow the one that has the fault
+    ([143, 1], 1),
+    ([-15, 3], 3),
+    ([-9, 143], 137),
+    ([3, 143], 3),
+])  # fmt: skip
+def test_the_status_is_that_of_the_process_that_failed_of_itself(
+    monkeypatch: pytest.MonkeyPatch, statuses: list[int], expected: int
+) -> None:
+    failures = {rank: SimpleNamespace(exitcode=code, timestamp=rank) for rank, code in enumerate(statuses)}
+
+    def fail(_: object) -> None:
+        raise ChildFailedError("train", failures)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ChildFailedError, "format_msg", lambda *_: "")
+    monkeypatch.setattr(processes.torchrun, "run", fail)
+    assert processes.start(2, ["train"]) == expected
 
 
 @pytest.mark.parametrize(("count", "device", "message"), [

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import params
 from speech_recognition.commands import REFERENCES, ROOT, Commands
+from speech_recognition.errors import InputError
+from speech_recognition.files import check_file
 
 if TYPE_CHECKING:
     from speech_recognition.corpus.counts import Counts
@@ -53,11 +55,17 @@ def _download(options: argparse.Namespace) -> int:
         counts = make_mini(_data_dir(options))
     else:
         catalog = read_catalog(REFERENCES / "librispeech.json")
-        mirrors = [options.mirror] if options.mirror else catalog.mirrors
+        mirrors = [_mirror(options.mirror)] if options.mirror is not None else catalog.mirrors
         archives = options.archives or ROOT / "LibriSpeech_archives"
         counts = make_librispeech(options.dataset, catalog, _data_dir(options), archives, mirrors)
     _print_counts(counts)
     return 0
+
+
+def _mirror(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise InputError(f"--mirror {url}: must begin with https:// or http://")
+    return url
 
 
 def add_synthesize(commands: Commands) -> None:
@@ -151,6 +159,10 @@ def _verify(options: argparse.Namespace) -> int:
     from speech_recognition.corpus import checksum
 
     data_dir = _data_dir(options)
+    if options.tar:
+        check_file(options.tar, "--tar")
+        if options.tar.resolve().is_relative_to(data_dir.resolve()):
+            raise InputError(f"--tar {options.tar}: lies in the dataset itself; name a file elsewhere")
     if options.write_reference:
         checksum.write_reference(data_dir, REFERENCES, options.dataset)
         return 0

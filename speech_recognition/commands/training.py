@@ -166,11 +166,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     from speech_recognition.corpus.manifest import read_manifest
     from speech_recognition.devices import choose_device
     from speech_recognition.evaluation import write_rows
-    from speech_recognition.files import check_writable
+    from speech_recognition.files import check_file, check_writable
     from speech_recognition.training import checkpoint, quality_table
 
     keep_memory()
     if options.output:
+        check_file(options.output, "--output")
         check_writable(options.output.absolute().parent, 1_000_000, "--output")
     sets, device = [read_manifest(path) for path in options.manifest], choose_device(options.device)
     if options.checkpoint.is_dir():

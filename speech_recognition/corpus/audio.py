@@ -138,7 +138,7 @@ def _opened(path: Path) -> Iterator[wave.Wave_read]:
         with wave.open(str(path), "rb") as file:
             _check_form(path, file.getframerate(), file.getnchannels(), 8 * file.getsampwidth())
             yield file
-    except (wave.Error, EOFError):
+    except (wave.Error, EOFError, RuntimeError):
         raise InputError(f"{path}: not a PCM WAV file; {_REMAKE}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMAKE}") from None

@@ -4,6 +4,7 @@ The benchmark's log states it before its clock starts, when no dataset file but 
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def read_counts(dataset_folder: Path) -> Counts:
         raise missing_dataset(dataset_folder) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: damaged; remove {dataset_folder} and {_how_to_make(dataset_folder)}") from None
 
 
@@ -81,7 +82,8 @@ def _parse_split(content: object) -> SplitCounts:
             "seconds": int() | float() as seconds,
             "longest_seconds": int() | float() as longest,
         }:
-            return SplitCounts(utterances, float(seconds), float(longest))
+            if utterances >= 0 and 0 <= seconds < math.inf and 0 <= longest < math.inf:
+                return SplitCounts(utterances, float(seconds), float(longest))
     raise TypeError("split")
 
 

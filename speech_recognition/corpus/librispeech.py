@@ -5,6 +5,7 @@ none. Runs of spaces in a transcript become one. Nothing else is changed or left
 the result depends on the source alone.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -99,7 +100,13 @@ def _is_complete(data_dir: Path, option: str, archives: Sequence[Archive]) -> bo
     expected = {split: 0 for split in SPLITS}
     for each in archives:
         expected[split_of(each.subset, each.subset)] += each.utterances
-    return counts.dataset == option and all(getattr(counts, split).utterances == expected[split] for split in SPLITS)
+    return counts.dataset == option and all(
+        getattr(counts, split).utterances == expected[split] == _files_in(data_dir / split / "wav") for split in SPLITS
+    )
+
+
+def _files_in(folder: Path) -> int:
+    return len(os.listdir(folder)) if folder.is_dir() else 0
 
 
 def _check_counts(recordings: Sequence[Recording], archives: Sequence[Archive]) -> None:

@@ -144,7 +144,7 @@ def _read_text(path: Path | None, where: str) -> str:
         raise InputError(f"{where}: the path of the text is empty; correct or remove the row")
     try:
         return " ".join(path.read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{where}: text file {path} cannot be read ({error}); correct the path or the file") from None
 
 

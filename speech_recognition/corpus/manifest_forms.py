@@ -50,7 +50,9 @@ def read_rows(path: Path) -> Iterator[Row]:
             yield from read(file, path)
     except OSError as error:
         raise InputError(f"{path}: manifest cannot be read ({error.strerror}); give one that exists") from None
-    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError, RecursionError) as error:
+    except InputError:
+        raise
+    except (ValueError, csv.Error, RecursionError) as error:
         raise InputError(f"{path}: not a manifest in UTF-8 ({error}); make it again or give another") from None
 
 

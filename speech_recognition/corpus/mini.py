@@ -23,7 +23,7 @@ from speech_recognition.corpus.mini_plan import PlannedUtterance, Speaker, plan
 from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.corpus.resample import coefficients, resample
 from speech_recognition.errors import InputError
-from speech_recognition.files import atomic_folder, check_writable
+from speech_recognition.files import atomic_folder, check_writable, held
 from speech_recognition.progress import Progress
 
 _BYTES_PER_UTTERANCE = 90_000
@@ -120,10 +120,14 @@ def make_mini(data_dir: Path, workers: int | None = None) -> Counts:
     check_replaceable(data_dir, "mini")
     check_writable(data_dir, 2 * _BYTES_PER_UTTERANCE * len(plan()), "--data-dir")
     raw = data_dir.absolute().with_name(f".{data_dir.name}.raw")
-    shutil.rmtree(raw, ignore_errors=True)
+    busy = f"{data_dir}: another process is making it; wait for it"
+    if raw.exists():
+        with held(raw, busy):
+            shutil.rmtree(raw)
+    synthesize(raw, workers)
     try:
-        synthesize(raw, workers)
-        return prepare(raw, data_dir, "mini", workers)
+        with held(raw, busy):
+            return prepare(raw, data_dir, "mini", workers)
     finally:
         shutil.rmtree(raw, ignore_errors=True)
 

@@ -52,6 +52,9 @@ def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int |
     """
     sources = [(split_of_manifest(path), source) for path in manifests for source in _read(path)]
     _check(sources)
+    for _, source in sources:
+        if source.audio.resolve().is_relative_to(data_dir.resolve()):
+            raise InputError(f"{source.where}: {source.audio} lies in --data-dir, which is replaced; choose another")
     samples = sum(_expected_samples(source.audio) for _, source in sources)
     with new_dataset(data_dir, "custom", disk_bytes(len(sources), samples)) as writer:
         writer.finish("custom", _convert(sources, writer, workers))
@@ -127,7 +130,7 @@ def read_any(path: Path) -> NDArray[np.int16]:
     promised = _info(path).frames
     try:
         channels, rate = soundfile.read(path, dtype="float64", always_2d=True)
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:
         raise _unreadable(path, error) from None
     if len(channels) != promised:
         raise InputError(f"{path}: truncated, {len(channels)} of {promised} samples; fetch it again or remove its row")
@@ -137,6 +140,8 @@ def read_any(path: Path) -> NDArray[np.int16]:
     if rate != SAMPLE_RATE:
         samples = soxr.resample(samples, rate, SAMPLE_RATE, quality="VHQ")
     samples *= _FULL_SCALE + 1
+    if len(samples) == 0:
+        raise InputError(f"{path}: too short for a sample at {SAMPLE_RATE} Hz; remove its row")
     if np.rint(samples).max(initial=0) > _FULL_SCALE or np.rint(samples).min(initial=0) < -_FULL_SCALE - 1:
         samples *= _FULL_SCALE / np.abs(samples).max()
     rounded: NDArray[np.int16] = np.rint(samples).astype(np.int16)
@@ -152,7 +157,7 @@ def _expected_samples(path: Path) -> int:
 def _info(path: Path) -> "soundfile._SoundFileInfo":
     try:
         info = soundfile.info(path, verbose=True)
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # a TypeError of a name ending in .raw
         raise _unreadable(path, error) from None
     for promised, there in _PROMISE.findall(info.extra_info):
         if int(there) < int(promised) < _UNKNOWN_LENGTH:
@@ -164,5 +169,6 @@ def _info(path: Path) -> "soundfile._SoundFileInfo":
     return info
 
 
-def _unreadable(path: Path, error: soundfile.LibsndfileError) -> InputError:
-    return InputError(f"{path}: not a recording that libsndfile reads ({error.error_string}); convert it to WAV")
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = getattr(error, "error_string", "it has no header")
+    return InputError(f"{path}: not a recording that libsndfile reads ({reason}); convert it to WAV")

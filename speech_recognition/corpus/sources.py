@@ -3,6 +3,8 @@
 Archives are read as streams. Nothing is unpacked, and no name in them becomes a path.
 """
 
+import gzip
+import os
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ from speech_recognition.errors import InputError
 _ARCHIVE = ".tar.gz"
 _TOP = "LibriSpeech"
 """The folder that holds the subset in every archive."""
+
+_READ_BYTES = 1 << 20
 
 _LARGEST_BYTES = 1 << 28
 """A file of an archive is held in memory; an hour of FLAC is a third of this."""
@@ -60,12 +64,19 @@ def is_archive(path: Path) -> bool:
 
 def _files_of(subset: Path) -> list[Path]:
     split_of(subset.name, str(subset))
-    transcripts, flacs = (sorted(subset.rglob("*" + suffix)) for suffix in (TRANSCRIPTS, FLAC))
+    files = [Path(folder, name) for folder, _, names in os.walk(subset, onerror=_refuse) for name in names]
+    transcripts, flacs = (sorted(path for path in files if path.name.endswith(end)) for end in (TRANSCRIPTS, FLAC))
     if not flacs:
         raise InputError(f"{subset}: no recordings (<speaker>/<chapter>/*.flac); fill it or remove it")
     for path in transcripts + flacs:
+        if not path.is_file():
+            raise InputError(f"{path}: is no file; remove it")
         check_place(path.relative_to(subset.parent).parts, str(path))
     return transcripts + flacs
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"{error.filename}: cannot be read ({error.strerror}); change its permissions")
 
 
 def read_members(file: Path) -> Iterator[Member]:
@@ -79,19 +90,24 @@ def read_members(file: Path) -> Iterator[Member]:
             yield from _read_archive(file)
         else:
             yield Member(file.parts[-4], file.name, file.read_bytes(), str(file))
-    except (tarfile.TarError, zlib.error, EOFError) as error:
+    except InputError:
+        raise
+    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, ValueError, MemoryError) as error:
         raise InputError(f"{file}: {error or 'truncated'}; {_FETCH}") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror or error}); fetch it again") from None
 
 
 def _read_archive(archive: Path) -> Iterator[Member]:
-    with tarfile.open(archive, "r|gz") as tar:
+    # Not tarfile's own "r|gz", which does not look at the sum at the end.
+    with gzip.open(archive) as unzipped, tarfile.open(fileobj=unzipped, mode="r|", bufsize=_READ_BYTES) as tar:
         for info in tar:
             path = _place(info, archive)
             content = tar.extractfile(info)
             if path is not None and content is not None:
                 yield Member(path.parts[0], path.name, content.read(), f"{archive}: {info.name}")
+        while unzipped.read(_READ_BYTES):
+            pass
 
 
 def _place(info: tarfile.TarInfo, archive: Path) -> PurePosixPath | None:

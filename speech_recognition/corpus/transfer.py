@@ -88,7 +88,7 @@ class Transfer:
                     self._read(response)
                 finally:
                     response.close()
-        except (urllib3.exceptions.HTTPError, ssl.SSLError) as error:
+        except (urllib3.exceptions.HTTPError, ssl.SSLError, ValueError) as error:
             raise TransferError(_reason(error)) from None
         if self.done != self.archive.bytes or self._digest.hexdigest() != self.archive.sha256:
             self._start_over()

@@ -49,6 +49,8 @@ def check_log(path: Path, division: Division) -> list[Violation]:
 
 def _mllog_lines(path: Path) -> list[tuple[int, str]]:
     """Number and text of each line that the checker reads, cut as it cuts them."""
+    if path.exists() and not path.is_file():  # it is read twice
+        raise InputError(f"{path}: is no regular file; give the log of a run (speech_ds2.out)")
     try:
         text = path.read_text(encoding="latin-1")
     except OSError as error:

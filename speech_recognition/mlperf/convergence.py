@@ -49,6 +49,8 @@ def check_convergence(folder: Path, points: Path) -> Verdict:
     from the reference's at the level of 5% in a one-sided t-test. Raises InputError if a file cannot be read.
     """
     results = sorted(folder.glob("result_*.txt"))
+    if not results:
+        raise InputError(f"{folder}: no result_0.txt and so on; give the folder of a run_and_time.sh --runs")
     if len(results) < 3:
         return Verdict(passed=False, message=f"{len(results)} result files; it takes three to leave out two of them")
     size, epochs, _ = _epochs(results)
@@ -101,14 +103,23 @@ def _epochs(results: Sequence[Path]) -> tuple[int, list[float] | None, str | Non
             found: tuple[int, list[float] | None, str | None] = rcp_checker.get_submission_epochs(
                 [str(path) for path in results], RULESET, False
             )
-        except (OSError, ValueError, KeyError, UnboundLocalError) as error:
+        except (OSError, ValueError, KeyError, TypeError, UnboundLocalError) as error:
             raise InputError(f"{results[0].parent}: a result cannot be read ({error}); check-log says where") from None
     return found
 
 
 def _opened(points: Path) -> Any:
     try:
-        json.loads(points.read_text())
+        entries = json.loads(points.read_text()).values()
+        if not entries or not all(_is_point(entry) for entry in entries):
+            raise ValueError("an entry lacks Benchmark, BS or Epochs to converge")
         return points.open()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{points}: cannot be read as reference convergence points ({error})") from None
+
+
+def _is_point(entry: object) -> bool:
+    match entry:
+        case {"Benchmark": str(), "BS": int(), "Hyperparams": dict(), "Epochs to converge": [_, _, _, *_] as epochs}:
+            return all(isinstance(each, int | float) for each in epochs)
+    return False

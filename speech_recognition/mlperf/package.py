@@ -22,7 +22,7 @@ from speech_recognition.files import atomic_folder, atomic_write
 from speech_recognition.mlperf.frame import log_frame
 from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
-from speech_recognition.mlperf.system import SYSTEM_NAME, completed, read
+from speech_recognition.mlperf.system import STATUSES, SYSTEM_NAME, completed, read
 
 IMPLEMENTATION = "speech_recognition"
 _SUBMISSION = ("org", "platform", "division", "status")
@@ -108,6 +108,9 @@ def _submission(results: Sequence[Path]) -> dict[str, str]:
         for name in _SUBMISSION:
             if each[name] != said[0][name]:
                 raise InputError(f"{path}: submission_{name} is {each[name]}, in {results[0].name} {said[0][name]}")
+    for name, values in (("division", ("closed", "open")), ("status", tuple(STATUSES))):
+        if said[0][name] not in values:
+            raise InputError(f"{results[0]}: submission_{name} is {said[0][name]}, must be one of {', '.join(values)}")
     for name in ("org", "platform"):
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", said[0][name]):
             raise InputError(f"submission.{name}={said[0][name]}: must be a name for a folder: letters, digits, . _ -")

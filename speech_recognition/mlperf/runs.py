@@ -49,7 +49,7 @@ class Score:
 def run_several(arguments: Sequence[str], seeds: Sequence[int], folder: Path) -> list[RunResult]:
     """Run the command `train` with each of the seeds, in processes of their own, into `folder`.
 
-    Each run's standard output is `result_<run>.txt`; a run that fails does not end the series.
+    Each run's standard output is `result_<run>.txt`; a run that fails does not end the series, bad input does.
     A signal ends the run at hand and the series, with SystemExit.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +61,8 @@ def run_several(arguments: Sequence[str], seeds: Sequence[int], folder: Path) ->
         results.append(_result(number, seed, status, log, folder / f"run_{number}" / "metrics.csv"))
         print(f"run {number}: {_line(results[-1])}", file=sys.stderr, flush=True)
         write_summary(folder, results)
+        if status == 2:  # bad input is so for every run
+            break
     return results
 
 
@@ -126,8 +128,10 @@ def summary(results: Sequence[RunResult]) -> str:
 
 
 def exit_status(results: Sequence[RunResult]) -> int:
-    """1 if any run failed, else 3 if any missed the target, else 0."""
+    """2 if the series ended on bad input, else 1 if any run failed, else 3 if any missed the target, else 0."""
     statuses = {result.status for result in results}
+    if 2 in statuses:
+        return 2
     return 1 if statuses - {0, 3} else 3 if 3 in statuses else 0
 
 

@@ -99,9 +99,9 @@ def read_record(folder: Path) -> Record:
         name=folder.resolve().name,
         parameters=parameters,
         system=system.read(described) if described.is_file() else {},
-        epochs=_table(folder / "metrics.csv"),
+        epochs=_table(folder / "metrics.csv", ("epoch", "wer", "cer")),
         steps=pd.DataFrame(read_steps(folder)),
-        utterances=_table(folder / UTTERANCES_NAME),
+        utterances=_table(folder / UTTERANCES_NAME, ("seconds", "words", "word_errors")),
         logs=[log_frame(path) for path in (log, *further) if has_lines(path)],
         violations=[str(violation) for violation in check_log(log, parameters["submission.division"])],
     )
@@ -110,8 +110,10 @@ def read_record(folder: Path) -> Record:
 def _json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
+        if {"preset", "submission", "training"} - set(content):
+            raise ValueError("sections are missing")
         return content
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); is this the folder of a run?") from None
 
 
@@ -123,12 +125,14 @@ def _flat(parameters: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _table(path: Path, numbers: Sequence[str]) -> pd.DataFrame:
+    """Raises InputError if a column of `numbers` is missing or holds anything else."""
     if not path.is_file():
         return pd.DataFrame()
     texts = ["utterance_id", "subset", "speaker", "reference", "hypothesis"]
     try:  # a hypothesis may be empty, or read NA
         table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""])
+        table[list(numbers)].astype(float)
         return table.fillna(dict.fromkeys(texts, ""))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error}); remove it") from None

@@ -14,7 +14,7 @@ from typing import TextIO
 from params import Params
 from speech_recognition import distributed, settings
 from speech_recognition.distributed import ALONE, Launch
-from speech_recognition.files import atomic_write
+from speech_recognition.files import atomic_write, held
 from speech_recognition.mlperf.system import SYSTEM_NAME, Description
 
 LOG_NAME = "speech_ds2.out"
@@ -130,13 +130,24 @@ def open_folder(
 
     A run that goes on in its folder gets a log of its own, speech_ds2_resumed_1.out and so
     on; one whose processes torchrun has started again goes on in the newest that is there.
-    Files that a killed run had not finished are removed.
+    Files that a killed run had not finished are removed. Raises InputError if another run writes there.
     """
     if not distributed.is_first():
         yield Silence()
         return
-    for remains in folder.rglob(".*.partial"):
-        remains.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with held(folder, f"--output-dir {folder}: another run is writing there; wait for it, or choose another"):
+        for remains in folder.rglob(".*.partial"):
+            remains.unlink(missing_ok=True)
+        output = _fill(folder, params, system, launch)
+        try:
+            yield output
+        finally:
+            output.close()
+            print(f"results: {folder}", file=sys.stderr)
+
+
+def _fill(folder: Path, params: Params, system: Description, launch: Launch) -> Output:
     with atomic_write(folder / settings.PARAMS_NAME) as partial:
         partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
     with atomic_write(folder / SYSTEM_NAME) as partial:
@@ -145,12 +156,7 @@ def open_folder(
         (folder / _RUN_ID).write_text(launch.run_id + "\n")
     there = len(list(folder.glob("speech_ds2*.out")))
     go_on = launch.restarted and there > 0
-    output = Output(sys.stdout, _log(folder, there - go_on), go_on)
-    try:
-        yield output
-    finally:
-        output.close()
-        print(f"results: {folder}", file=sys.stderr)
+    return Output(sys.stdout, _log(folder, there - go_on), go_on)
 
 
 def run_id(folder: Path) -> str | None:

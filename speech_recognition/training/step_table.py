@@ -42,7 +42,7 @@ def read_steps(folder: Path) -> list[dict[str, float]]:
 
 
 def _whole_rows(path: Path) -> Iterator[dict[str, float]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", errors="replace") as file:
         for row in csv.DictReader(file):
             values: dict[str, Any] = {name: row.get(name) for name in _COLUMNS}
             try:

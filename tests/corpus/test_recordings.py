@@ -222,6 +222,20 @@ def test_an_utterance_of_two_splits_is_refused(mine: Path, tmp_path: Path) -> No
         prepare_recordings([mine / "train.csv", mine / "test.csv"], tmp_path / "out")
 
 
+def test_recordings_of_the_dataset_that_would_be_replaced_are_refused(mine: Path, tmp_path: Path) -> None:
+    prepare_recordings([mine / "train.csv", mine / "dev.csv"], tmp_path / "out")
+    before = scan(tmp_path / "out")
+    with pytest.raises(InputError, match=r"one\.wav lies in --data-dir, which is replaced"):
+        prepare_recordings([tmp_path / "out" / "manifests" / "train.csv"], tmp_path / "out")
+    assert scan(tmp_path / "out") == before
+
+
+def test_a_recording_that_leaves_no_sample_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", np.zeros(1), 192_000)
+    with pytest.raises(InputError, match=r"short\.wav: too short for a sample at 16000 Hz"):
+        read_any(tmp_path / "short.wav")
+
+
 def test_either_a_source_or_manifests_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", "--data-dir", "out"]) == 2
     assert "SOURCE --manifest" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,24 @@ def test_a_damaged_archive_is_refused_and_nothing_is_left(
         prepare(archive, tmp_path / "dataset")
     assert str(caught.value).startswith(f"{archive}: ") and "\n" not in str(caught.value)
     assert not (tmp_path / "dataset").exists()
+
+
+def test_an_archive_whose_own_sum_is_wrong_is_refused(source: Path, tmp_path: Path) -> None:
+    archive = pack(source, tmp_path / "a.tar.gz")
+    content = bytearray(archive.read_bytes())
+    content[-8] ^= 1  # the CRC of gzip
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.tar\.gz: CRC check failed"):
+        prepare(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pipe_among_the_recordings_is_refused(source: Path, tmp_path: Path) -> None:
+    flac = next(source.rglob("*.flac"))
+    flac.unlink()
+    os.mkfifo(flac)
+    with pytest.raises(InputError, match=rf"{flac.name}: is no file"):
+        prepare(source, tmp_path / "out")
 
 
 def test_an_archive_without_recordings_is_refused(tmp_path: Path) -> None:

@@ -123,6 +123,12 @@ def test_the_command_refuses_with_1_and_names_a_bad_file(
     (tmp_path / "bad.json").write_text("{")
     assert main(["check-rcp", str(good), "--points", str(tmp_path / "bad.json")]) == 2
     assert "bad.json: cannot be read" in capsys.readouterr().err
+    for content in ("[]", "{}", '{"a": {"Benchmark": "deepspeech2", "BS": 16, "Epochs to converge": []}}'):
+        (tmp_path / "bad.json").write_text(content)
+        assert main(["check-rcp", str(good), "--points", str(tmp_path / "bad.json")]) == 2
+        assert "bad.json: cannot be read" in capsys.readouterr().err
+    assert main(["check-rcp", str(tmp_path / "gone"), "--points", str(points)]) == 2
+    assert "gone: no result_0.txt" in capsys.readouterr().err
     (good / "result_3.txt").write_text(':::MLLOG {"key": "run_stop"\n')
     assert main(["check-rcp", str(good), "--points", str(points)]) == 2
     assert "a result cannot be read" in capsys.readouterr().err

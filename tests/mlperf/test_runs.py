@@ -81,6 +81,12 @@ def test_a_failed_run_does_not_end_the_series(tmp_path: Path, monkeypatch: pytes
     assert content["runs"][1]["wer"] is None and content["score_seconds"]["mean"] == 21
 
 
+def test_bad_input_ends_the_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_PROGRAM", (sys.executable, "-c", "import sys; sys.exit(2)"))
+    found = run_several(["train"], [1, 2, 3], tmp_path / "series")
+    assert len(found) == 1 and exit_status(found) == 2
+
+
 def command(dataset: Path, folder: Path, *more: object) -> list[str]:
     sets = [word for assignment in TINY for word in ("--set", assignment)]
     options = ["--preset", "mini", "--data-dir", dataset, "--output-dir", folder, "--timed", *sets, *more]

@@ -109,6 +109,14 @@ def test_a_run_that_misses_the_target_says_aborted(tone_dataset: Path, tmp_path:
     assert (tmp_path / "run" / "checkpoints" / "epoch_01.pt").is_file()
 
 
+def test_two_runs_do_not_write_into_one_folder(tone_dataset: Path, tmp_path: Path) -> None:
+    job = plan(tone_dataset, tmp_path / "run")
+    with results.open_folder(job.output_dir, job.params, {}):
+        with pytest.raises(InputError, match="another run is writing there"):
+            execute(job)
+        assert (tmp_path / "run" / "speech_ds2.out").is_file()
+
+
 def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
     warm, cold = (Trainer(SMALL, seed=1, device=choose_device("cpu")) for _ in range(2))
     warm.warm_up(longest_seconds=2.0)
