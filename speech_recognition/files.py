@@ -68,16 +68,34 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def held(folder: Path, message: str) -> Iterator[None]:
     """Keep other processes from holding `folder` in the block. Raises InputError of `message` if one does.
 
-    The system lets it go if the process is killed.
+    The system lets it go if the process is killed. Does nothing on a file system that has no locks.
     """
     descriptor = os.open(folder, os.O_RDONLY)
+    _held.add(descriptor)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(message) from None
+        except OSError:
+            pass
         yield
-    except BlockingIOError:
-        raise InputError(message) from None
     finally:
-        os.close(descriptor)
+        if descriptor in _held:
+            _held.remove(descriptor)
+            os.close(descriptor)
+
+
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    """In a process that was forked, such as a loader's worker: it may live on for seconds when its parent is killed."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def check_file(path: Path, parameter: str) -> None:

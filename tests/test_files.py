@@ -1,5 +1,8 @@
+import errno
+import multiprocessing
 import os
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +98,35 @@ def test_two_processes_do_not_make_one_folder(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="another process is making it; wait for it"), files.atomic_folder(target):
             pytest.fail("begun")
     assert [path.name for path in target.iterdir()] == ["first"] and list(tmp_path.iterdir()) == [target]
+
+
+def test_a_forked_process_does_not_hold_on(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+
+    def live() -> None:
+        ready.set()
+        time.sleep(60)
+
+    with files.held(tmp_path, "held"):
+        child = context.Process(target=live)
+        child.start()
+        assert ready.wait(30)
+    try:
+        with files.held(tmp_path, "held"):
+            assert child.is_alive()
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with files.held(tmp_path, "held"):
+        pass
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
