@@ -39,6 +39,7 @@ def test_the_status_is_that_of_the_process_that_failed_of_itself(
     def fail(_: object) -> None:
         raise ChildFailedError("train", failures)  # type: ignore[arg-type]
 
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # else it is set for all tests to come, which then compute otherwise
     monkeypatch.setattr(ChildFailedError, "format_msg", lambda *_: "")
     monkeypatch.setattr(processes.torchrun, "run", fail)
     assert processes.start(2, ["train"]) == expected
