@@ -126,9 +126,11 @@ def test_a_damaged_archive_is_refused_and_nothing_is_left(
     assert not (tmp_path / "dataset").exists()
 
 
-def test_an_archive_whose_own_sum_is_wrong_is_refused(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("padding", [0, 5 << 20])
+def test_an_archive_whose_own_sum_is_wrong_is_refused(source: Path, tmp_path: Path, padding: int) -> None:
+    """Also where the tar file has ended long before."""
     archive = pack(source, tmp_path / "a.tar.gz")
-    content = bytearray(archive.read_bytes())
+    content = bytearray(gzip.compress(gzip.decompress(archive.read_bytes()) + bytes(padding)))
     content[-8] ^= 1  # the CRC of gzip
     archive.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.tar\.gz: CRC check failed"):
