@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from speech_recognition.commands import dataset, logs, training
-from speech_recognition.errors import DivergedError, DownloadError, InputError, PeerError
+from speech_recognition.errors import DivergedError, DownloadError, InputError, PeerError, one_line
 
 _DESCRIPTION = """DeepSpeech2 on LibriSpeech, a training benchmark. COMMAND --help explains each command.
 
@@ -37,14 +37,17 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return status
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2
     except (DownloadError, DivergedError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 1
     except PeerError as error:
         if os.environ.get("RANK") == "0":  # once is enough
-            print(f"error: another process of the run has ended; its own message says why ({error})", file=sys.stderr)
+            print(
+                f"error: another process of the run has ended; its own message says why ({one_line(str(error))})",
+                file=sys.stderr,
+            )
         _wait_for_the_peer()
         return 1
     except BrokenPipeError:
@@ -52,7 +55,8 @@ def main(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + (_stopped[0] if _stopped else signal.SIGPIPE)
     except OSError as error:  # a full disk, a quota, a disk that fails
-        print(f"error: {error.filename or 'writing'}: {error.strerror or error}", file=sys.stderr)
+        where, reason = error.filename or "writing", error.strerror or error
+        print(f"error: {one_line(f'{where}: {reason}')}", file=sys.stderr)
         return 1
 
 

@@ -1,5 +1,19 @@
 """Errors that the command line says in one line: what a user did wrong, and what the world did."""
 
+_LONGEST_MESSAGE = 2000
+"""Characters of a message; the advice at its end is kept when the middle is cut."""
+
+
+def one_line(text: str) -> str:
+    """Return `text` as one line of printable characters, cut in the middle where it is long.
+
+    For text from outside (a server's answer, a file's name, a member of an archive): control characters become
+    escapes such as \\x1b and \\n, so that they can neither move the terminal's cursor nor pass for a line of ours.
+    """
+    if len(text) > _LONGEST_MESSAGE:
+        text = f"{text[: _LONGEST_MESSAGE // 2]} ... {text[-_LONGEST_MESSAGE // 2 :]}"
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
 
 class InputError(ValueError):
     """Bad usage or bad input.
