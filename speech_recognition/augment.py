@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from params import AugmentationParams
 from speech_recognition.batches import Batch
-from speech_recognition.corpus.recordings import read_any
+from speech_recognition.corpus.recordings import check_recording, read_any
 from speech_recognition.errors import InputError
 from speech_recognition.features import Features
 from speech_recognition.lengths import ctc_frames, length_mask
@@ -144,12 +144,22 @@ class Augmentation:
         return ~covered
 
 
-def read_noise(folder: Path) -> Tensor:
-    """All recordings of a folder one after another, [samples], 16 kHz, 16 bits. Raises InputError if there are none."""
+def check_noise(folder: Path) -> list[Path]:
+    """Return the recordings of a folder, their headers read. Raises InputError if there are none, or on another file.
+
+    Called before the run begins, so that a wrong folder costs nothing.
+    """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     if not paths:
         raise InputError(f"augmentation.noise_folder={folder}: no recordings there; name a folder that has some")
-    return torch.from_numpy(np.concatenate([read_any(path) for path in paths]))
+    for path in paths:
+        check_recording(path)
+    return paths
+
+
+def read_noise(folder: Path) -> Tensor:
+    """Return all recordings of a folder one after another: [samples], 16 kHz, 16 bits. Raises as `check_noise`."""
+    return torch.from_numpy(np.concatenate([read_any(path) for path in check_noise(folder)]))
 
 
 def _covered(widths: Tensor, places: Tensor, sizes: Tensor, size: int) -> Tensor:

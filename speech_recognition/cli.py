@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from speech_recognition.commands import dataset, logs, training
-from speech_recognition.errors import DivergedError, DownloadError, InputError, PeerError, one_line
+from speech_recognition.errors import DivergedError, DownloadError, InputError, PeerError, VerificationError, one_line
 
 _DESCRIPTION = """DeepSpeech2 on LibriSpeech, a training benchmark. COMMAND --help explains each command.
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     except InputError as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2
-    except (DownloadError, DivergedError) as error:
+    except (DownloadError, VerificationError, DivergedError) as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 1
     except PeerError as error:

@@ -31,6 +31,13 @@ class DownloadError(RuntimeError):
     """
 
 
+class VerificationError(RuntimeError):
+    """A dataset is not the one that a run of the closed division needs.
+
+    The message is one line that says what to do; the command line prints it and exits with status 1.
+    """
+
+
 class DivergedError(RuntimeError):
     """Training gives no finite numbers any more.
 

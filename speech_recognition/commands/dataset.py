@@ -48,13 +48,14 @@ def add_download(commands: Commands) -> None:
 
 def _download(options: argparse.Namespace) -> int:
     from speech_recognition.corpus.catalog import read_catalog
+    from speech_recognition.corpus.checksum import CATALOG_NAME
     from speech_recognition.corpus.librispeech import make_librispeech
     from speech_recognition.corpus.mini import make_mini
 
     if options.dataset == "mini":
         counts = make_mini(_data_dir(options))
     else:
-        catalog = read_catalog(REFERENCES / "librispeech.json")
+        catalog = read_catalog(REFERENCES / CATALOG_NAME)
         mirrors = [_mirror(options.mirror)] if options.mirror is not None else catalog.mirrors
         archives = options.archives or ROOT / "LibriSpeech_archives"
         counts = make_librispeech(options.dataset, catalog, _data_dir(options), archives, mirrors)
@@ -151,23 +152,20 @@ def add_verify(commands: Commands) -> None:
     )
     _add_option(parser)
     parser.add_argument("--tar", type=Path, metavar="FILE", help="also keep the tar file whose checksum it is")
-    parser.add_argument("--write-reference", action="store_true", help="make this dataset's checksum the reference")
     parser.set_defaults(run=_verify)
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from speech_recognition.corpus import checksum
+    from speech_recognition.corpus.checksum import find_reference
+    from speech_recognition.corpus.stamp import verify_and_stamp
 
     data_dir = _data_dir(options)
     if options.tar:
         check_file(options.tar, "--tar")
         if options.tar.resolve().is_relative_to(data_dir.resolve()):
             raise InputError(f"--tar {options.tar}: lies in the dataset itself; name a file elsewhere")
-    if options.write_reference:
-        checksum.write_reference(data_dir, REFERENCES, options.dataset)
-        return 0
-    reference = checksum.find_reference(options.dataset, REFERENCES, data_dir)
-    differences = checksum.verify(data_dir, reference, options.tar)
+    reference = find_reference(options.dataset, REFERENCES, data_dir)
+    differences = verify_and_stamp(data_dir, reference, options.tar)
     print("WARNING: Dataset Checksum Failed." if differences else "Dataset Checksum Passed.")
     print(f"sha256 {reference.sha256}, {reference.tar_bytes} bytes, {reference.origin}", file=sys.stderr)
     for difference in differences:

@@ -8,7 +8,7 @@ from pathlib import Path
 import params
 from speech_recognition import settings
 from speech_recognition.allocator import keep_memory
-from speech_recognition.commands import ROOT, Commands
+from speech_recognition.commands import REFERENCES, ROOT, Commands
 from speech_recognition.errors import InputError
 
 
@@ -108,7 +108,7 @@ def _train(options: argparse.Namespace) -> int:
     from speech_recognition import distributed, processes
     from speech_recognition.mlperf import system
     from speech_recognition.report import page
-    from speech_recognition.training import planning, results, run, timed
+    from speech_recognition.training import division, planning, results, run, timed
 
     keep_memory()
     launch = distributed.Launch.of(os.environ)
@@ -123,6 +123,7 @@ def _train(options: argparse.Namespace) -> int:
         val_manifest=options.val_manifest,
         output_dir=options.output_dir,
         results_root=ROOT / "results",
+        references=REFERENCES,
         resume=options.resume is not None,
         epoch=options.resume or None,
         timed=options.timed,
@@ -133,6 +134,8 @@ def _train(options: argparse.Namespace) -> int:
         if isinstance(job, int):
             return job
         job = dataclasses.replace(job, device=device, launch=launch)
+        if job.verified and launch.first_on_its_machine and not distributed.is_first():
+            division.verified(job.verified.dataset, request.data_dir, REFERENCES)  # this machine may have its own copy
         gpus = distributed.size() // launch.nodes if device.type == "cuda" else 0
         about, data = vars(job.params.submission), job.train_manifest.parent
         described = distributed.from_first(lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=data))

@@ -5,9 +5,12 @@ TensorFlow Datasets and the paper (Panayotov et al., ICASSP 2015) agree on.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from speech_recognition.corpus.counts import SPLITS
+from speech_recognition.corpus.layout import split_of
 from speech_recognition.errors import InputError
 
 
@@ -49,3 +52,11 @@ def read_catalog(path: Path) -> Catalog:
         raise InputError(f"{path}: cannot be read ({error.strerror}); restore it") from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: damaged; restore it") from None
+
+
+def utterances_by_split(archives: Sequence[Archive]) -> dict[str, int]:
+    """Return how many utterances a dataset made of `archives` has in each of SPLITS."""
+    counts = dict.fromkeys(SPLITS, 0)
+    for archive in archives:
+        counts[split_of(archive.subset, archive.file)] += archive.utterances
+    return counts

@@ -3,25 +3,31 @@
 The reference is NAME.json (SHA-256 of the tar stream, sizes, counts) and NAME.files, a line
 for each file with its short sum, by which a difference is named. It is pinned in the
 repository, or, where nobody has pinned one yet, was recorded in the dataset's own folder
-when it was made of archives that matched their SHA-256.
+when it was made. A recorded one counts only if it names the catalog's archives, each with the
+SHA-256 that it was found to have, and has as many utterances as these.
 """
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from speech_recognition.corpus.counts import Counts, missing_dataset, parse_counts, read_counts
+from speech_recognition.corpus.catalog import Archive, read_catalog, utterances_by_split
+from speech_recognition.corpus.counts import SPLITS, Counts, missing_dataset, parse_counts, read_counts
 from speech_recognition.corpus.tar_stream import NO_REGULAR_FILE, RECORDED, scan
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, check_writable
+
+CATALOG_NAME = "librispeech.json"
+"""The catalog of archives, in the folder of the pinned references."""
 
 _DIGITS = 16
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a dataset must be. `sums` are those of its files; `origin` says whose word it is."""
+    """What a dataset must be. `sums` are those of its files; `origin` says who made it."""
 
     dataset: str
     sha256: str
@@ -29,6 +35,8 @@ class Reference:
     counts: Counts
     sums: dict[str, str]
     origin: str
+    archives: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each archive that the dataset was made of; empty for a pinned reference"""
 
 
 @dataclass(frozen=True)
@@ -73,9 +81,9 @@ def _compare(found: str | None, expected: str | None) -> str:
 
 
 def find_reference(name: str, pinned: Path, folder: Path) -> Reference:
-    """The reference of a dataset: that in the folder `pinned`, else the one recorded in the dataset's folder.
+    """Return the reference of a dataset: that in the folder `pinned`, else the one recorded in the dataset's folder.
 
-    Raises InputError if there is neither, or it is damaged.
+    Raises InputError if there is neither, if it is damaged, or if the recorded one is not of the catalog's archives.
     """
     recorded = folder / RECORDED
     if (pinned / f"{name}.json").exists():
@@ -86,17 +94,30 @@ def find_reference(name: str, pinned: Path, folder: Path) -> Reference:
             f"{folder}: holds the dataset {present!r}, not {name!r}; give the folder of {name!r} with --data-dir"
         )
     if (recorded / f"{name}.json").exists():
-        return read_reference(recorded, name, "recorded at preparation, from archives that matched their SHA-256")
+        reference = read_reference(recorded, name, "recorded at preparation, from archives that matched their SHA-256")
+        _check_record(reference, read_catalog(pinned / CATALOG_NAME).options.get(name, ()), folder)
+        return reference
     raise InputError(
         f"{folder}: no checksum of {name!r} is pinned, and none was recorded here;"
         f" make it with: sh download_dataset.sh {name}"
     )
 
 
-def write_reference(folder: Path, reference_dir: Path, name: str) -> None:
+def _check_record(reference: Reference, archives: Sequence[Archive], folder: Path) -> None:
+    counts = {split: getattr(reference.counts, split).utterances for split in SPLITS}
+    made_of = {archive.file: archive.sha256 for archive in archives}
+    if reference.archives != made_of or counts != utterances_by_split(archives):
+        raise InputError(
+            f"{folder / RECORDED}: the record of {reference.dataset!r} does not name the catalog's archives, or has"
+            f" other counts than these; make the dataset again with: sh download_dataset.sh {reference.dataset}"
+        )
+
+
+def write_reference(folder: Path, reference_dir: Path, name: str, archives: Sequence[Archive] = ()) -> None:
     """Make the dataset in `folder` the reference: write NAME.json and NAME.files.
 
-    Raises InputError if there is no dataset, it is another option's, or holds what is no regular file.
+    `archives` are those that the dataset was just made of, all found to have their SHA-256. Raises InputError if
+    there is no dataset, if it is another option's, or if it holds what is no regular file.
     """
     counts = read_counts(folder)
     if counts.dataset != name:
@@ -107,6 +128,8 @@ def write_reference(folder: Path, reference_dir: Path, name: str) -> None:
             raise InputError(f"{folder / path}: not a regular file; remove it")
     summary = {"dataset": name, "sha256": found.sha256, "tar_bytes": found.bytes, "files": len(found.sums)}
     summary |= {"counts": asdict(counts)}
+    if archives:
+        summary |= {"archives": {archive.file: archive.sha256 for archive in archives}}
     with atomic_write(reference_dir / f"{name}.files") as partial:
         lines = [f"{digits} {path}\n" for path, digits in found.sums.items()]
         partial.write_text("".join(lines), encoding="utf-8", newline="\n")
@@ -122,7 +145,8 @@ def read_reference(reference_dir: Path, name: str, origin: str) -> Reference:
         lines = (reference_dir / f"{name}.files").read_text(encoding="utf-8").splitlines()
         sums = {line[_DIGITS + 1 :]: line[:_DIGITS] for line in lines}
         sha256, tar_bytes, files = str(summary["sha256"]), int(summary["tar_bytes"]), int(summary["files"])
-        reference = Reference(name, sha256, tar_bytes, parse_counts(summary["counts"]), sums, origin)
+        archives = dict(summary.get("archives", {}))
+        reference = Reference(name, sha256, tar_bytes, parse_counts(summary["counts"]), sums, origin, archives)
     except OSError as error:
         raise InputError(f"{error.filename}: reference cannot be read ({error.strerror}); restore it") from None
     except (ValueError, KeyError, TypeError):

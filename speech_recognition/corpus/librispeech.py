@@ -13,7 +13,7 @@ from pathlib import Path
 
 from params import SAMPLE_RATE
 from speech_recognition.corpus.audio import decode_flac
-from speech_recognition.corpus.catalog import Archive, Catalog
+from speech_recognition.corpus.catalog import Archive, Catalog, utterances_by_split
 from speech_recognition.corpus.checksum import write_reference
 from speech_recognition.corpus.counts import SPLITS, Counts, read_counts
 from speech_recognition.corpus.dataset import DatasetWriter, Recording, check_replaceable, disk_bytes, new_dataset
@@ -82,7 +82,7 @@ def make_librispeech(
     with new_dataset(data_dir, option, size) as writer:
         # What it holds of every utterance is free again before the checksum holds something of every file.
         _fill(writer, files, option, archives)
-        write_reference(writer.folder, writer.folder / RECORDED, option)
+        write_reference(writer.folder, writer.folder / RECORDED, option, archives)
     return read_counts(data_dir)
 
 
@@ -97,9 +97,7 @@ def _is_complete(data_dir: Path, option: str, archives: Sequence[Archive]) -> bo
         counts = read_counts(data_dir)
     except InputError:
         return False
-    expected = {split: 0 for split in SPLITS}
-    for each in archives:
-        expected[split_of(each.subset, each.subset)] += each.utterances
+    expected = utterances_by_split(archives)
     return counts.dataset == option and all(
         getattr(counts, split).utterances == expected[split] == _files_in(data_dir / split / "wav") for split in SPLITS
     )

@@ -148,6 +148,11 @@ def read_any(path: Path) -> NDArray[np.int16]:
     return rounded
 
 
+def check_recording(path: Path) -> None:
+    """Raise InputError if the header of a recording shows that `read_any` would."""
+    _info(path)
+
+
 def _expected_samples(path: Path) -> int:
     """Samples of the recording at 16 kHz, by its header; at most one too many."""
     info = _info(path)

@@ -4,6 +4,7 @@
         log.cache_cleared(False)
         with log.initialization(params, seed) as init:
             init.weights(names)
+            init.dataset("mini", sha256)
             init.samples(train=281_241, evaluation=5_567)
         with log.run() as run:
             with log.epoch(1, samples=281_241):
@@ -15,7 +16,7 @@
 Whatever ends the blocks early, an interrupt too, the log ends with `run_stop`
 `aborted`. Lines that mark time follow a barrier of all processes. Keys are the
 constants of mlperf-logging 4.1.68; `opt_momentum` (its name in the official
-rules), `data_order`, tempo, gain and noise have none there.
+rules), `data_order`, `dataset_checksum`, tempo, gain and noise have none there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -137,7 +138,7 @@ class RunLog:
 
 
 class Initialization:
-    """What the initialisation block still has to log: call `weights`, then `samples`, once each."""
+    """What the initialisation block still has to log: call `weights`, `dataset` if it was verified, then `samples`."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
@@ -148,6 +149,10 @@ class Initialization:
             self._log._point(
                 constants.WEIGHTS_INITIALIZATION, None, {"tensor": name, "index": index, "count": len(names)}
             )
+
+    def dataset(self, name: str, sha256: str) -> None:
+        """Log which dataset was verified before the run, and the SHA-256 of its tar stream."""
+        self._log._point("dataset_checksum", sha256, {"dataset": name})
 
     def samples(self, train: int, evaluation: int) -> None:
         """Log the utterances of the training and of the evaluation set."""

@@ -9,7 +9,7 @@ import torch
 from params import Params
 from speech_recognition.distributed import Launch
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.training import preflight, resumption, timed
+from speech_recognition.training import division, preflight, resumption, timed
 from speech_recognition.training.results import LOG_NAME
 from speech_recognition.training.run import Job
 
@@ -25,6 +25,8 @@ class Request:
     val_manifest: Path | None
     output_dir: Path | None
     results_root: Path
+    references: Path
+    """folder of the pinned checksums"""
     resume: bool
     epoch: int | None
     """to go on from; None for the newest checkpoint"""
@@ -34,6 +36,7 @@ class Request:
 def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
     """The job on a device like `device`; or an exit status, if nothing is left to run. Raises InputError."""
     params, given, root = request.params, request.output_dir, request.results_root
+    preflight.check_parameters(params, device)
     begun = resumption.begun(params.preset, given, root, launch.run_id) if launch.restarted else None
     found = None
     if begun or request.resume:
@@ -51,11 +54,10 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
         folder = begun or preflight.results_folder(params, seed, given, root, request.resume)
     manifests = preflight.Manifests(train=request.train_manifest, val=request.val_manifest)
     if request.timed and not manifests.own:
-        status = timed.make_embedded_dataset(params, request.data_dir)
-        if status != 0:
-            return status
+        timed.make_embedded_dataset(params, request.data_dir)
+    params, verified = division.decide(params, request.data_dir, request.references, manifests.own)
     snapshot = found.snapshot if found else None
-    return preflight.make_job(params, seed, device, folder, request.data_dir, manifests, snapshot)
+    return preflight.make_job(params, seed, device, folder, request.data_dir, manifests, snapshot, verified)
 
 
 def _seed(asked: int | None, begun: Path | None) -> int:

@@ -1,27 +1,24 @@
 """Everything that can be wrong before the clock runs, found before anything is written."""
 
 import os
-import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from params import Params
 from speech_recognition import distributed, settings
+from speech_recognition.augment import check_noise
 from speech_recognition.corpus.counts import SplitCounts, read_counts
 from speech_recognition.corpus.manifest import read_manifest
+from speech_recognition.corpus.stamp import Verified
 from speech_recognition.devices import use_precision
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_writable
 from speech_recognition.model import DeepSpeech2
 from speech_recognition.training.checkpoint import Snapshot
 from speech_recognition.training.run import Job
-
-_CLOSED = ("model.", "features.", "augmentation.", "data.order", "data.longest_seconds", "training.target_wer")
-_FREE = ("model.precision", "augmentation.pictures")
-"""What a run of the closed division has as its preset has it, and what of that is free."""
 
 _MARGIN_BYTES = 50_000_000
 """Disk for everything in the results folder but the checkpoints."""
@@ -61,6 +58,14 @@ def results_folder(
     return folder
 
 
+def check_parameters(params: Params, device: torch.device) -> None:
+    """Raise InputError naming a parameter that fits neither the device nor the processes, or names no folder."""
+    use_precision(params.model.precision, device)
+    _check_shares(params)
+    if params.augmentation.noise_folder:
+        check_noise(Path(params.augmentation.noise_folder))
+
+
 def make_job(
     params: Params,
     seed: int,
@@ -69,23 +74,18 @@ def make_job(
     data_dir: Path,
     manifests: Manifests,
     snapshot: Snapshot | None = None,
+    verified: Verified | None = None,
 ) -> Job:
-    """The job on a dataset, from the start or from `snapshot`. Raises InputError naming the first thing that is wrong.
+    """Return the job on a dataset, from the start or from `snapshot`.
 
     Only counts.json is read. A manifest of the user's own has no such counts: it is
-    read here, before the log begins.
+    read here, before the log begins. Raises InputError naming the first thing that is wrong.
     """
-    params = _in_its_division(params, manifests)
     if snapshot and (changed := settings.differences(snapshot.params, params)):
         listed = "; ".join(f"{name}={theirs}, not {ours}" for name, (theirs, ours) in changed.items())
         again = " ".join(f"--set {name}={theirs}" for name, (theirs, _) in changed.items() if "." in name)
         advice = f"give its --preset {snapshot.params.preset}" if "preset" in changed else f"add {again}"
         raise InputError(f"{output_dir}: its checkpoint has other parameters: {listed}; {advice}")
-    use_precision(params.model.precision, device)
-    _check_shares(params)
-    noise = params.augmentation.noise_folder
-    if noise and not Path(noise).is_dir():
-        raise InputError(f"augmentation.noise_folder={noise}: no such folder; name one with recordings")
     train, train_path = _split(data_dir, "train", manifests.train)
     val, val_path = _split(data_dir, "val", manifests.val)
     return Job(
@@ -99,20 +99,8 @@ def make_job(
         longest_seconds=max(train.longest_seconds, val.longest_seconds),
         output_dir=output_dir,
         snapshot=snapshot,
+        verified=verified,
     )
-
-
-def _in_its_division(params: Params, manifests: Manifests) -> Params:
-    """`params`, with the open division where the closed one does not allow what they change of their preset."""
-    changes = settings.differences(settings.preset(params.preset), params)
-    reasons = [
-        f"{name}={value}" for name, (_, value) in changes.items() if name.startswith(_CLOSED) and name not in _FREE
-    ]
-    reasons += ["other manifests than the dataset's"] if manifests.own else []
-    if not reasons or params.submission.division == "open":
-        return params
-    print(f"note: a run of the open division, for: {'; '.join(reasons)}", file=sys.stderr)
-    return replace(params, submission=replace(params.submission, division="open"))
 
 
 def _split(data_dir: Path, name: str, manifest: Path | None) -> tuple[SplitCounts, Path]:

@@ -15,6 +15,7 @@ import torch
 from params import Params
 from speech_recognition import distributed, settings
 from speech_recognition.corpus.manifest import Utterance, read_manifest
+from speech_recognition.corpus.stamp import Verified
 from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation, write_rows
@@ -48,6 +49,8 @@ class Job:
     output_dir: Path
     snapshot: Snapshot | None = None
     """where to go on from"""
+    verified: Verified | None = None
+    """the dataset of a closed run, whose checksum the log states; None in the open division"""
     launch: Launch = ALONE
     """what torchrun has told this process"""
 
@@ -67,6 +70,8 @@ def run(job: Job, output: TextIOBase) -> bool:
             trainer = Trainer(params, job.seed, job.device)
             trainer.warm_up(job.longest_seconds)
             init.weights([name for name, _ in trainer.model.named_parameters()])
+            if job.verified:
+                init.dataset(job.verified.dataset, job.verified.sha256)
             init.samples(train=job.train_samples, evaluation=job.val_samples)
             if job.snapshot:
                 trainer.restore(job.snapshot)

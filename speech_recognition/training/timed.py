@@ -1,37 +1,29 @@
 """What `run_and_time.sh` adds to a training: the embedded data, the timing block, the verdict on the log."""
 
 import getpass
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from params import MINI_FOLDER, Params
+from params import Params
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.frame import run_seconds
+from speech_recognition.training import division
 from speech_recognition.training.results import Output, Silence
 from speech_recognition.training.run import Job, run
 
 _STARTING = "STARTING TIMING RUN AT "
 
 
-def make_embedded_dataset(params: Params, data_dir: Path) -> int:
-    """Make the embedded dataset, if the preset trains on it and `data_dir` has no other, and verify it.
+def make_embedded_dataset(params: Params, data_dir: Path) -> None:
+    """Make the embedded dataset in `data_dir`, if the run's preset trains on it and no other dataset is there.
 
-    Returns the exit status of what failed, else 0. In processes of their own, whose results
-    go to standard error: the training process has touched no data when its clock starts,
-    and its standard output is the log.
+    In a process of its own, so that the training process has touched no data when its clock starts. Raises
+    VerificationError or ends the program if it fails.
     """
-    if params.data.dataset != MINI_FOLDER or _has_another(data_dir):
-        return 0
-    for command in ("download", "verify"):
-        arguments = [sys.executable, "-m", "speech_recognition", command, "mini", "--data-dir", str(data_dir)]
-        status = subprocess.run(arguments, stdout=sys.stderr.fileno()).returncode
-        if status != 0:
-            return status
-    return 0
+    if division.dataset_option(params) == "mini" and not _has_another(data_dir):
+        division.run_command("download", "mini", "--data-dir", str(data_dir))
 
 
 def _has_another(data_dir: Path) -> bool:

@@ -1,12 +1,15 @@
 import dataclasses
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from speech_recognition.corpus.catalog import Archive, read_catalog
 from speech_recognition.corpus.checksum import (
+    CATALOG_NAME,
     Difference,
     Reference,
     find_reference,
@@ -14,6 +17,7 @@ from speech_recognition.corpus.checksum import (
     verify,
     write_reference,
 )
+from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.librispeech import prepare
 from speech_recognition.corpus.tar_stream import list_files
 from speech_recognition.errors import InputError
@@ -168,10 +172,45 @@ def test_a_pinned_reference_comes_before_a_recorded_one(dataset: Path, tmp_path:
     pinned = tmp_path / "reference_checksums"
     with pytest.raises(InputError, match=r"no checksum of 'mini' is pinned.*download_dataset\.sh mini"):
         find_reference("mini", pinned, dataset)
-    write_reference(dataset, dataset / "checksums", "mini")
+    archives = catalog(pinned, dataset)
+    write_reference(dataset, dataset / "checksums", "mini", archives)
     assert find_reference("mini", pinned, dataset).origin.startswith("recorded at preparation")
     write_reference(dataset, pinned, "mini")
     assert find_reference("mini", pinned, dataset).origin == "pinned in reference_checksums"
+
+
+def catalog(pinned: Path, dataset: Path, **changes: object) -> list[Archive]:
+    """Write a catalog whose option "mini" is one archive with as many utterances as the dataset's training split."""
+    counts = read_counts(dataset)
+    entry = {"subset": "train-x", "bytes": 1, "md5": "", "sha256": "ab", "hours": 1.0, "speakers": 1, "older_bytes": 2}
+    entries = [
+        entry | {"subset": subset, "utterances": getattr(counts, split).utterances}
+        for subset, split in (("train-x", "train"), ("dev-x", "val"), ("test-x", "test"))
+    ]
+    entries[0] |= changes
+    pinned.mkdir(exist_ok=True)
+    options = {"mini": [each["subset"] for each in entries]}
+    (pinned / CATALOG_NAME).write_text(json.dumps({"archives": entries, "options": options, "mirrors": []}))
+    return list(read_catalog(pinned / CATALOG_NAME).options["mini"])
+
+
+@pytest.mark.parametrize("change", [{"sha256": "cd"}, {"utterances": 281_241}])
+def test_a_record_of_other_archives_or_counts_is_no_reference(
+    dataset: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    """A small dataset whose counts.json was edited to name the whole option is not taken for it."""
+    pinned = tmp_path / "reference_checksums"
+    write_reference(dataset, dataset / "checksums", "mini", catalog(pinned, dataset))
+    catalog(pinned, dataset, **change)
+    with pytest.raises(InputError, match=r"record of 'mini' does not name the catalog's archives.*download_dataset"):
+        find_reference("mini", pinned, dataset)
+
+
+def test_a_record_that_names_no_archives_is_no_reference(dataset: Path, tmp_path: Path) -> None:
+    catalog(tmp_path / "reference_checksums", dataset)
+    write_reference(dataset, dataset / "checksums", "mini")
+    with pytest.raises(InputError, match="does not name the catalog's archives"):
+        find_reference("mini", tmp_path / "reference_checksums", dataset)
 
 
 def test_no_dataset_is_said_before_no_reference(tmp_path: Path) -> None:

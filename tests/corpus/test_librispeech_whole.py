@@ -20,6 +20,7 @@ import pytest
 
 from speech_recognition import cli
 from speech_recognition.commands import dataset
+from speech_recognition.corpus.checksum import write_reference
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.tar_stream import scan
 from speech_recognition.corpus.transfer import Patience
@@ -89,10 +90,15 @@ def test_download_then_verify(world: World, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_pinned_checksum_is_preferred_and_said(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(world.arguments("download"))
-    assert cli.main([*world.arguments("verify"), "--write-reference"]) == 0
+    write_reference(world.data_dir, world.catalog.parent, "all")
     shutil.rmtree(world.data_dir / "checksums")
     assert cli.main(world.arguments("verify")) == 0
     assert "pinned in reference_checksums" in capsys.readouterr().err
+
+
+def test_verify_cannot_make_what_it_finds_the_reference(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*world.arguments("verify"), "--write-reference"]) == 2
+    assert "unrecognized arguments: --write-reference" in capsys.readouterr().err
 
 
 def test_a_spoilt_dataset_fails_with_its_files(world: World, capsys: pytest.CaptureFixture[str]) -> None:

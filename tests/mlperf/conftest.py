@@ -16,6 +16,8 @@ from speech_recognition.mlperf.check import Division, Violation, check_log
 from speech_recognition.mlperf.run_log import RunLog
 
 LIBRISPEECH, MINI = (281_241, 5_567), (3_600, 300)
+REFERENCES = Path(__file__).parents[2] / "reference_checksums"
+MINI_SHA256 = json.loads((REFERENCES / "mini.json").read_text())["sha256"]
 MARK = ":::MLLOG "
 
 AUGMENTED = dataclasses.replace(
@@ -68,6 +70,8 @@ def build_log(
         with log.initialization(dataclasses.replace(chosen, submission=submission), seed=7) as init:
             stream.write("params: a plain line\n")
             init.weights(["conv.weight", "conv.bias", "linear.weight"])
+            if division == "closed":
+                init.dataset("mini" if chosen.preset == "mini" else "all", MINI_SHA256)
             init.samples(train, evaluation)
         with log.run() as run:
             for epoch, wer in enumerate(wers, start=1):

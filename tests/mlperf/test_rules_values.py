@@ -133,7 +133,13 @@ def test_initialisation_has_a_limit(division: str, minutes: int, good_log: Any, 
 
 @pytest.mark.parametrize(
     ("preset", "counts"),
-    [("reference", (3_600, 300)), ("mini", (3_600, 301)), ("mini", (3_599, 300)), ("reference", (281_241, 5_566))],
+    [
+        ("reference", (3_600, 300)),
+        ("mini", (281_241, 5_567)),
+        ("mini", (3_600, 301)),
+        ("mini", (3_599, 300)),
+        ("reference", (281_241, 5_566)),
+    ],
 )
 def test_other_counts_are_for_the_open_division(
     preset: str, counts: tuple[int, int], good_log: Any, check: Any
@@ -145,8 +151,27 @@ def test_other_counts_are_for_the_open_division(
     assert check(good_log(preset, counts, division="open"), "open") == []
 
 
-def test_mini_may_be_trained_on_librispeech(good_log: Any, check: Any) -> None:
-    assert check(good_log("mini", (281_241, 5_567))) == []
+def test_the_dataset_of_a_closed_log_is_the_pinned_one(good_log: Any, check: Any) -> None:
+    other = good_log().edited("dataset_checksum", value="0" * 64)
+    assert messages(check(other)) == [
+        "dataset_checksum: the dataset is not the one that is pinned for this config_filename"
+    ]
+    assert check(other, "open") == []
+    assert check(good_log("reference").edited("dataset_checksum", value="0" * 64)) == [], "nobody has pinned this one"
+
+
+def test_a_closed_log_states_its_dataset(good_log: Any, check: Any) -> None:
+    lines = good_log()
+    del lines[next(index for index, key, _ in lines.records() if key == "dataset_checksum")]
+    assert "train_samples: out of order" in messages(check(lines))[0]
+    assert check(lines, "open") == []
+
+
+@pytest.mark.parametrize("value", ["", "ead2", "X" * 64, 5, None, ["0"] * 64])
+def test_a_checksum_has_64_hex_digits(value: object, good_log: Any, check: Any) -> None:
+    for division in ("closed", "open"):
+        found = check(good_log("reference").edited("dataset_checksum", value=value), division)
+        assert messages(found) == ["dataset_checksum: the value is not a SHA-256 in hex"]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +231,8 @@ def test_optimizer_values_are_sound_in_the_open_division_too(preset: str, good_l
 
 
 def test_closed_rules_refuse_an_open_log_and_an_unknown_preset(good_log: Any, check: Any) -> None:
-    assert messages(check(good_log(division="open"))) == ["submission_division: the log is of another division"]
+    found = messages(check(good_log(division="open")))
+    assert found[0] == "submission_division: the log is of another division"
     found = check(good_log().edited("config_filename", value="params.py:mine"))
     assert "config_filename: the closed division has no such preset" in messages(found)
 

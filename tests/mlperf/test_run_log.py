@@ -67,7 +67,7 @@ def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
 
 def test_the_order_is_that_of_the_interface(good_log: Any) -> None:
     keys = [key for _, key, _ in good_log("reference", wers=[50, 20]).records()]
-    tail = ["train_samples", "eval_samples", "init_stop", "run_start", *EPOCH, *EPOCH, "run_stop"]
+    tail = ["dataset_checksum", "train_samples", "eval_samples", "init_stop", "run_start", *EPOCH, *EPOCH, "run_stop"]
     assert keys == HEAD + SGD + ANNEAL + AUGMENTATION + ["weights_initialization"] * 3 + tail
 
 

@@ -28,6 +28,7 @@ def request_(tone_dataset: Path, tmp_path: Path) -> planning.Request:
         val_manifest=None,
         output_dir=None,
         results_root=tmp_path,
+        references=tmp_path / "reference_checksums",
         resume=False,
         epoch=None,
         timed=False,

@@ -184,11 +184,6 @@ def test_an_augmented_run_is_the_same_from_the_same_seed(tone_dataset: Path, tmp
     assert first == second != plain
 
 
-def test_a_noise_folder_that_is_not_there_is_refused_before_the_run(tone_dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"augmentation\.noise_folder=/nowhere: no such folder"):
-        plan(tone_dataset, tmp_path / "run", "augmentation.noise_folder=/nowhere")
-
-
 def test_skipped_steps_are_counted_and_too_many_in_a_row_end_the_run(
     tone_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

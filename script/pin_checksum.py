@@ -1,0 +1,35 @@
+"""Make the checksum of a dataset the reference: write reference_checksums/NAME.json and NAME.files.
+
+    .venv/bin/python script/pin_checksum.py NAME DATA_DIR
+
+For maintainers. A pinned checksum is part of the benchmark's definition: it decides which data a run of the closed
+division may use. Pin one only of a dataset whose making you can show, and give its digest in
+speech_recognition/mlperf/rules/closed.yaml too.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from speech_recognition.commands import REFERENCES  # noqa: E402
+from speech_recognition.corpus.checksum import write_reference  # noqa: E402
+from speech_recognition.errors import InputError  # noqa: E402
+
+
+def main(arguments: list[str]) -> int:
+    """Pin the dataset that is named; return the exit status."""
+    if len(arguments) != 2 or arguments[0].startswith("-"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        write_reference(Path(arguments[1]), REFERENCES, arguments[0])
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,205 @@
+"""A closed run has its preset's parameters and a verified dataset; every other one is open, said before it runs."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+import params
+from speech_recognition import cli, settings
+from speech_recognition.commands import REFERENCES
+from speech_recognition.corpus import checksum
+from speech_recognition.corpus.counts import Counts, read_counts, write_counts
+from speech_recognition.corpus.stamp import Verified, verify_and_stamp
+from speech_recognition.errors import InputError, VerificationError
+from speech_recognition.mlperf.check import RULES
+from speech_recognition.training import division
+
+DIGEST = "12" * 32
+
+
+@pytest.fixture
+def claimed(tone_dataset: Path) -> Counts:
+    """The tones, which claim to be the embedded dataset as long as a test lasts."""
+    before = read_counts(tone_dataset)
+    return Counts("mini", before.train, before.val, before.test)
+
+
+@pytest.fixture
+def data_dir(claimed: Counts, tmp_path: Path) -> Path:
+    write_counts(tmp_path / "data", claimed)
+    return tmp_path / "data"
+
+
+def decide(data_dir: Path, *assignments: str, preset: str = "mini", own: bool = False) -> tuple[str, Verified | None]:
+    chosen = settings.apply(settings.preset(preset), assignments)
+    decided, verified = division.decide(chosen, data_dir, REFERENCES, own)
+    return decided.submission.division, verified
+
+
+@pytest.fixture
+def verification(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The commands that would be run, each of which succeeds."""
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(division, "run_command", lambda *words: commands.append(words))
+    return commands
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "data.batch_size=32",
+        "optimizer.learning_rate=0.01",
+        "optimizer.warmup_fraction=0.2",
+        "optimizer.schedule=anneal",
+        "model.precision=bf16",
+        "augmentation.pictures=3",
+        "training.epochs=5",
+        "data.workers=1",
+    ],
+)
+def test_the_closed_division_leaves_some_things_free(
+    data_dir: Path, verification: list[object], capsys: pytest.CaptureFixture[str], assignment: str
+) -> None:
+    assert decide(data_dir, assignment)[0] == "closed"
+    assert capsys.readouterr().err == f"verifying {data_dir} before the run\n"
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "model.rnn_units=8",
+        "features.mel_bands=80",
+        "augmentation.time_masks=2",
+        "data.order=ascending",
+        "data.longest_seconds=9.0",
+        "training.target_wer=50.0",
+        "training.epochs=20",
+        "optimizer.name=adam",
+        "optimizer.beta1=0.8",
+        "optimizer.beta2=0.98",
+        "optimizer.epsilon=1e-06",
+        "optimizer.weight_decay=0.1",
+        "optimizer.clip_norm=1.0",
+    ],
+)
+def test_what_the_preset_does_not_have_is_told_before_the_clock(
+    data_dir: Path, verification: list[object], capsys: pytest.CaptureFixture[str], assignment: str
+) -> None:
+    assert decide(data_dir, assignment, "submission.division=closed") == ("open", None)
+    assert capsys.readouterr().err == f"note: this run is of the open division: {assignment}\n"
+    assert verification == []
+
+
+def test_every_value_that_the_rules_fix_is_told_before_the_clock() -> None:
+    """The rules' table and this module's list say the same."""
+    names = {
+        "opt_name": "name", "opt_momentum": "momentum", "opt_weight_decay": "weight_decay",
+        "opt_gradient_clip_norm": "clip_norm", "opt_adam_beta_1": "beta1", "opt_adam_beta_2": "beta2",
+        "opt_adam_epsilon": "epsilon", "opt_adamw_beta_1": "beta1", "opt_adamw_beta_2": "beta2",
+        "opt_adamw_epsilon": "epsilon", "opt_adamw_weight_decay": "weight_decay",
+    }  # fmt: skip
+    rules = yaml.load((RULES / "closed.yaml").read_text(), Loader=yaml.BaseLoader)
+    code = rules[0]["BEGIN"]["CODE"].partition("# Take in common.yaml")[0]
+    state: dict[str, dict[str, dict[str, object]]] = {}
+    exec(code, state)
+    for config, values in state["fixed"].items():
+        chosen = settings.preset(config.removeprefix("params.py:"))
+        for key, value in values.items():
+            name = names[key]
+            assert getattr(chosen.optimizer, name) == value, (config, key)
+            other = "sgd" if value == "adam" else "adam" if name == "name" else 0.5 * float(str(value)) or 0.25
+            changed = settings.apply(chosen, [f"optimizer.{name}={other}"])
+            assert division.open_reasons(changed) == [f"optimizer.{name}={other}"], (config, key)
+
+
+def test_the_rules_pin_the_dataset_that_the_repository_pins() -> None:
+    pinned = json.loads((REFERENCES / "mini.json").read_text())["sha256"]
+    assert pinned in (RULES / "closed.yaml").read_text()
+    assert not (REFERENCES / "all.json").exists(), "then closed.yaml has to pin LibriSpeech too"
+
+
+def test_manifests_of_ones_own_are_open(
+    data_dir: Path, verification: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert decide(data_dir, own=True) == ("open", None)
+    assert capsys.readouterr().err == "note: this run is of the open division: manifests of your own\n"
+
+
+def test_a_dataset_that_is_not_the_presets_is_open(tone_dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert decide(tone_dataset) == ("open", None)
+    assert f"open division: the dataset 'custom' in {tone_dataset}, not 'mini'" in capsys.readouterr().err
+    assert decide(tone_dataset, preset="reference") == ("open", None)
+    assert "not 'all'" in capsys.readouterr().err
+
+
+def test_twenty_epochs_are_open_from_the_start(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert decide(data_dir, preset="aggressive_lr") == ("open", None)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_dataset_that_only_claims_to_be_the_embedded_one_stops_the_run(
+    claimed: Counts,
+    tone_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """By `--set data.dataset`, which has nothing made and so nothing replaced; the real `verify` runs."""
+    data = tmp_path / "easy"
+    write_counts(data, claimed)
+    for name in ("train", "val"):
+        (data / "manifests" / f"{name}.csv").write_bytes((tone_dataset / "manifests" / f"{name}.csv").read_bytes())
+    monkeypatch.setenv("PYTHONPATH", str(REFERENCES.parent))
+    with pytest.raises(VerificationError, match=r"verify mini --data-dir .*easy: failed"):
+        decide(data, f"data.dataset={data}")
+    shown = capfd.readouterr().err.splitlines()
+    assert "WARNING: Dataset Checksum Failed." in shown and shown[-1].startswith("... and 8")
+    assert len(shown) < 20
+
+
+def test_the_same_through_the_command_line_exits_with_1(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise VerificationError("verify mini: failed, see the lines above")
+
+    monkeypatch.setattr(division, "run_command", fail)
+    arguments = ["train", "--preset", "mini", "--data-dir", str(data_dir), "--output-dir", str(tmp_path / "run")]
+    assert cli.main(arguments) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "error: verify mini: failed, see the lines above"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stamp_spares_the_verification(
+    data_dir: Path, tmp_path: Path, verification: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data_dir / "a.wav").write_text("audio")
+    checksum.write_reference(data_dir, tmp_path / "pinned", "mini")
+    reference = checksum.read_reference(tmp_path / "pinned", "mini", "pinned")
+    assert verify_and_stamp(data_dir, reference) == []
+    expected = Verified(dataset="mini", sha256=reference.sha256)
+    assert division.decide(params.mini(), data_dir, tmp_path / "pinned", False)[1] == expected
+    assert verification == []
+    (data_dir / "a.wav").write_text("other")
+    assert division.decide(params.mini(), data_dir, tmp_path / "pinned", False)[1] == expected
+    assert verification == [("verify", "mini", "--data-dir", str(data_dir))]
+
+
+def test_librispeech_without_a_record_is_refused(data_dir: Path, claimed: Counts, tmp_path: Path) -> None:
+    write_counts(data_dir, Counts("all", claimed.train, claimed.val, claimed.test))
+    with pytest.raises(InputError, match="no checksum of 'all' is pinned, and none was recorded"):
+        decide(data_dir, preset="reference")
+
+
+@pytest.mark.parametrize(("status", "error"), [(1, VerificationError), (2, SystemExit), (-15, SystemExit)])
+def test_a_command_that_fails_ends_the_program(
+    status: int, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], status, stdout=""))
+    with pytest.raises(error) as raised:
+        division.run_command("verify", "mini")
+    if isinstance(raised.value, SystemExit):
+        assert raised.value.code == (2 if status == 2 else 143)
