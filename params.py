@@ -8,7 +8,7 @@ its own values, so that a `Params` that exists makes sense.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, ClassVar, Literal, get_type_hints
 
 LIBRISPEECH_FOLDER, MINI_FOLDER = "LibriSpeech_dataset", "mini_dataset"
 """Folders of the datasets, under the repository root unless --data-dir says otherwise."""
@@ -17,54 +17,92 @@ SAMPLE_RATE = 16_000
 """Samples per second of every processed recording (LibriSpeech's own rate)."""
 
 
-def _check(holds: bool, name: str, value: object, rule: str) -> None:
+def _check(holds: bool, name: str, value: object, rule: object) -> None:
     if not holds:
         raise ValueError(f"{name}={value}: must be {rule}")
 
 
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number: checked when a section is made, shown by the help. `above` and `below` leave an end out."""
+
+    least: float
+    most: float
+    above: bool = False
+    below: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Return whether `value` lies within; NaN does not."""
+        inside = self.least <= value <= self.most
+        return inside and not (self.above and value == self.least) and not (self.below and value == self.most)
+
+    def __str__(self) -> str:
+        if self.above or self.below:
+            start, end = "above" if self.above else "at least", "below" if self.below else "at most"
+            return f"{start} {self.least:g}, {end} {self.most:g}"
+        return f"from {self.least} to {self.most}"
+
+
+Count = Annotated[int, Range(1, 2**20)]
+Share = Annotated[float, Range(0, 1)]
+
+
+class Section:
+    """Base of the sections: each value is checked against its own Range, then the section against itself."""
+
+    _name: ClassVar[str]
+
+    def __init_subclass__(cls, name: str) -> None:
+        cls._name = name
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            for bounds in getattr(hint, "__metadata__", ()):
+                value = getattr(self, name)
+                _check(value is None or bounds.holds(value), f"{self._name}.{name}", value, bounds)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Raise ValueError where values do not fit each other."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class DataParams:
+class DataParams(Section, name="data"):
     """Which dataset, and how its utterances become batches."""
 
     dataset: str = LIBRISPEECH_FOLDER
     """folder of the processed dataset, under the repository root"""
-    batch_size: int = 8
+    batch_size: Count = 8
     """utterances in a training step over all devices (global batch size)"""
-    eval_batch_size: int = 32
+    eval_batch_size: Count = 32
     """utterances in an evaluation batch; changes speed, not results"""
-    longest_seconds: float = 0.0
+    longest_seconds: Annotated[float, Range(0, 1_000_000)] = 0.0
     """training utterances that are longer are left out and named in the log; 0 keeps all"""
-    batch_seconds: float = 0.0
+    batch_seconds: Annotated[float, Range(0, 1_000_000)] = 0.0
     """most seconds of audio in a training step, padding included; 0 sets no bound beside batch_size"""
-    accumulation_steps: int = 1
+    accumulation_steps: Count = 1
     """parts of a training step whose gradients are added before the update (BatchNorm sees one part)"""
     order: Literal["ascending", "batch_shuffle", "sorta_grad", "buckets"] = "ascending"
     """ascending: shortest first, every epoch (MLPerf reference); batch_shuffle: consecutive
     blocks of the sorted list in a shuffled order (TensorFlow's deep_speech); sorta_grad: the first epoch ascending,
     the others batch_shuffle; buckets: utterances are shuffled among neighbours in length, then the batches"""
-    bucket_batches: int = 16
+    bucket_batches: Count = 16
     """batches that a bucket of neighbours in length holds (buckets)"""
-    workers: int = 2
+    workers: Annotated[int, Range(0, 64)] = 2
     """processes that read audio; 0 reads in the training process"""
 
-    def __post_init__(self) -> None:
+    def _check_together(self) -> None:
         _check(self.dataset != "", "data.dataset", "''", "a folder name")
-        _check(1 <= self.batch_size <= 2**20, "data.batch_size", self.batch_size, "from 1 to 1048576")
-        _check(1 <= self.eval_batch_size <= 2**20, "data.eval_batch_size", self.eval_batch_size, "from 1 to 1048576")
-        _check(0 <= self.longest_seconds <= 1e6, "data.longest_seconds", self.longest_seconds, "from 0 to 1e6")
-        _check(0 <= self.batch_seconds <= 1e6, "data.batch_seconds", self.batch_seconds, "from 0 to 1e6")
-        _check(1 <= self.bucket_batches <= 2**20, "data.bucket_batches", self.bucket_batches, "from 1 to 1048576")
         _check(
-            1 <= self.accumulation_steps <= self.batch_size and self.batch_size % self.accumulation_steps == 0,
+            self.batch_size % self.accumulation_steps == 0,
             "data.accumulation_steps",
             self.accumulation_steps,
             f"a divisor of data.batch_size ({self.batch_size})",
         )
-        _check(0 <= self.workers <= 64, "data.workers", self.workers, "from 0 to 64")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureParams:
+class FeatureParams(Section, name="features"):
     """How a waveform becomes a spectrogram."""
 
     kind: Literal["linear", "power", "mel", "mfcc"] = "linear"
@@ -73,39 +111,38 @@ class FeatureParams:
     coefficients of mel"""
     window: Literal["hamming", "hann"] = "hamming"
     """shape of the window"""
-    window_seconds: float = 0.02
+    window_seconds: Annotated[float, Range(0.002, 0.1)] = 0.02
     """length of the window, in seconds"""
-    hop_seconds: float = 0.01
+    hop_seconds: Annotated[float, Range(0.001, 0.1)] = 0.01
     """distance between two frames, in seconds"""
-    mel_bands: int = 64
+    mel_bands: Annotated[int, Range(16, 128)] = 64
     """bands of the mel spectrogram (mel, mfcc)"""
-    mfcc_coefficients: int = 13
+    mfcc_coefficients: Annotated[int, Range(1, 128)] = 13
     """coefficients kept (mfcc)"""
     normalize: Literal["utterance", "bin"] = "utterance"
     """utterance: one mean and deviation over the whole spectrogram (MLPerf reference); bin: of each row over time
     (TensorFlow)"""
 
-    def __post_init__(self) -> None:
-        _check(0.002 <= self.window_seconds <= 0.1, "features.window_seconds", self.window_seconds, "from 0.002 to 0.1")
+    def _check_together(self) -> None:
         _check(
-            0.001 <= self.hop_seconds <= self.window_seconds,
+            self.hop_seconds <= self.window_seconds,
             "features.hop_seconds",
             self.hop_seconds,
-            f"from 0.001 to features.window_seconds ({self.window_seconds})",
+            f"at most features.window_seconds ({self.window_seconds})",
         )
         # With more, the lowest bands would be narrower than a bin of the FFT, and empty.
-        most = self.fft_samples // 5 if self._banded else 128
+        most = self.fft_samples // 5
         _check(
-            16 <= self.mel_bands <= most,
+            not self._banded or self.mel_bands <= most,
             "features.mel_bands",
             self.mel_bands,
-            f"from 16 to {most} for windows of {self.window_seconds} s",
+            f"at most {most} for windows of {self.window_seconds} s",
         )
         _check(
-            1 <= self.mfcc_coefficients <= self.mel_bands,
+            self.mfcc_coefficients <= self.mel_bands,
             "features.mfcc_coefficients",
             self.mfcc_coefficients,
-            f"from 1 to features.mel_bands ({self.mel_bands})",
+            f"at most features.mel_bands ({self.mel_bands})",
         )
 
     @property
@@ -136,63 +173,49 @@ class FeatureParams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentationParams:
+class AugmentationParams(Section, name="augmentation"):
     """What happens to training utterances; drawn for each utterance and epoch. The defaults change nothing."""
 
-    tempo_min: float = 1.0
+    tempo_min: Annotated[float, Range(0.5, 2.0)] = 1.0
     """lowest tempo, as a factor; the pitch is kept"""
-    tempo_max: float = 1.0
+    tempo_max: Annotated[float, Range(0.5, 2.0)] = 1.0
     """highest tempo, as a factor"""
-    gain_min_db: float = 0.0
+    gain_min_db: Annotated[float, Range(-60.0, 60.0)] = 0.0
     """lowest gain, in dB"""
-    gain_max_db: float = 0.0
+    gain_max_db: Annotated[float, Range(-60.0, 60.0)] = 0.0
     """highest gain, in dB"""
-    speed_min: float = 1.0
+    speed_min: Annotated[float, Range(0.5, 2.0)] = 1.0
     """lowest speed, as a factor; pitch and tempo change together"""
-    speed_max: float = 1.0
+    speed_max: Annotated[float, Range(0.5, 2.0)] = 1.0
     """highest speed, as a factor"""
     noise_folder: str = ""
     """folder of recordings to add as noise"""
-    noise_probability: float = 0.4
+    noise_probability: Share = 0.4
     """share of utterances that get noise (noise_folder)"""
-    noise_min_db: float = 5.0
+    noise_min_db: Annotated[float, Range(-30.0, 100.0)] = 5.0
     """lowest signal-to-noise ratio, in dB (noise_folder)"""
-    noise_max_db: float = 25.0
+    noise_max_db: Annotated[float, Range(-30.0, 100.0)] = 25.0
     """highest signal-to-noise ratio, in dB (noise_folder)"""
-    frequency_masks: int = 0
+    frequency_masks: Annotated[int, Range(0, 1000)] = 0
     """SpecAugment's masks over bins (MLPerf's RNN-T: 2)"""
-    frequency_mask_min: int = 0
+    frequency_mask_min: Annotated[int, Range(0, 1024)] = 0
     """narrowest of them, in bins"""
-    frequency_mask_max: int = 20
+    frequency_mask_max: Annotated[int, Range(0, 1024)] = 20
     """widest of them, in bins"""
-    time_masks: int = 0
+    time_masks: Annotated[int, Range(0, 1000)] = 0
     """SpecAugment's masks over frames (MLPerf's RNN-T: 10)"""
-    time_mask_min: float = 0.0
+    time_mask_min: Share = 0.0
     """narrowest of them, as a share of the utterance"""
-    time_mask_max: float = 0.03
+    time_mask_max: Share = 0.03
     """widest of them, as a share of the utterance"""
-    pictures: int = 0
+    pictures: Annotated[int, Range(0, 1000)] = 0
     """utterances whose spectrograms before and after are drawn into the results folder when the run has ended"""
 
-    def __post_init__(self) -> None:
-        for name, least, most in (
-            ("tempo", 0.5, 2.0),
-            ("gain", -60.0, 60.0),
-            ("speed", 0.5, 2.0),
-            ("noise", -30.0, 100.0),
-            ("frequency_mask", 0, 1024),
-            ("time_mask", 0.0, 1.0),
-        ):
-            unit = "_db" if name in ("gain", "noise") else ""
-            low, high = f"{name}_min{unit}", f"{name}_max{unit}"
+    def _check_together(self) -> None:
+        for name in ("tempo_{}", "speed_{}", "gain_{}_db", "noise_{}_db", "frequency_mask_{}", "time_mask_{}"):
+            low, high = name.format("min"), name.format("max")
             below, above = getattr(self, low), getattr(self, high)
-            _check(least <= below <= most, f"augmentation.{low}", below, f"from {least} to {most}")
-            _check(below <= above <= most, f"augmentation.{high}", above, f"from {low} ({below}) to {most}")
-        for name in ("frequency_masks", "time_masks", "pictures"):
-            _check(0 <= getattr(self, name) <= 1000, f"augmentation.{name}", getattr(self, name), "from 0 to 1000")
-        _check(
-            0 <= self.noise_probability <= 1, "augmentation.noise_probability", self.noise_probability, "from 0 to 1"
-        )
+            _check(below <= above, f"augmentation.{high}", above, f"at least augmentation.{low} ({below})")
 
     @property
     def changes_tempo(self) -> bool:
@@ -216,24 +239,24 @@ class AugmentationParams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelParams:
+class ModelParams(Section, name="model"):
     """DeepSpeech2: two convolutions, recurrent layers, one linear layer."""
 
-    conv_channels: int = 32
+    conv_channels: Annotated[int, Range(1, 1024)] = 32
     """output channels of both convolutions"""
     conv_padding: bool = False
     """pad the convolutions' input to keep the borders (20 and 10 bins, 5 frames each side)"""
     conv_bias: bool = True
     """convolutions with a bias"""
-    activation_limit: float = 20.0
+    activation_limit: Annotated[float, Range(0, 1_000_000, above=True)] = 20.0
     """upper limit of the clipped ReLU (Hardtanh) of each convolution"""
     activation_before_norm: bool = False
     """clipped ReLU before BatchNorm (TensorFlow), not after it (paper, MLPerf reference)"""
     rnn_type: Literal["gru", "lstm", "rnn"] = "gru"
     """kind of the recurrent layers (rnn: the plain one, with tanh)"""
-    rnn_layers: int = 3
+    rnn_layers: Annotated[int, Range(1, 16)] = 3
     """number of recurrent layers"""
-    rnn_units: int = 2560
+    rnn_units: Annotated[int, Range(1, 16384)] = 2560
     """units of each recurrent layer in each direction"""
     bidirectional: bool = False
     """run each recurrent layer in both directions"""
@@ -246,107 +269,73 @@ class ModelParams:
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     """fp32; tf32: products with mantissas of 10 bits (GPUs only); bf16: convolutions and products in
     bfloat16, weights, sums, BatchNorm, loss and optimizer in float32"""
-    batch_norm_momentum: float = 0.1
+    batch_norm_momentum: Annotated[float, Range(0, 1, above=True)] = 0.1
     """weight of a batch in BatchNorm's running statistics"""
-
-    def __post_init__(self) -> None:
-        _check(1 <= self.conv_channels <= 1024, "model.conv_channels", self.conv_channels, "from 1 to 1024")
-        _check(
-            0 < self.activation_limit <= 1e6, "model.activation_limit", self.activation_limit, "above 0, at most 1e6"
-        )
-        _check(
-            0 < self.batch_norm_momentum <= 1,
-            "model.batch_norm_momentum",
-            self.batch_norm_momentum,
-            "above 0, at most 1",
-        )
-        _check(1 <= self.rnn_layers <= 16, "model.rnn_layers", self.rnn_layers, "from 1 to 16")
-        _check(1 <= self.rnn_units <= 16384, "model.rnn_units", self.rnn_units, "from 1 to 16384")
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerParams:
+class OptimizerParams(Section, name="optimizer"):
     """How gradients change the weights."""
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
     """sgd: stochastic gradient descent with Nesterov momentum; adam; adamw: Adam with decoupled weight decay"""
-    learning_rate: float = 1e-4
+    learning_rate: Annotated[float, Range(0, 10, above=True)] = 1e-4
     """the highest learning rate of the schedule"""
-    momentum: float = 0.9
+    momentum: Annotated[float, Range(0, 1, below=True)] = 0.9
     """Nesterov momentum (sgd)"""
-    beta1: float = 0.9
+    beta1: Annotated[float, Range(0, 1, below=True)] = 0.9
     """decay of the gradient's running mean (adam, adamw)"""
-    beta2: float = 0.999
+    beta2: Annotated[float, Range(0, 1, below=True)] = 0.999
     """decay of the squared gradient's running mean (adam, adamw)"""
-    epsilon: float = 1e-8
+    epsilon: Annotated[float, Range(0, 1, above=True)] = 1e-8
     """added to the root of the squared gradient's mean (adam, adamw)"""
-    weight_decay: float = 0.0
+    weight_decay: Share = 0.0
     """pull of the weights towards zero, per step and unit of learning rate"""
-    clip_norm: float = 400.0
+    clip_norm: Annotated[float, Range(0, 1e9, above=True)] = 400.0
     """largest Euclidean norm of the gradient of a step; a longer one is scaled down to it"""
     schedule: Literal["anneal", "one_cycle", "warmup_cosine"] = "anneal"
     """anneal: divide by anneal_factor after every epoch; one_cycle: linear rise, then cosine fall towards 0 over the
     steps of all epochs; warmup_cosine: likewise, with warmup_steps and end_learning_rate"""
-    anneal_factor: float = 1.1
+    anneal_factor: Annotated[float, Range(1, 1000)] = 1.1
     """divisor of the learning rate after every epoch (anneal)"""
-    warmup_fraction: float = 0.1
+    warmup_fraction: Annotated[float, Range(0, 1, below=True)] = 0.1
     """share of all steps in which the learning rate rises (one_cycle)"""
-    warmup_steps: int = 1000
+    warmup_steps: Annotated[int, Range(0, 10**9)] = 1000
     """steps in which the learning rate rises (warmup_cosine)"""
-    end_learning_rate: float = 0.0
+    end_learning_rate: Annotated[float, Range(0, 10)] = 0.0
     """learning rate that the cosine would reach one step after the last (warmup_cosine)"""
 
-    def __post_init__(self) -> None:
-        _check(0 < self.learning_rate <= 10, "optimizer.learning_rate", self.learning_rate, "above 0, at most 10")
-        _check(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "at least 0, below 1")
-        _check(0 <= self.beta1 < 1, "optimizer.beta1", self.beta1, "at least 0, below 1")
-        _check(0 <= self.beta2 < 1, "optimizer.beta2", self.beta2, "at least 0, below 1")
-        _check(0 < self.epsilon <= 1, "optimizer.epsilon", self.epsilon, "above 0, at most 1")
-        _check(0 <= self.weight_decay <= 1, "optimizer.weight_decay", self.weight_decay, "from 0 to 1")
-        _check(0 < self.clip_norm <= 1e9, "optimizer.clip_norm", self.clip_norm, "above 0, at most 1e9")
-        _check(1 <= self.anneal_factor <= 1000, "optimizer.anneal_factor", self.anneal_factor, "from 1 to 1000")
-        _check(0 <= self.warmup_fraction < 1, "optimizer.warmup_fraction", self.warmup_fraction, "at least 0, below 1")
-        _check(0 <= self.warmup_steps <= 10**9, "optimizer.warmup_steps", self.warmup_steps, "from 0 to 1e9")
+    def _check_together(self) -> None:
         _check(
-            0 <= self.end_learning_rate <= self.learning_rate,
+            self.end_learning_rate <= self.learning_rate,
             "optimizer.end_learning_rate",
             self.end_learning_rate,
-            f"from 0 to optimizer.learning_rate ({self.learning_rate})",
+            f"at most optimizer.learning_rate ({self.learning_rate})",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingParams:
+class TrainingParams(Section, name="training"):
     """When a run evaluates and ends."""
 
-    epochs: int = 10
+    epochs: Annotated[int, Range(1, 10_000)] = 10
     """passes over the training data, at most"""
-    target_wer: float = 23.0
+    target_wer: Annotated[float, Range(0, 100)] = 23.0
     """word error rate on val, in percent, at or below which the run ends with success"""
     evaluate_first: bool = False
     """evaluate once before the first step (epoch 0 in metrics.csv, not in the MLPerf log)"""
-    save_minutes: float = 10.0
+    save_minutes: Annotated[float, Range(0, 1_000_000)] = 10.0
     """time between two checkpoints within an epoch, in minutes; 0 saves after evaluations only"""
-    save_steps: int = 0
+    save_steps: Annotated[int, Range(0, 10**9)] = 0
     """steps between two checkpoints within an epoch; 0 leaves it to save_minutes"""
-    max_skipped: int = 20
+    max_skipped: Annotated[int, Range(1, 10**9)] = 20
     """steps in a row without a finite loss and gradient (they change nothing) after which training has diverged"""
-    sample_transcripts: int = 3
+    sample_transcripts: Annotated[int, Range(0, 100)] = 3
     """utterances of val whose reference and hypothesis are shown after each evaluation"""
-
-    def __post_init__(self) -> None:
-        _check(1 <= self.epochs <= 10_000, "training.epochs", self.epochs, "from 1 to 10000")
-        _check(0 <= self.save_minutes <= 1e6, "training.save_minutes", self.save_minutes, "from 0 to 1e6")
-        _check(0 <= self.save_steps <= 10**9, "training.save_steps", self.save_steps, "from 0 to 1e9")
-        _check(1 <= self.max_skipped <= 10**9, "training.max_skipped", self.max_skipped, "from 1 to 1e9")
-        _check(0 <= self.target_wer <= 100, "training.target_wer", self.target_wer, "from 0 to 100 (percent)")
-        _check(
-            0 <= self.sample_transcripts <= 100, "training.sample_transcripts", self.sample_transcripts, "from 0 to 100"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubmissionParams:
+class SubmissionParams(Section, name="submission"):
     """Who submits the result of what: the submission_* lines of the log."""
 
     org: str = "reference_implementation"
@@ -358,24 +347,24 @@ class SubmissionParams:
     status: Literal["onprem", "cloud", "research", "preview"] = "research"
     """availability of the system"""
 
-    def __post_init__(self) -> None:
+    def _check_together(self) -> None:
         _check(self.org.strip() != "", "submission.org", "''", "a name")
         _check(self.platform.strip() != "", "submission.platform", "''", "a name")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class Stage(Section, name="stages"):
     """Values that replace a run's own from one epoch on: a recipe that was changed on the way."""
 
-    first_epoch: int
+    first_epoch: Annotated[int, Range(1, 10_000)]
     """counted from 1"""
-    batch_size: int
+    batch_size: Count
     """data.batch_size"""
-    momentum: float
+    momentum: Annotated[float, Range(0, 1, below=True)]
     """optimizer.momentum"""
-    anneal_factor: float
+    anneal_factor: Annotated[float, Range(1, 1000)]
     """optimizer.anneal_factor"""
-    learning_rate: float | None = None
+    learning_rate: Annotated[float | None, Range(0, 10, above=True)] = None
     """of the first epoch; None goes on from the one before"""
 
 

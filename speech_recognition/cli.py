@@ -77,7 +77,12 @@ def _stop(number: int, _: FrameType | None) -> NoReturn:
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for a usage error, as for every other bad input."""
+    """A parser whose usage errors are one line, and whose epilog may be a function that is called for the help only."""
+
+    def format_help(self) -> str:
+        if callable(self.epilog):
+            self.epilog = self.epilog()
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see {self.prog} --help)")

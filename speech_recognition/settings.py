@@ -1,15 +1,11 @@
-"""`Params` from outside: presets by name, `--set section.name=value`, dictionaries, help texts."""
+"""`Params` from outside: presets by name, `--set section.name=value`, dictionaries."""
 
-import ast
 import dataclasses
 import difflib
-import inspect
-import itertools
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import params as params_module
 from params import PRESETS, Params, Stage
 from speech_recognition.errors import InputError
 
@@ -55,9 +51,9 @@ def to_dict(params: Params) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> Params:
     """The inverse of `to_dict`. Raises ValueError, TypeError or KeyError on anything else."""
-    sections = {name: kind(**values[name]) for name, kind in _sections().items()}
+    made = {name: kind(**values[name]) for name, kind in sections().items()}
     stages = tuple(Stage(**stage) for stage in values["stages"])
-    return Params(preset=values["preset"], **sections, stages=stages)
+    return Params(preset=values["preset"], **made, stages=stages)
 
 
 def differences(before: Params, now: Params) -> dict[str, tuple[object, object]]:
@@ -78,28 +74,20 @@ def _flat(params: Params) -> dict[str, object]:
     return values | {"preset": params.preset, "stages": params.stages}
 
 
-def describe(params: Params) -> str:
-    """A line for every parameter: its name, the value in `params`, and its meaning."""
-    lines = []
-    for section, documents in ((name, _documents(kind)) for name, kind in _sections().items()):
-        for key, document in documents.items():
-            lines.append(f"  {section}.{key}={getattr(getattr(params, section), key)}\n      {document}")
-    return "\n".join(lines)
-
-
-def _sections() -> dict[str, type[Any]]:
+def sections() -> dict[str, type[Any]]:
+    """Return the sections of `Params` by name: those of its fields that are dataclasses."""
     hints: dict[str, type[Any]] = typing.get_type_hints(Params)
     return {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
 
 
 def _fields() -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    for section, kind in _sections().items():
+    for section, kind in sections().items():
         for field in dataclasses.fields(kind):
             yield section, field
 
 
 def _type(section: str, key: str) -> Any:
-    return typing.get_type_hints(_sections()[section])[key]
+    return typing.get_type_hints(sections()[section])[key]
 
 
 def _parse(name: str, text: str, kind: Any) -> object:
@@ -124,15 +112,3 @@ def _parse(name: str, text: str, kind: Any) -> object:
 def _nearest(name: str, known: Mapping[str, object]) -> str:
     matches = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     return f" (did you mean {matches[0]}?)" if matches else ""
-
-
-def _documents(kind: type) -> dict[str, str]:
-    """The line under each field of a section, read from the source: Python keeps no docstring of a field."""
-    module = ast.parse(inspect.getsource(params_module))
-    body = next(node.body for node in module.body if isinstance(node, ast.ClassDef) and node.name == kind.__name__)
-    documents = {}
-    for field, document in itertools.pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            assert isinstance(document, ast.Expr) and isinstance(document.value, ast.Constant)
-            documents[field.target.id] = " ".join(str(document.value.value).split())
-    return documents

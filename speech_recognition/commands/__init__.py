@@ -15,4 +15,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 ROOT = Path(params.__file__).resolve().parent
 """The repository: where datasets, results and reference checksums lie unless something else is asked for."""
 
+WIDTH = 100
+"""Columns of a help text."""
+
 REFERENCES = ROOT / "reference_checksums"

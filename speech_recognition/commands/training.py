@@ -8,20 +8,19 @@ from pathlib import Path
 import params
 from speech_recognition import settings
 from speech_recognition.allocator import keep_memory
-from speech_recognition.commands import REFERENCES, ROOT, Commands
+from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
 from speech_recognition.errors import InputError
 
 
 def add_train(commands: Commands) -> None:
     """Add the command `train`."""
-    presets = "\n".join(f"preset {name}:\n{settings.describe(settings.preset(name))}" for name in params.PRESETS)
     parser = commands.add_parser(
         "train",
         help="train until the target WER, evaluating every epoch",
         description="Train until the target WER or the last epoch; exit status 0 if the target was reached, else 3.",
-        epilog=f"parameters for --set, with each preset's value:\n\n{presets}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=WIDTH),
     )
+    parser.epilog = _parameters  # type: ignore[assignment]  # called by the parser, for the help only
     add = parser.add_argument
     add("--preset", default="reference", metavar="NAME", help=f"{', '.join(params.PRESETS)} (default: reference)")
     add("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="change a parameter (repeatable)")
@@ -50,6 +49,12 @@ def add_train(commands: Commands) -> None:
     add("--runs", type=_runs, default=1, metavar="N", help="N runs with seeds of their own, and their score (--timed)")
     add("--timed", action="store_true", help="as run_and_time.sh: embedded data, timing block, check of the log")
     parser.set_defaults(run=_train)
+
+
+def _parameters() -> str:
+    from speech_recognition.commands.parameter_help import parameters_help
+
+    return f"parameters for --set: default (presets that differ), meaning, bounds\n\n{parameters_help()}"
 
 
 _NEWEST = 0
