@@ -68,20 +68,24 @@ def outcome(folder: Path) -> tuple[object, ...]:
 
 def clock(folder: Path) -> tuple[float, float]:
     """When the clock of the only log in `folder` started and stopped, in seconds of the system's time."""
-    events = [json.loads(line.removeprefix(":::MLLOG ")) for line in newest_log(folder) if line.startswith(":::MLLOG")]
+    events = [
+        json.loads(line.removeprefix(":::MLLOG "))
+        for line in log_text(folder).splitlines()
+        if line.startswith(":::MLLOG")
+    ]
     times = {event["key"]: event["time_ms"] / 1000 for event in events}
     return times["run_start"], times["run_stop"]
 
 
-def newest_log(folder: Path) -> list[str]:
-    """The lines of the newest log; none before there is one."""
+def log_text(folder: Path) -> str:
+    """The newest log; nothing before there is one."""
     logs = sorted(folder.glob("*.out"), key=lambda path: path.stat().st_mtime)
-    return logs[-1].read_text().splitlines() if logs else []
+    return logs[-1].read_text() if logs else ""
 
 
-def where(folder: Path, lines: list[str]) -> str:
-    """What the run was at, by the last line of its log, `lines`."""
-    keys = [line.split('"key": "')[1].split('"')[0] for line in lines if '"key"' in line]
+def where(folder: Path, log: str) -> str:
+    """What the run was at, by the last line of its log."""
+    keys = [line.split('"key": "')[1].split('"')[0] for line in log.splitlines() if '"key"' in line]
     partial = any((folder / "checkpoints").glob(".*.partial"))
     return ("saving, " if partial else "") + (f"after {keys[-1]}" if keys else "before the log")
 
@@ -91,17 +95,15 @@ def terminate(process: subprocess.Popen[str], folder: Path, begun: int) -> str:
 
     `begun` is the number of logs before it was started.
     """
-    own = len(list(folder.glob("*.out"))) > begun
-    place = where(folder, newest_log(folder)) if own else "before the log"
+    place = where(folder, log_text(folder) if len(list(folder.glob("*.out"))) > begun else "")
     os.killpg(process.pid, signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    lines = newest_log(folder) if len(list(folder.glob("*.out"))) > begun else []
-    clock_ran = any('"run_start"' in line for line in lines)
+    log = log_text(folder) if len(list(folder.glob("*.out"))) > begun else ""
     faults = {
         "a traceback": "Traceback" in errors,
         f"status {process.returncode}": process.returncode not in (143, -signal.SIGTERM, 3),
-        "a log without an end": bool(lines) and '"run_stop"' not in "".join(lines[-3:]),
-        "nothing saved": clock_ran and "saved: " not in errors and not is_whole(folder),
+        "a log without an end": bool(log) and '"run_stop"' not in log,
+        "nothing saved": '"run_start"' in log and "saved: " not in errors and not is_whole(folder),
     }
     if any(faults.values()):
         raise SystemExit(f"{', '.join(name for name in faults if faults[name])}, {place}:\n{errors}")
@@ -118,16 +120,24 @@ def kill(process: subprocess.Popen[str], folder: Path) -> str:
     """End the run by SIGKILL; returns what it was at."""
     process.kill()
     process.communicate()
-    return where(folder, newest_log(folder))
+    return where(folder, log_text(folder))
 
 
-def disturbed(folder: Path, manifests: Path, number: signal.Signals, waits: Iterator[float]) -> Iterator[str]:
-    """Train in `folder` to the end, ended by a signal after each of `waits`; gives what it was at each time."""
+def disturbed(folder: Path, manifests: Path, number: signal.Signals, moments: Iterator[float]) -> Iterator[str]:
+    """Train in `folder` to the end, ended by a signal at each of `moments`; gives what it was at each time.
+
+    A moment is in seconds from the start of the clock, or of the time when the log begins if it is negative.
+    """
     while True:
         begun = len(list(folder.glob("*.out")))
         process = start(folder, manifests, number, "--resume")
+        moment = next(moments, None)
+        if moment is not None:
+            key = '"run_start"' if moment >= 0 else '"seed"'
+            while process.poll() is None and not (len(list(folder.glob("*.out"))) > begun and key in log_text(folder)):
+                time.sleep(0.01)
         try:
-            _, errors = process.communicate(timeout=next(waits, None))
+            _, errors = process.communicate(timeout=None if moment is None else abs(moment))
         except subprocess.TimeoutExpired:
             yield terminate(process, folder, begun) if number == signal.SIGTERM else kill(process, folder)
             continue
@@ -154,8 +164,8 @@ def main() -> None:
     wanted, (first, last) = outcome(output / "undisturbed"), clock(output / "undisturbed")
     print(f"undisturbed: the clock runs from second {first - begin:.1f} to {last - begin:.1f}", flush=True)
 
-    # Most moments lie within the clock; the start before it and the report after it take longer.
-    moments = (random.uniform(0.9 * (first - begin), 1.05 * (last - begin)) for _ in itertools.count())
+    length = last - first  # most moments lie within the clock; the start before it and the report after it take longer
+    moments = (random.uniform(-0.1 * length, 1.1 * length) for _ in itertools.count())
     kills: collections.Counter[str] = collections.Counter()
     ends = same = 0
     folder = output / "killed"

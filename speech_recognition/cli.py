@@ -51,28 +51,32 @@ def main(arguments: Sequence[str]) -> int:
         status: int = options.run(options)
         sys.stdout.flush()
         return status
-    except InputError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except (DownloadError, DivergedError, WorkerError) as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        return 1
-    except PeerError as error:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our standard output is gone; what is still buffered for it has no place to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if signals.stopped:  # what fails then is its consequence: some imports make errors of what its handler raises
+            return 128 + signals.stopped[0]
+        return _explained(error)
+
+
+def _explained(error: Exception) -> int:
+    """Say in one line what ended the command; returns the exit status. Raises again what nobody foresaw."""
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    text = one_line(str(error))
+    if isinstance(error, PeerError):
         if os.environ.get("RANK") == "0":  # once is enough
-            print(
-                f"error: another process of the run has ended; its own message says why ({one_line(str(error))})",
-                file=sys.stderr,
-            )
+            print(f"error: another process of the run has ended; its own message says why ({text})", file=sys.stderr)
         _wait_for_the_peer()
         return 1
-    except BrokenPipeError:
-        # The reader of our standard output is gone; what is still buffered for it has no place to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + (signals.stopped[0] if signals.stopped else signal.SIGPIPE)
-    except OSError as error:  # a full disk, a quota, a disk that fails
+    if isinstance(error, OSError):  # a full disk, a quota, a disk that fails
         where, reason = error.filename or "writing", error.strerror or error
-        print(f"error: {one_line(f'{where}: {reason}')}", file=sys.stderr)
-        return 1
+        text = one_line(f"{where}: {reason}")
+    elif not isinstance(error, InputError | DownloadError | DivergedError | WorkerError):
+        raise error
+    print(f"error: {text}", file=sys.stderr)
+    return 2 if isinstance(error, InputError) else 1
 
 
 def _wait_for_the_peer() -> None:

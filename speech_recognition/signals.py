@@ -17,7 +17,7 @@ SAME_SECONDS = 2.0
 the command's whole group, and a parent passes on what the terminal has sent already."""
 
 stopped: list[int] = []
-"""The signal that ends the program. A pipe that breaks after it is only its consequence."""
+"""The signal that ends the program, once it has come."""
 _moment = -math.inf
 """when it came, by the monotonic clock"""
 
@@ -29,6 +29,7 @@ def handled() -> list[signal.Signals]:
 
 def handle() -> None:
     """Let each signal end the program in one line, with exit status 128 + its number."""
+    stopped.clear()
     for number in SIGNALS:
         if number != signal.SIGHUP or number in handled():
             signal.signal(number, _stop)
