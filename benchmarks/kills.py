@@ -1,21 +1,30 @@
-"""Does a run that is killed again and again end as if it had not been?
+"""Does a run that is ended again and again come to the same end as if it had not been?
 
-    python benchmarks/kills.py [--kills 100] [--output-dir DIR]
+    python benchmarks/kills.py [--kills 100] [--signal KILL|TERM] [--output-dir DIR]
 
 A tiny model on a part of `mini_dataset` (as `sh download_dataset.sh mini` makes it) is trained once without a
-disturbance. Then the same run is started, killed (SIGKILL) at a random moment, started again with --resume, killed
-again, and so on, until it ends; and this from the beginning until there were as many kills as asked for. Every
+disturbance. Then the same run is started, ended at a random moment, started again with --resume, ended again, and so
+on, until it has trained to its end; and this from the beginning until there were as many kills as asked for. Every
 end is held against the undisturbed one: each epoch's loss and error rates, the weights and the optimizer's state.
+
+KILL goes to the run alone, which saves every second step. TERM goes to its whole process group, as from `timeout` or
+a scheduler, with two processes that read data: once the clock runs, each has to end in a checkpoint and a log that
+ends, without a traceback.
 """
 
 import argparse
 import collections
 import csv
+import itertools
+import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,18 +42,20 @@ TINY = [
     "training.target_wer=0",
     "training.save_steps=2",
 ]
+WITH_WORKERS = ["data.workers=2", "training.save_steps=0"]
 TIMES = {"seconds", "waiting_seconds", "saving_seconds", "audio_rate", "eval_seconds"}
 
 
-def start(folder: Path, manifests: Path, *more: str) -> subprocess.Popen[str]:
-    """A run into `folder`."""
-    options = ["--preset", "mini", "--output-dir", str(folder), *more]
+def start(folder: Path, manifests: Path, number: signal.Signals, *more: str) -> subprocess.Popen[str]:
+    """A run into `folder`, in a process group of its own."""
+    options = ["--preset", "mini", "--output-dir", str(folder), "--seed", "1", *more]
     for split in ("train", "val"):
         options += [f"--{split}-manifest", str(manifests / f"{split}.csv")]
-    for assignment in TINY:
+    for assignment in TINY + (WITH_WORKERS if number == signal.SIGTERM else []):
         options += ["--set", assignment]
     command = [sys.executable, "-m", "speech_recognition", "train", *options]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    pipes: dict[str, int] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=ROOT, text=True, start_new_session=True, **pipes)
 
 
 def outcome(folder: Path) -> tuple[object, ...]:
@@ -55,52 +66,117 @@ def outcome(folder: Path) -> tuple[object, ...]:
     return rows, checkpoint.digest([snapshot.model, snapshot.optimizer])
 
 
-def where(folder: Path) -> str:
-    """What the run was at, by the last line of its newest log."""
+def clock(folder: Path) -> tuple[float, float]:
+    """When the clock of the only log in `folder` started and stopped, in seconds of the system's time."""
+    events = [
+        json.loads(line.removeprefix(":::MLLOG "))
+        for line in log_text(folder).splitlines()
+        if line.startswith(":::MLLOG")
+    ]
+    times = {event["key"]: event["time_ms"] / 1000 for event in events}
+    return times["run_start"], times["run_stop"]
+
+
+def log_text(folder: Path) -> str:
+    """The newest log; nothing before there is one."""
     logs = sorted(folder.glob("*.out"), key=lambda path: path.stat().st_mtime)
-    keys = [line.split('"key": "')[1].split('"')[0] for line in logs[-1].read_text().splitlines() if '"key"' in line]
+    return logs[-1].read_text() if logs else ""
+
+
+def where(folder: Path, log: str) -> str:
+    """What the run was at, by the last line of its log."""
+    keys = [line.split('"key": "')[1].split('"')[0] for line in log.splitlines() if '"key"' in line]
     partial = any((folder / "checkpoints").glob(".*.partial"))
     return ("saving, " if partial else "") + (f"after {keys[-1]}" if keys else "before the log")
+
+
+def terminate(process: subprocess.Popen[str], folder: Path, begun: int) -> str:
+    """End the run's group by SIGTERM; returns what it was at. Raises SystemExit if it did not end as it should.
+
+    `begun` is the number of logs before it was started.
+    """
+    place = where(folder, log_text(folder) if len(list(folder.glob("*.out"))) > begun else "")
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    log = log_text(folder) if len(list(folder.glob("*.out"))) > begun else ""
+    faults = {
+        "a traceback": "Traceback" in errors,
+        f"status {process.returncode}": process.returncode not in (143, -signal.SIGTERM, 3),
+        "a log without an end": bool(log) and '"run_stop"' not in log,
+        "nothing saved": '"run_start"' in log and "saved: " not in errors and not is_whole(folder),
+    }
+    if any(faults.values()):
+        raise SystemExit(f"{', '.join(name for name in faults if faults[name])}, {place}:\n{errors}")
+    return place
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether the checkpoint is that of the last epoch, which is saved when the clock has stopped."""
+    snapshot = checkpoint.read(folder / "checkpoints" / "last.pt")
+    return snapshot.evaluated_epoch == snapshot.params.training.epochs
+
+
+def kill(process: subprocess.Popen[str], folder: Path) -> str:
+    """End the run by SIGKILL; returns what it was at."""
+    process.kill()
+    process.communicate()
+    return where(folder, log_text(folder))
+
+
+def disturbed(folder: Path, manifests: Path, number: signal.Signals, moments: Iterator[float]) -> Iterator[str]:
+    """Train in `folder` to the end, ended by a signal at each of `moments`; gives what it was at each time.
+
+    A moment is in seconds from the start of the clock, or of the time when the log begins if it is negative.
+    """
+    while True:
+        begun = len(list(folder.glob("*.out")))
+        process = start(folder, manifests, number, "--resume")
+        moment = next(moments, None)
+        if moment is not None:
+            key = '"run_start"' if moment >= 0 else '"seed"'
+            while process.poll() is None and not (len(list(folder.glob("*.out"))) > begun and key in log_text(folder)):
+                time.sleep(0.01)
+        try:
+            _, errors = process.communicate(timeout=None if moment is None else abs(moment))
+        except subprocess.TimeoutExpired:
+            yield terminate(process, folder, begun) if number == signal.SIGTERM else kill(process, folder)
+            continue
+        if process.returncode != 3:
+            raise SystemExit(f"a run ended with status {process.returncode}:\n{errors}")
+        return
 
 
 def main() -> None:
     """Kill, compare, print the counts; exit status 1 if any run ended differently."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
     parser.add_argument("--output-dir", type=Path, default=ROOT / "results" / "kills")
     options = parser.parse_args()
-    output: Path = options.output_dir
+    output, number = options.output_dir, signal.Signals[f"SIG{options.signal}"]
     shutil.rmtree(output, ignore_errors=True)
     for split, count in (("train", 96), ("val", 32)):
         utterances = read_manifest(ROOT / "mini_dataset" / "manifests" / f"{split}.csv")
         write_manifest(output / f"{split}.csv", utterances[:count])
 
-    begin = time.monotonic()
-    start(output / "undisturbed", output, "--seed", "1").wait()
-    seconds, wanted = time.monotonic() - begin, outcome(output / "undisturbed")
-    print(f"undisturbed: {seconds:.1f} s", flush=True)
+    begin = time.time()
+    start(output / "undisturbed", output, number).communicate()
+    wanted, (first, last) = outcome(output / "undisturbed"), clock(output / "undisturbed")
+    print(f"undisturbed: the clock runs from second {first - begin:.1f} to {last - begin:.1f}", flush=True)
 
+    length = last - first  # most moments lie within the clock; the start before it and the report after it take longer
+    moments = (random.uniform(-0.1 * length, 1.1 * length) for _ in itertools.count())
     kills: collections.Counter[str] = collections.Counter()
     ends = same = 0
     folder = output / "killed"
-    while kills.total() < options.kills or folder.exists():
-        process = start(folder, output, "--seed", "1", "--resume")
-        try:
-            # Most of a short run is the start: so most moments lie in the rest.
-            wait = random.uniform(0.3, 1.1) * seconds if kills.total() < options.kills else None
-            _, errors = process.communicate(timeout=wait)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills[where(folder) if list(folder.glob("*.out")) else "before the log"] += 1
-            continue
-        if process.returncode != 3:
-            raise SystemExit(f"a run ended with status {process.returncode}:\n{errors}")
+    while kills.total() < options.kills:
+        for place in disturbed(folder, output, number, itertools.islice(moments, options.kills - kills.total())):
+            kills[place] += 1
         ends += 1
         same += outcome(folder) == wanted
         shutil.rmtree(folder)
     for place, count in kills.most_common():
-        print(f"  killed {place}: {count}")
+        print(f"  SIG{options.signal} {place}: {count}")
     print(f"{kills.total()} kills, {ends} runs ended, {same} of them to the same bits as the undisturbed one")
     sys.exit(same != ends)
 

@@ -1,8 +1,13 @@
 """Utterances of a manifest to batches of waveforms: reading and padding."""
 
+import os
 import signal
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.context import ForkContext, ForkProcess
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +18,13 @@ from params import SAMPLE_RATE
 from speech_recognition import alphabet
 from speech_recognition.corpus.audio import read_pcm
 from speech_recognition.corpus.manifest import Utterance
-from speech_recognition.errors import InputError
-from speech_recognition.interruption import SIGNALS
+from speech_recognition.errors import InputError, WorkerError
 from speech_recognition.orders import Indices
+from speech_recognition.parenthood import end_with_parent
+from speech_recognition.signals import SIGNALS
+
+PATIENCE = 300.0
+"""Seconds without a batch after which the processes that read are given up: one is stopped, or a disk hangs."""
 
 Item = tuple[int, Tensor, Tensor]
 
@@ -93,34 +102,114 @@ def collate(items: Sequence[Item]) -> Batch:
 
 def load(
     utterances: Sequence[Utterance], batches: Sequence[Indices], workers: int, pin: bool = False
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Read the given batches in turn, in `workers` processes; an empty one gives `nothing()`.
 
-    Raises InputError on audio that cannot be read.
+    Close it where it is not read to its end: the processes do not end by a signal, as one that ends Python would be.
+    Raises InputError on audio that cannot be read, WorkerError if one of the processes ends or gives nothing.
     """
+    processes = _Processes()
     loader = DataLoader(
         _Recordings(utterances),
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate_or_fault,
         pin_memory=pin,
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=partial(_outlive_signals, os.getpid()),
+        multiprocessing_context=processes if workers else None,
     )
+    loaded: Any = None
+    try:
+        loaded = _begin(loader)
+        while (batch := _next(loaded, processes.started) if workers else next(loaded, None)) is not None:
+            if isinstance(batch, InputError):
+                raise batch
+            yield batch
+    finally:
+        # Not left to the loader's own end, which a traceback that refers to it puts off until Python's.
+        if workers and loaded:
+            loaded._shutdown_workers()
+        for process in processes.started:
+            if process.is_alive():
+                process.kill()
+
+
+def _begin(loader: DataLoader[Item | InputError]) -> Iterator[Batch | InputError]:
     # Python drops what a signal's handler raises while a process forks: such a signal waits until that is done.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    on_child = signal.getsignal(signal.SIGCHLD)
     try:
-        loaded = iter(loader)
+        return iter(loader)
     finally:
+        # Torch's handler raises wherever the program is when a worker ends, in the midst of a step or of a save.
+        signal.signal(signal.SIGCHLD, on_child)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    for batch in loaded:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
 
 
-def _leave_signals_to_the_parent(_: int) -> None:
-    """A terminal sends its interrupt to every process; the parent ends its workers itself, by SIGTERM."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+class _Process(ForkProcess):
+    def terminate(self) -> None:
+        """Kill: workers ignore SIGTERM, by which the loader ends those that do not end of themselves."""
+        self.kill()
+
+
+class _Processes(ForkContext):
+    """Makes the loader's workers, and knows them."""
+
+    def __init__(self) -> None:
+        self.started: list[_Process] = []
+
+    def Process(self, *positional: Any, **named: Any) -> _Process:  # type: ignore[override]
+        """Return one that is about to be started."""
+        self.started.append(_Process(*positional, **named))
+        return self.started[-1]
+
+
+def _outlive_signals(parent: int, _: int) -> None:
+    """Leave signals to the parent: a terminal and `timeout` send theirs to every process of a group.
+
+    The parent finishes its step, for which it needs its workers, and ends them itself.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    end_with_parent(parent)
+
+
+def _next(loaded: Iterator[Batch | InputError], workers: Sequence[_Process]) -> Batch | InputError | None:
+    """Return the next batch, or None after the last; raises WorkerError as `load` does."""
+    begin = time.monotonic()
+
+    def look() -> None:
+        for worker in workers:
+            if worker.exitcode:
+                how = signal.Signals(-worker.exitcode).name if worker.exitcode < 0 else f"status {worker.exitcode}"
+                raise WorkerError(
+                    f"process {worker.pid}, which reads data, was ended by {how}, most likely because memory ran out:"
+                    f" lower data.workers ({len(workers)})"
+                )
+        if time.monotonic() - begin >= PATIENCE:
+            numbers = ", ".join(str(worker.pid) for worker in workers)
+            raise WorkerError(
+                f"no batch for {PATIENCE:g} s from the processes that read data ({numbers}): one is stopped, or the"
+                " disk does not answer"
+            )
+
+    with _every_second(look):
+        try:
+            return next(loaded, None)
+        except (RuntimeError, OSError, EOFError):
+            time.sleep(0.5)  # connections of a process that is being killed close before it has ended
+            look()
+            raise
+
+
+@contextmanager
+def _every_second(look: Callable[[], None]) -> Iterator[None]:
+    """Call `look` every second, by a timer's signal: what it raises ends any wait."""
+    before = signal.signal(signal.SIGALRM, lambda *_: look())
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,16 +1,25 @@
 """The command line: what is typed to one of the commands, what that raises to one line and an exit status."""
 
 import argparse
+import io
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from speech_recognition import signals
 from speech_recognition.commands import dataset, logs, training
-from speech_recognition.errors import DivergedError, DownloadError, InputError, PeerError, VerificationError, one_line
+from speech_recognition.errors import (
+    DivergedError,
+    DownloadError,
+    InputError,
+    PeerError,
+    VerificationError,
+    WorkerError,
+    one_line,
+)
 
 _DESCRIPTION = """DeepSpeech2 on LibriSpeech, a training benchmark. COMMAND --help explains each command.
 
@@ -19,61 +28,69 @@ without reaching the target; 128 + N stopped by signal N."""
 
 
 def mend_streams() -> None:
-    """Have a standard output and a standard error that take any text, where they are closed too."""
+    """Have a standard output and a standard error that take any text, where they are closed too, or will be."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # else the next file to be opened would take its place
+        stream = getattr(sys, name)
+        if stream is None:  # else the next file to be opened would take its place
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif stream.isatty():
+            raw = io.BufferedWriter(_Terminal(stream.fileno(), "w", closefd=False))
+            setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, line_buffering=True))
         getattr(sys, name).reconfigure(errors="backslashreplace")  # a file's name may be any bytes
+
+
+class _Terminal(io.FileIO):
+    """A terminal that may be closed while a run goes on, and must not end it before its SIGHUP is there."""
+
+    def write(self, data: Any) -> int:
+        """Write, or do as if."""
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, _stop)
+    signals.handle()
     try:
         options = _parser().parse_args(arguments)
         options.arguments = list(arguments)
         status: int = options.run(options)
         sys.stdout.flush()
         return status
-    except InputError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except (DownloadError, VerificationError, DivergedError) as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        return 1
-    except PeerError as error:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our standard output is gone; what is still buffered for it has no place to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if signals.stopped:  # what fails then is its consequence: some imports make errors of what its handler raises
+            return 128 + signals.stopped[0]
+        return _explained(error)
+
+
+def _explained(error: Exception) -> int:
+    """Say in one line what ended the command; returns the exit status. Raises again what nobody foresaw."""
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    text = one_line(str(error))
+    if isinstance(error, PeerError):
         if os.environ.get("RANK") == "0":  # once is enough
-            print(
-                f"error: another process of the run has ended; its own message says why ({one_line(str(error))})",
-                file=sys.stderr,
-            )
+            print(f"error: another process of the run has ended; its own message says why ({text})", file=sys.stderr)
         _wait_for_the_peer()
         return 1
-    except BrokenPipeError:
-        # The reader of our standard output is gone; what is still buffered for it has no place to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + (_stopped[0] if _stopped else signal.SIGPIPE)
-    except OSError as error:  # a full disk, a quota, a disk that fails
+    if isinstance(error, OSError):  # a full disk, a quota, a disk that fails
         where, reason = error.filename or "writing", error.strerror or error
-        print(f"error: {one_line(f'{where}: {reason}')}", file=sys.stderr)
-        return 1
+        text = one_line(f"{where}: {reason}")
+    elif not isinstance(error, InputError | DownloadError | VerificationError | DivergedError | WorkerError):
+        raise error
+    print(f"error: {text}", file=sys.stderr)
+    return 2 if isinstance(error, InputError) else 1
 
 
 def _wait_for_the_peer() -> None:
     """Let the process that has failed end first, with a status that says why: torchrun then ends all others."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(5)
-
-
-_stopped: list[int] = []
-"""The signal that ends the program. A pipe that breaks after it is only its consequence."""
-
-
-def _stop(number: int, _: FrameType | None) -> NoReturn:
-    _stopped.append(number)
-    print(f"stopped by {signal.Signals(number).name}", file=sys.stderr)
-    raise SystemExit(128 + number)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -18,6 +18,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from speech_recognition.devices import choose_device
 from speech_recognition.errors import InputError, PeerError
+from speech_recognition.parenthood import end_with_parent
 
 Value = TypeVar("Value")
 
@@ -40,9 +41,21 @@ class Launch:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Launch":
-        """Read off the variables that torchrun sets."""
+        """Read off the variables that torchrun sets. Raises InputError if some are missing or are no numbers."""
         if "TORCHELASTIC_RUN_ID" not in environment:
+            if "RANK" in environment and environment.get("WORLD_SIZE") != "1":
+                raise InputError(
+                    "RANK is set, but TORCHELASTIC_RUN_ID is not: unset RANK, or start the processes with --num-gpus or"
+                    " torchrun"
+                )
             return cls()
+        wrong = [name for name in _NUMBERS if not _is_number(environment.get(name, ""))]
+        wrong += ["MASTER_ADDR"] if not environment.get("MASTER_ADDR") else []
+        if wrong:
+            raise InputError(
+                f"{', '.join(wrong)}: missing or no number, but TORCHELASTIC_RUN_ID is set: unset that, or start the"
+                " processes with --num-gpus or torchrun"
+            )
         return cls(
             local_rank=int(environment["LOCAL_RANK"]),
             run_id=environment["TORCHELASTIC_RUN_ID"],
@@ -71,17 +84,26 @@ class Launch:
 ALONE = Launch()
 """Without torchrun."""
 
+_NUMBERS = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_WORLD_SIZE", "MASTER_PORT"]
+_NUMBERS += ["TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS"]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
+
 
 @contextlib.contextmanager
 def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
     """Be one of the run's processes in the block: NCCL between GPUs, gloo between CPUs. Gives this one's device.
 
-    Python's standard error is the first one's alone, until the block ends.
+    Python's standard error is the first one's alone, until the block ends. Under torchrun this process ends when
+    torchrun does.
     Raises InputError on a device that is not there, or where torchrun's options do not allow to restart.
     """
     if launch.local_rank is None:
         yield choose_device(device_name)
         return
+    end_with_parent(os.getppid())
     device = choose_device(device_name)
     if device.type == "cuda":
         if device.index is not None:

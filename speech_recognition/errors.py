@@ -48,3 +48,11 @@ class DivergedError(RuntimeError):
 
 class PeerError(RuntimeError):
     """Another process of the run has ended early; its own message says why. The exit status is 1."""
+
+
+class WorkerError(RuntimeError):
+    """A data-loading process has ended, or gives nothing any more.
+
+    The message is one line that names the process; the command line prints it
+    and exits with status 1.
+    """

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +72,8 @@ def evaluate(
     texts: dict[int, str] = {}
     batches = make_batches(range(len(utterances)), [each.samples for each in utterances], batch_size)
     size = distributed.size()
-    with Progress("evaluation", total=len(utterances), unit="utterances") as progress:
-        loaded = load(utterances, batches[distributed.rank() :: size], workers, pin=device.type == "cuda")
+    reading = load(utterances, batches[distributed.rank() :: size], workers, pin=device.type == "cuda")
+    with Progress("evaluation", total=len(utterances), unit="utterances") as progress, closing(reading) as loaded:
         for turn in range(0, len(batches), size):  # as many in every process: the last may have no batch
             if turn + distributed.rank() < len(batches):
                 batch = next(loaded)

@@ -1,14 +1,12 @@
 """Signals that wait until the work is between two steps."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from speech_recognition import distributed
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""Those that end a run: of the system, of the user, and of Slurm before its time limit."""
+from speech_recognition import distributed, signals
 
 
 class Stopped(SystemExit):
@@ -19,22 +17,29 @@ class Stopped(SystemExit):
 def between_steps() -> Iterator[Callable[[], None]]:
     """Hold signals back in the block, until it calls what this gives: that raises Stopped if one has come.
 
-    The handlers from before the block say what a signal means; a second signal goes to them at once.
+    The handlers from before the block say what a signal means; a second signal goes to them at once, unless it
+    is part of the same event (signals.SAME_SECONDS).
     All processes of a run call it after the same step, and end there even if only one has been sent a
     signal; in such a run all further signals are ignored, as torchrun sends on what a terminal has sent already.
     """
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in signals.handled()}
     held: list[int] = []
-    ending = False
+    first, ending = 0.0, False
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if ending else handler)
 
     def hold(number: int, _: FrameType | None) -> None:
-        held.append(number)
-        if distributed.size() == 1:
+        nonlocal first
+        if not held:
+            first = time.monotonic()
+        elif distributed.size() == 1 and time.monotonic() - first >= signals.SAME_SECONDS:
+            held.clear()
             restore()
+            signal.raise_signal(number)
+            return
+        held.append(number)
 
     def check() -> None:
         nonlocal ending
@@ -50,7 +55,7 @@ def between_steps() -> Iterator[Callable[[], None]]:
             restore()
             raise Stopped(getattr(error, "code", None) or 128 + number) from None
 
-    for number in SIGNALS:
+    for number in before:
         signal.signal(number, hold)
     try:
         yield check

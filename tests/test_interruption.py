@@ -3,7 +3,9 @@ import signal
 
 import pytest
 
-from speech_recognition.interruption import SIGNALS, Stopped, between_steps
+from speech_recognition import signals
+from speech_recognition.interruption import Stopped, between_steps
+from speech_recognition.signals import SIGNALS
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +41,8 @@ def test_one_after_the_last_step_is_not_lost() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_a_second_signal_does_not_wait() -> None:
+def test_a_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "SAME_SECONDS", 0.0)
     done = []
     with pytest.raises(SystemExit) as ended, between_steps() as check:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -48,6 +51,26 @@ def test_a_second_signal_does_not_wait() -> None:
         done.append("never")
         check()
     assert not isinstance(ended.value, Stopped) and done == ["still in the step"]
+
+
+def test_a_signal_that_is_sent_twice_is_one() -> None:
+    """`timeout` sends its own to the command, then to the command's group."""
+    done = []
+    with pytest.raises(Stopped), between_steps() as check:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("the step")
+        check()
+    assert done == ["the step"]
+
+
+def test_a_signal_that_was_ignored_stays_so() -> None:
+    """As SIGHUP under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with between_steps() as check:
+        os.kill(os.getpid(), signal.SIGHUP)
+        check()
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 def test_a_fault_in_the_step_does_not_swallow_the_signal(ends_the_program: list[int]) -> None:

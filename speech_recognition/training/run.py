@@ -17,7 +17,7 @@ from speech_recognition import distributed, settings
 from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.corpus.stamp import Verified
 from speech_recognition.distributed import ALONE, Launch
-from speech_recognition.errors import InputError
+from speech_recognition.errors import InputError, WorkerError
 from speech_recognition.evaluation import Evaluation, write_rows
 from speech_recognition.interruption import Stopped, between_steps
 from speech_recognition.lengths import ctc_frames
@@ -78,15 +78,16 @@ def run(job: Job, output: TextIOBase) -> bool:
             if job.snapshot and not job.launch.restarted:
                 init.resumed(job.snapshot.evaluated_epoch + 1, trainer.tally.steps)
         epochs = _Epochs(job, trainer, metrics, log, output)
-        with log.run() as clock:
-            try:
-                with between_steps() as check:
+        with between_steps() as check:  # a signal after the last step waits for the last save
+            with log.run() as clock:
+                try:
                     if epochs.train(check):
                         clock.success()
-            except Stopped:
-                epochs.snapshots.before_the_end()
-                raise
-        epochs.snapshots.after_evaluation()
+                    check()
+                except (Stopped, WorkerError):
+                    epochs.snapshots.before_the_end()
+                    raise
+            epochs.snapshots.after_evaluation()
         if not clock.reached_target:
             best = min(metrics, key=lambda row: row.wer)
             print(

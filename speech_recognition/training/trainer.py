@@ -4,6 +4,7 @@ import copy
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -129,9 +130,9 @@ class Trainer:
         shares = [part for batch in left for part in share(batch, self.params.data.accumulation_steps)]
         self.model.train()
         self.augmentation.epoch = epoch
-        with Progress(f"epoch {epoch}", total=len(batches), unit="steps") as progress:
+        reading = load(self._train_set, shares, self.params.data.workers, pin=self.device.type == "cuda")
+        with Progress(f"epoch {epoch}", total=len(batches), unit="steps") as progress, closing(reading) as loaded:
             progress.advance(self.tally.steps)
-            loaded = load(self._train_set, shares, self.params.data.workers, pin=self.device.type == "cuda")
             begin = time.perf_counter() - self.tally.seconds
             for batch in left:
                 asked = time.perf_counter()
