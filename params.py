@@ -378,6 +378,14 @@ class Stage:
     learning_rate: float | None = None
     """of the first epoch; None goes on from the one before"""
 
+    def __post_init__(self) -> None:
+        _check(1 <= self.first_epoch <= 10_000, "stages.first_epoch", self.first_epoch, "from 1 to 10000")
+        _check(1 <= self.batch_size <= 2**20, "stages.batch_size", self.batch_size, "from 1 to 1048576")
+        _check(0 <= self.momentum < 1, "stages.momentum", self.momentum, "at least 0, below 1")
+        _check(1 <= self.anneal_factor <= 1000, "stages.anneal_factor", self.anneal_factor, "from 1 to 1000")
+        rate = self.learning_rate
+        _check(rate is None or 0 < rate <= 10, "stages.learning_rate", rate, "above 0, at most 10")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Params:

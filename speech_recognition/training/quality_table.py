@@ -1,6 +1,5 @@
 """The quality table of a run: the WER of every epoch's checkpoint, as mlcommons/inference published one."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import torch
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation, evaluate
-from speech_recognition.files import atomic_write
 from speech_recognition.training import checkpoint
 
 Row = dict[str, str]
@@ -53,14 +51,6 @@ def markdown(row: Row) -> str:
 def markdown_head(row: Row) -> str:
     """The two lines above the first row."""
     return "| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|"
-
-
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows with a header."""
-    with atomic_write(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _rates(evaluation: Evaluation) -> Row:

@@ -1,6 +1,5 @@
 """The folder of a run: the log, the parameters, the system, a table of its epochs."""
 
-import csv
 import io
 import json
 import re
@@ -16,6 +15,7 @@ from speech_recognition import distributed, settings
 from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.files import atomic_write, held
 from speech_recognition.mlperf.system import SYSTEM_NAME, Description
+from speech_recognition.tables import write_table
 
 LOG_NAME = "speech_ds2.out"
 UTTERANCES_NAME = "utterances.csv"
@@ -171,8 +171,4 @@ def _log(folder: Path, number: int) -> Path:
 
 def write_metrics(folder: Path, epochs: Sequence[EpochMetrics]) -> None:
     """Write `metrics.csv`: a row for each evaluation, empty where an untrained model has no figure."""
-    rows = [epoch.row() for epoch in epochs]
-    with atomic_write(folder / "metrics.csv") as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(folder / "metrics.csv", [epoch.row() for epoch in epochs])
