@@ -22,10 +22,13 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
     for path in reversed(paths):
         snapshot = checkpoint.read(path)
         trained = checkpoint.trained(snapshot, path, device)
-        row = {"epoch": str(snapshot.evaluated_epoch)}
+        try:
+            row, recipe = {"epoch": str(snapshot.evaluated_epoch)}, {"recipe": _recipe(snapshot)}
+        except (LookupError, TypeError, ValueError):
+            raise InputError(f"{path}: does not say what it was trained for; train again or name another") from None
         for utterances in sets:
             row |= _rates(evaluate_checkpoint(trained, utterances, device))
-        yield row | {"recipe": _recipe(snapshot)}
+        yield row | recipe
 
 
 def evaluate_checkpoint(
