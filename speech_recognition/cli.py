@@ -22,7 +22,7 @@ def mend_streams() -> None:
     """Have a standard output and a standard error that take any text, where they are closed too."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # else the next file to be opened would take its place
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         getattr(sys, name).reconfigure(errors="backslashreplace")  # a file's name may be any bytes
 
 

@@ -149,11 +149,11 @@ def open_folder(
 
 def _fill(folder: Path, params: Params, system: Description, launch: Launch) -> Output:
     with atomic_write(folder / settings.PARAMS_NAME) as partial:
-        partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
+        partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n", encoding="utf-8")
     with atomic_write(folder / SYSTEM_NAME) as partial:
-        partial.write_text(json.dumps(system, indent=2) + "\n")
+        partial.write_text(json.dumps(system, indent=2) + "\n", encoding="utf-8")
     if launch.run_id:
-        (folder / _RUN_ID).write_text(launch.run_id + "\n")
+        (folder / _RUN_ID).write_text(launch.run_id + "\n", encoding="utf-8")
     there = len(list(folder.glob("speech_ds2*.out")))
     go_on = launch.restarted and there > 0
     return Output(sys.stdout, _log(folder, there - go_on), go_on)
@@ -162,7 +162,7 @@ def _fill(folder: Path, params: Params, system: Description, launch: Launch) -> 
 def run_id(folder: Path) -> str | None:
     """The name that torchrun has given to the run in this folder; None without torchrun."""
     path = folder / _RUN_ID
-    return path.read_text().strip() if path.is_file() else None
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
 def _log(folder: Path, number: int) -> Path:
