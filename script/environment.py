@@ -81,9 +81,9 @@ def missing_packages() -> list[str]:
 
     import tomllib  # new in 3.11, and so is what calls this
 
-    project = tomllib.loads(PYPROJECT.read_text())["project"]
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].values()
-    locked = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK.read_text(), re.MULTILINE))
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
     missing = []
     for requirement in sum(extras, start=project["dependencies"]):
         name = re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-")
@@ -99,7 +99,7 @@ def missing_packages() -> list[str]:
 def is_complete() -> bool:
     """Whether `.venv` was made whole from today's lock and its Python still runs."""
     try:
-        return MARKER.read_text() == marker_text(python_version(str(VENV_PYTHON)))
+        return MARKER.read_text(encoding="utf-8") == marker_text(python_version(str(VENV_PYTHON)))
     except OSError:
         return False
 
@@ -140,7 +140,7 @@ def make_venv() -> None:
             2, f"{VENV} was not made by these scripts: remove it, or set PYTHON to a Python that has requirements.lock"
         )
     try:
-        with GUARD.open("a") as guard:
+        with GUARD.open("a", encoding="utf-8") as guard:
             lock(guard)
             if not is_complete():
                 remove_venv()
@@ -187,7 +187,7 @@ def install(guard: IO[str]) -> None:
     run([sys.executable, "-I", "-m", "venv", str(VENV)], guard)
     pip = [str(VENV_PYTHON), "-I", "-m", "pip", "--disable-pip-version-check"]
     run([*pip, "install", "--quiet", "--require-hashes", "-r", str(LOCK)], guard)
-    MARKER.write_text(marker_text(version))
+    MARKER.write_text(marker_text(version), encoding="utf-8")
     say(f"made .venv in {time.monotonic() - start:.0f} seconds")
 
 

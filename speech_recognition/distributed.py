@@ -116,7 +116,9 @@ def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
     try:
         with contextlib.ExitStack() as stack:
             if not is_first():  # one log, one progress bar
-                stack.enter_context(contextlib.redirect_stderr(stack.enter_context(open(os.devnull, "w"))))
+                stack.enter_context(
+                    contextlib.redirect_stderr(stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
+                )
             yield device
     finally:
         dist.destroy_process_group()

@@ -1,6 +1,5 @@
 """A model over a manifest: transcripts, and edit counts for the whole and for each subset."""
 
-import csv
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.decoding import greedy
 from speech_recognition.features import Features
-from speech_recognition.files import atomic_write
 from speech_recognition.model import DeepSpeech2
 from speech_recognition.orders import make_batches
 from speech_recognition.progress import Progress
 from speech_recognition.scoring import Score, score
+from speech_recognition.tables import write_table
 
 _COUNTS = ["words", "word_errors", "characters", "character_errors"]
 
@@ -88,11 +87,17 @@ def evaluate(
 
 def write_rows(path: Path, evaluation: Evaluation) -> None:
     """Write a CSV row for each utterance: id, subset, speaker, seconds, reference, hypothesis, edit counts."""
-    with atomic_write(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["utterance_id", "subset", "speaker", "seconds", "reference", "hypothesis", *_COUNTS])
-        for utterance, text, counts in zip(
-            evaluation.utterances, evaluation.hypotheses, evaluation.scores, strict=True
-        ):
-            about = [utterance.id, utterance.subset, utterance.speaker, utterance.seconds, utterance.transcript]
-            writer.writerow([*about, text, *(getattr(counts, name) for name in _COUNTS)])
+    rows = zip(evaluation.utterances, evaluation.hypotheses, evaluation.scores, strict=True)
+    write_table(path, [_row(utterance, text, counts) for utterance, text, counts in rows])
+
+
+def _row(utterance: Utterance, text: str, counts: Score) -> dict[str, object]:
+    return {
+        "utterance_id": utterance.id,
+        "subset": utterance.subset,
+        "speaker": utterance.speaker,
+        "seconds": utterance.seconds,
+        "reference": utterance.transcript,
+        "hypothesis": text,
+        **{name: getattr(counts, name) for name in _COUNTS},
+    }

@@ -1,12 +1,14 @@
 """Files and folders that are there whole or not at all."""
 
 import fcntl
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from speech_recognition.errors import InputError
 
@@ -102,6 +104,32 @@ def check_file(path: Path, parameter: str) -> None:
     """Raise InputError unless `path` is a file or can become one; `parameter` is the option to name."""
     if path.exists() and not path.is_file():
         raise InputError(f"{parameter} {path}: is no regular file; name one".strip())
+
+
+def read_regular(path: Path, advice: str, most_bytes: int = 2**28) -> bytes:
+    """Return what a file holds. Raises InputError, ending in `advice`, unless it is a file that can be read whole.
+
+    A pipe would hold its reader up, and a device such as /dev/zero never ends.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is no regular file; {advice}")
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; {advice}") from None
+    if len(content) > most_bytes:
+        raise InputError(f"{path}: is larger than {most_bytes / 2**20:.0f} MiB; {advice}")
+    return content
+
+
+def read_json(path: Path, advice: str) -> Any:
+    """Return the content of a JSON file. Raises InputError, ending in `advice`, if it cannot be read or is none."""
+    content = read_regular(path, advice, most_bytes=2**24)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); {advice}") from None
 
 
 def check_writable(folder: Path, needed_bytes: int, parameter: str) -> None:

@@ -3,11 +3,13 @@
 import dataclasses
 import difflib
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from params import PRESETS, Params, Stage
 from speech_recognition.errors import InputError
+from speech_recognition.files import read_json
 
 PARAMS_NAME = "params.json"
 """The parameters in a run's folder, as `to_dict` gives them."""
@@ -49,11 +51,67 @@ def to_dict(params: Params) -> dict[str, Any]:
     return dataclasses.asdict(params)
 
 
-def from_dict(values: Mapping[str, Any]) -> Params:
-    """The inverse of `to_dict`. Raises ValueError, TypeError or KeyError on anything else."""
-    made = {name: kind(**values[name]) for name, kind in sections().items()}
-    stages = tuple(Stage(**stage) for stage in values["stages"])
-    return Params(preset=values["preset"], **made, stages=stages)
+def from_dict(values: object) -> Params:
+    """The inverse of `to_dict`. Raises ValueError, naming the parameter, on anything else.
+
+    The values may be somebody else's: every name has to be there and known, every value of its type and in its
+    bounds. No other version's parameters will do, since what they mean is not known.
+    """
+    content = _complete("", values, ["preset", *sections(), "stages"])
+    if content["preset"] not in [*PRESETS]:
+        raise ValueError(f"preset={content['preset']!r}: must be one of {', '.join(PRESETS)}")
+    made = {name: _made(f"{name}.", kind, content[name]) for name, kind in sections().items()}
+    if not isinstance(content["stages"], list | tuple):
+        raise ValueError("stages: must be a list")
+    stages = [_made(f"stages[{number}].", Stage, each) for number, each in enumerate(content["stages"])]
+    return Params(preset=content["preset"], **made, stages=tuple(stages))
+
+
+def read(path: Path) -> Params:
+    """Return the parameters in a run's `params.json`. Raises InputError, naming the file and the parameter."""
+    advice = "give the folder of a run of this version"
+    values = read_json(path, advice)
+    try:
+        return from_dict(values)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: {error}; {advice}") from None
+
+
+def _complete(prefix: str, values: object, names: Collection[str]) -> dict[str, Any]:
+    """`values` as a dictionary that has these names and no others."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{prefix.rstrip('.') or 'the parameters'}: must be an object")
+    for name in names:
+        if name not in values:
+            raise ValueError(f"parameter {prefix}{name} is missing (another version of this benchmark wrote it)")
+    for name in (each for each in values if each not in names):
+        raise ValueError(f"parameter {prefix}{name} is unknown (another version of this benchmark wrote it)")
+    return values
+
+
+def _made(prefix: str, kind: type[Any], values: object) -> Any:
+    names, hints = [field.name for field in dataclasses.fields(kind)], typing.get_type_hints(kind)
+    content = _complete(prefix, values, names)
+    return kind(**{name: _typed(f"{prefix}{name}", content[name], hints[name]) for name in names})
+
+
+def _typed(name: str, value: object, kind: Any) -> object:
+    """`value`, a whole number for a float as a float. Raises ValueError if it is not of its type."""
+    if typing.get_origin(kind) is typing.Literal:
+        if value not in [*typing.get_args(kind)]:
+            raise ValueError(f"{name}={value!r}: must be one of {', '.join(typing.get_args(kind))}")
+        return value
+    kinds = typing.get_args(kind) or (kind,)
+    if float in kinds and type(value) is int and abs(value) <= 2**53:
+        return float(value)
+    if type(value) not in kinds:
+        raise ValueError(f"{name}={value!r}: must be {_NOUNS[kinds[0]]}")
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError(f"{name}={value!r}: must be printable")
+    return value
+
+
+_NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def differences(before: Params, now: Params) -> dict[str, tuple[object, object]]:
@@ -105,8 +163,7 @@ def _parse(name: str, text: str, kind: Any) -> object:
     try:
         return kind(text)
     except ValueError:
-        noun = {int: "a whole number", float: "a number"}[kind]
-        raise InputError(f"{name}={text}: must be {noun}") from None
+        raise InputError(f"{name}={text}: must be {_NOUNS[kind]}") from None
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

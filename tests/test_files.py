@@ -161,3 +161,27 @@ def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
     with pytest.raises(InputError, match=r"--output-dir .* cannot be written"):
         files.check_writable(tmp_path, 1, "--output-dir")
+
+
+def test_only_a_regular_file_of_a_sensible_size_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    (tmp_path / "large").write_bytes(b"12345")
+    for name, message in (
+        ("pipe", "is no regular file; mend it"),
+        ("link", "is no regular file; mend it"),
+        (".", "is no regular file; mend it"),
+        ("gone", "No such file or directory; mend it"),
+        ("x" * 300, "File name too long; mend it"),
+        ("large", "is larger than 0 MiB; mend it"),
+    ):
+        with pytest.raises(InputError, match=message):
+            files.read_regular(tmp_path / name, "mend it", most_bytes=4)
+    assert files.read_regular(tmp_path / "large", "mend it", most_bytes=5) == b"12345"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[" * 100_000, "1" * 5_000])
+def test_json_that_is_none_is_refused_by_name(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(InputError, match=r"a\.json: cannot be read as JSON"):
+        files.read_json(tmp_path / "a.json", "mend it")

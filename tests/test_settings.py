@@ -1,6 +1,10 @@
 import dataclasses
 import json
 import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,3 +96,54 @@ def test_a_range_holds_its_ends_unless_it_says_otherwise(
 ) -> None:
     assert all(map(bounds.holds, inside)) and not any(map(bounds.holds, outside))
     assert str(bounds) == text
+
+
+Damage = Callable[[dict[str, Any]], object]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda values: values["submission"].update(division="/tmp/x"), "submission.division='/tmp/x': must be one of"),
+        (lambda values: values["submission"].update(division=["closed"]), "submission.division=['closed']: must be"),
+        (lambda values: values.update(preset="../x"), "preset='../x': must be one of mini, reference"),
+        (lambda values: values["data"].pop("order"), "parameter data.order is missing (another version"),
+        (lambda values: values.pop("model"), "parameter model is missing (another version"),
+        (lambda values: values["data"].update(later=1), "parameter data.later is unknown (another version"),
+        (lambda values: values.update(later={}), "parameter later is unknown (another version"),
+        (lambda values: values.update(data=[]), "data: must be an object"),
+        (lambda values: values["data"].update(workers="2"), "data.workers='2': must be a whole number"),
+        (lambda values: values["data"].update(workers=True), "data.workers=True: must be a whole number"),
+        (lambda values: values["data"].update(workers=2.0), "data.workers=2.0: must be a whole number"),
+        (lambda values: values["model"].update(bidirectional=1), "model.bidirectional=1: must be true or false"),
+        (lambda values: values["optimizer"].update(epsilon="1"), "optimizer.epsilon='1': must be a number"),
+        (lambda values: values["optimizer"].update(epsilon=math.nan), "optimizer.epsilon=nan: must be above 0"),
+        (lambda values: values["data"].update(dataset="a\nb"), "data.dataset='a\\nb': must be printable"),
+        (lambda values: values["data"].update(batch_size=0), "data.batch_size=0: must be from 1"),
+        (lambda values: values.update(stages=7), "stages: must be a list"),
+        (lambda values: values.update(stages=[{"first_epoch": 1}]), "parameter stages[0].batch_size is missing"),
+    ],
+)
+def test_a_files_parameters_are_held_to_names_types_and_bounds(damage: Damage, message: str, tmp_path: Path) -> None:
+    values = settings.to_dict(params.mini())
+    damage(values)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        settings.from_dict(values)
+    (tmp_path / "params.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'params.json'}: {message}")):
+        settings.read(tmp_path / "params.json")
+
+
+def test_a_whole_number_is_a_number_too() -> None:
+    values = settings.to_dict(params.mini())
+    values["training"]["target_wer"] = 23
+    assert settings.from_dict(values) == params.mini()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("first_epoch", 0), ("batch_size", 0), ("momentum", 1.0), ("anneal_factor", 0.5)]
+)
+def test_a_stage_out_of_bounds_is_refused(name: str, value: float) -> None:
+    stage = params.Stage(first_epoch=2, batch_size=8, momentum=0.9, anneal_factor=1.1)
+    with pytest.raises(ValueError, match=rf"stages\.{name}={value}: must be"):
+        dataclasses.replace(stage, **{name: value})

@@ -175,6 +175,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from speech_recognition.devices import choose_device
     from speech_recognition.evaluation import write_rows
     from speech_recognition.files import check_file, check_writable
+    from speech_recognition.tables import write_table
     from speech_recognition.training import checkpoint, quality_table
 
     keep_memory()
@@ -190,7 +191,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             print(quality_table.markdown(row), flush=True)
             rows.append(row)
         if options.output:
-            quality_table.write_csv(options.output, rows)
+            write_table(options.output, rows)
         return 0
     trained = checkpoint.load(options.checkpoint, device)
     together = [utterance for each in sets for utterance in each]

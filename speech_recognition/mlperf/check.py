@@ -3,12 +3,13 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mlperf_logging.compliance_checker import mlp_compliance
 from mlperf_logging.compliance_checker.mlp_parser import ruleset_610
 
-from speech_recognition.errors import InputError
+from speech_recognition.errors import InputError, one_line
+from speech_recognition.mlperf.frame import TOKEN, check_line, read_log
 from speech_recognition.mlperf.messages import messages
 
 RULESET = "6.1.0"
@@ -27,7 +28,8 @@ class Violation:
     """line of the log file, from 1; None where the rule is about the whole log"""
 
     def __str__(self) -> str:
-        return self.message if self.line is None else f"line {self.line}: {self.message}"
+        message = one_line(self.message)
+        return message if self.line is None else f"line {self.line}: {message}"
 
 
 def check_log(path: Path, division: Division) -> list[Violation]:
@@ -36,36 +38,29 @@ def check_log(path: Path, division: Division) -> list[Violation]:
     The verdict is that of `python -m mlperf_logging.compliance_checker --ruleset 6.1.0 --werror`.
     Raises InputError if there is no such file or it cannot be read.
     """
+    if division not in get_args(Division):  # it becomes the name of a file whose code the checker runs
+        raise InputError(f"submission.division={division!r}: must be closed or open")
     lines = _mllog_lines(path)
-    unreadable = [violation for number, text in lines if (violation := _unreadable(number, text))]
+    entries, unreadable = [], []
+    for place, (number, text) in enumerate(lines):
+        try:
+            check_line(text)
+            entries.append(ruleset_610.string_to_logline(place, text))
+        except Exception as error:  # whatever the checker's parser stumbles over
+            unreadable.append(Violation(f"not a whole MLLOG line ({type(error).__name__}: {error})", number))
     if unreadable:
         # The checker gives such lines without their place, or stops at them with a traceback.
         return unreadable
     checker = _Checker([number for number, _ in lines])
     with messages():
-        mlp_compliance.main(str(path), str(RULES.absolute() / f"{division}.yaml"), checker)
+        checker.check_loglines(entries, str(RULES.absolute() / f"{division}.yaml"))
     return checker.violations
 
 
 def _mllog_lines(path: Path) -> list[tuple[int, str]]:
     """Number and text of each line that the checker reads, cut as it cuts them."""
-    if path.exists() and not path.is_file():  # it is read twice
-        raise InputError(f"{path}: is no regular file; give the log of a run (speech_ds2.out)")
-    try:
-        text = path.read_text(encoding="latin-1")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give the log of a run (speech_ds2.out)") from error
-    token = ruleset_610.TOKEN
-    numbered = enumerate(text.split("\n"), start=1)
-    return [(number, line[line.rindex(token) :].strip()) for number, line in numbered if token in line]
-
-
-def _unreadable(number: int, text: str) -> Violation | None:
-    try:
-        ruleset_610.string_to_logline(number, text)
-    except Exception as error:  # whatever the checker's parser stumbles over
-        return Violation(f"not a whole MLLOG line ({type(error).__name__}: {error})", number)
-    return None
+    numbered = enumerate(read_log(path, "latin-1").split("\n"), start=1)
+    return [(number, line[line.rindex(TOKEN) :].strip()) for number, line in numbered if TOKEN in line]
 
 
 class _Checker(mlp_compliance.ComplianceChecker):  # type: ignore[misc]  # the package has no types
@@ -97,9 +92,6 @@ class _Checker(mlp_compliance.ComplianceChecker):  # type: ignore[misc]  # the p
             return
         reason = _reason(msg.replace(self._entry.full_string, ""))
         self.violations.append(Violation(f"{self._entry.key}: {reason}", self._line_numbers[self._entry.lineno]))
-
-    def log_messages(self) -> None:
-        """Leave out the original's report; `violations` has it."""
 
 
 def _reason(message: str) -> str:

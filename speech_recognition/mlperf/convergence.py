@@ -4,6 +4,8 @@ Two or more batch sizes, 2N runs at each, in MLPerf's own form; its `rcp_checker
 to them. It has a table of the benchmarks that it knows, in which this one is put when it is asked.
 """
 
+import glob
+import io
 import json
 import logging
 import statistics
@@ -14,8 +16,11 @@ from typing import Any
 
 from mlperf_logging.rcp_checker import rcp_checker
 
+from speech_recognition import settings
 from speech_recognition.errors import InputError
+from speech_recognition.files import read_json
 from speech_recognition.mlperf.check import RULESET
+from speech_recognition.mlperf.frame import log_frame
 from speech_recognition.mlperf.messages import messages
 from speech_recognition.mlperf.run_log import BENCHMARK
 
@@ -37,7 +42,8 @@ class Verdict:
 
 
 def reference_points(preset: str) -> Path | None:
-    """The file of a preset's points; None if there is none yet."""
+    """The file of a preset's points; None if there is none yet. Raises InputError if there is no such preset."""
+    settings.preset(preset)  # no other text becomes a path
     path = Path(__file__).parent / "points" / f"{preset}.json"
     return path if path.is_file() else None
 
@@ -53,7 +59,7 @@ def check_convergence(folder: Path, points: Path) -> Verdict:
         raise InputError(f"{folder}: no result_0.txt and so on; give the folder of a run_and_time.sh --runs")
     if len(results) < 3:
         return Verdict(passed=False, message=f"{len(results)} result files; it takes three to leave out two of them")
-    size, epochs, _ = _epochs(results)
+    size, epochs = _epochs(results)
     if size == -1:
         return Verdict(passed=False, message="no global_batch_size, or not the same one in all files")
     if epochs is None:
@@ -61,7 +67,7 @@ def check_convergence(folder: Path, points: Path) -> Verdict:
     rcp_checker.submission_runs["training"].setdefault(BENCHMARK, RUNS)
     with _opened(points) as file, messages(logging.INFO) as said:
         passed, message, normalization = rcp_checker.check_directory(
-            str(folder), "training", RULESET, False, False, rcp_file=file, rcp_pass="pruned_rcps"
+            glob.escape(str(folder)), "training", RULESET, False, False, rcp_file=file, rcp_pass="pruned_rcps"
         )
     mean = next((text for text in said if text.startswith("Submission mean epochs")), "")
     return Verdict(passed=passed, message=f"{message}. {mean}".strip(". "), normalization=float(normalization))
@@ -73,7 +79,7 @@ def record(results: Sequence[Path], about: Mapping[str, Any]) -> dict[str, Any]:
     about: Creator, When, Platform, Precision, Hyperparams. Raises InputError on fewer than 2N runs, or
     on one that missed its target.
     """
-    size, epochs, _ = _epochs(results)
+    size, epochs = _epochs(results)
     if epochs is None or max(epochs) >= _NEVER or size == -1:
         raise InputError(f"{results[0].parent}: a run missed its target or has another batch size; see summary.json")
     if len(results) < 2 * RUNS:
@@ -96,30 +102,50 @@ def summary(points: Path) -> str:
     return "\n".join(lines)
 
 
-def _epochs(results: Sequence[Path]) -> tuple[int, list[float] | None, str | None]:
-    """Batch size, epochs to converge and benchmark, as the official checker reads them."""
+def _epochs(results: Sequence[Path]) -> tuple[int, list[float] | None]:
+    """Batch size and epochs to converge, as the official checker reads them.
+
+    Raises InputError unless they are what a run of this benchmark writes: it makes a file's name of another
+    benchmark, and never ends on some numbers.
+    """
+    for path in results:
+        log_frame(path)
     with messages(logging.INFO):
         try:
-            found: tuple[int, list[float] | None, str | None] = rcp_checker.get_submission_epochs(
-                [str(path) for path in results], RULESET, False
-            )
+            size, epochs, benchmark = rcp_checker.get_submission_epochs([str(path) for path in results], RULESET, False)
         except (OSError, ValueError, KeyError, TypeError, UnboundLocalError) as error:
             raise InputError(f"{results[0].parent}: a result cannot be read ({error}); check-log says where") from None
-    return found
+    if size != -1 and not (benchmark == BENCHMARK and _is_size(size)):
+        raise InputError(f"{results[0].parent}: no runs of {BENCHMARK}, or no batch size; check-log says where")
+    if epochs is not None and not all(each == _NEVER or _is_count(each) for each in epochs):
+        raise InputError(f"{results[0].parent}: a result has no number of epochs; check-log says where")
+    return size, epochs
 
 
-def _opened(points: Path) -> Any:
-    try:
-        entries = json.loads(points.read_text()).values()
-        if not entries or not all(_is_point(entry) for entry in entries):
-            raise ValueError("an entry lacks Benchmark, BS or Epochs to converge")
-        return points.open()
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{points}: cannot be read as reference convergence points ({error})") from None
+def _opened(points: Path) -> io.StringIO:
+    """The checked part of the points, as the file that the official checker reads."""
+    entries = read_json(points, "give a file in MLPerf's form")
+    if not isinstance(entries, dict) or not entries or not all(map(_is_point, entries.values())):
+        raise InputError(
+            f"{points}: cannot be read as reference convergence points (an entry is not of {BENCHMARK},"
+            " or lacks Benchmark, BS, Hyperparams or Epochs to converge); give a file in MLPerf's form"
+        )
+    kept = ("Benchmark", "BS", "Epochs to converge")
+    checked = [{name: entry[name] for name in kept} | {"Hyperparams": {}} for entry in entries.values()]
+    return io.StringIO(json.dumps(dict(enumerate(checked))))
 
 
 def _is_point(entry: object) -> bool:
     match entry:
-        case {"Benchmark": str(), "BS": int(), "Hyperparams": dict(), "Epochs to converge": [_, _, _, *_] as epochs}:
-            return all(isinstance(each, int | float) for each in epochs)
+        case {"Benchmark": name, "BS": size, "Hyperparams": dict(), "Epochs to converge": [_, _, _, *_] as epochs}:
+            return name == BENCHMARK and _is_size(size) and all(map(_is_count, epochs))
     return False
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and 1 <= value <= 2**20
+
+
+def _is_count(value: object) -> bool:
+    """Whether `value` is a number of epochs that a run can take."""
+    return type(value) in (int, float) and 0 < value <= 10_000  # type: ignore[operator]

@@ -1,8 +1,11 @@
 """What the official checkers say: they write to the root logger, and some end well whatever they find."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from speech_recognition.errors import one_line
 
 
 class _Kept(logging.Handler):
@@ -11,18 +14,20 @@ class _Kept(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(" ".join(record.getMessage().split()))
+        self.messages.append(one_line(" ".join(record.getMessage().split())))
 
 
 @contextmanager
 def messages(level: int = logging.ERROR) -> Iterator[list[str]]:
-    """What is logged in the block at `level` or above, each message on one line; nothing of it is printed."""
+    """What is logged in the block at `level` or above, each message on one line; nothing is printed."""
     root, handler = logging.getLogger(), _Kept(level)
     handlers, root.handlers = root.handlers, [handler]
     before = root.level
     root.setLevel(min(level, before))
     try:
-        yield handler.messages
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield handler.messages
     finally:
         root.handlers = handlers
         root.setLevel(before)

@@ -64,7 +64,7 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
     folder = output / submission["org"]
     if folder.exists():
         raise InputError(f"--output-dir {output}: has a submission of {submission['org']} already; choose another")
-    params = _params(runs / "run_0" / settings.PARAMS_NAME)
+    params = settings.read(runs / "run_0" / settings.PARAMS_NAME)
     system = ran = read(runs / "run_0" / SYSTEM_NAME)  # of the machine that ran, which may be another one
     if completion:
         system = completed(system, completion)
@@ -74,15 +74,8 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
     # In its place: a checker looks at the folder's name too.
     checks = [*check_package(folder, submission, params.preset), check_commit(ran)]
     with atomic_write(folder / "CHECKS.md") as page:
-        page.write_text(_page(submission, checks))
+        page.write_text(_page(submission, checks), encoding="utf-8")
     return checks
-
-
-def _params(path: Path) -> Params:
-    try:
-        return settings.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read as a run's parameters ({error}); give what --runs has left") from None
 
 
 def _results(runs: Path) -> list[Path]:
@@ -156,7 +149,7 @@ def _copy_source(source: Path, target: Path) -> None:
 
 def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 def _page(submission: dict[str, str], checks: Sequence[Check]) -> str:

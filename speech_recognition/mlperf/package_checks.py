@@ -9,6 +9,7 @@ from mlperf_logging.package_checker.seed_checker import SeedChecker
 from mlperf_logging.repo_checker import repo_checker
 from mlperf_logging.system_desc_checker import system_desc_checker
 
+from speech_recognition.errors import InputError, one_line
 from speech_recognition.mlperf.check import RULESET, Division, check_log
 from speech_recognition.mlperf.convergence import RUNS, check_convergence, reference_points
 from speech_recognition.mlperf.messages import messages
@@ -52,7 +53,7 @@ def check_package(folder: Path, submission: dict[str, str], preset: str) -> list
 
 def check_commit(system: Description) -> Check:
     """Whether the code that is packaged is the code that ran, by the note in the description of its system."""
-    ran, now = system.get("sw_notes") or "no commit noted", software_notes()
+    ran, now = one_line(system.get("sw_notes") or "no commit noted"), software_notes()
     same = ran == now and not now.endswith(("-dirty", "unknown"))
     finding = f"the runs: {ran}; packaged: {now}; package from a clean checkout of the runs' commit"
     return Check(name="code (commit of the runs)", findings=() if same else (finding,))
@@ -69,7 +70,10 @@ def _compliance(path: Path, division: Division) -> Check:
 
 def _seeds(results: list[Path]) -> tuple[str, ...]:
     with messages() as said:
-        passed = SeedChecker(RULESET).check_seeds([str(path) for path in results])
+        try:
+            passed = SeedChecker(RULESET).check_seeds([str(path) for path in results])
+        except TypeError:  # it looks the places up in a dictionary
+            return ("a seed's file or lineno in its metadata is a list or an object",)
     return () if passed else tuple(said)
 
 
@@ -77,7 +81,10 @@ def _convergence(results: list[Path], preset: str) -> Check:
     name, points = "convergence (rcp_checker)", reference_points(preset)
     if points is None:
         return Check(name=name, findings=(), skipped=f"{preset} has no reference convergence points")
-    verdict = check_convergence(results[0].parent, points)
+    try:
+        verdict = check_convergence(results[0].parent, points)
+    except InputError as error:
+        return Check(name=name, findings=(one_line(str(error)),))
     return Check(name=name, findings=() if verdict.passed else (verdict.message,))
 
 

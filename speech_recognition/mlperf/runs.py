@@ -84,7 +84,7 @@ def _result(number: int, seed: int, status: int, log: Path, metrics: Path) -> Ru
     with suppress(InputError):  # it failed before its log began
         seconds = run_seconds(log)
     if metrics.is_file():
-        with metrics.open(newline="") as file:
+        with metrics.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row["epoch"] != "0"]
     wer = float(rows[-1]["wer"]) if rows else math.nan
     return RunResult(run=number, seed=seed, status=status, seconds=seconds, epochs=len(rows), wer=wer)
@@ -106,7 +106,7 @@ def write_summary(folder: Path, results: Sequence[RunResult]) -> None:
     """Write `summary.json`: every run and the score."""
     content = {"runs": [asdict(result) for result in results], "score_seconds": asdict(score(results))}
     with atomic_write(folder / "summary.json") as partial:
-        partial.write_text(json.dumps(content, indent=2).replace("NaN", "null") + "\n")
+        partial.write_text(json.dumps(content, indent=2).replace("NaN", "null") + "\n", encoding="utf-8")
 
 
 def summary(results: Sequence[RunResult]) -> str:

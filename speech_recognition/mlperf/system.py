@@ -4,7 +4,6 @@ The fields are those that mlperf_logging's system_desc_checker asks for; every v
 a machine cannot tell (cooling, interconnects, notes) is left empty, to be completed in a JSON file.
 """
 
-import json
 import os
 import platform
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 
 from speech_recognition.errors import InputError
+from speech_recognition.files import read_json
 from speech_recognition.mlperf.mllog_writer import REPOSITORY
 
 Description = dict[str, str]
@@ -57,10 +57,7 @@ def describe(submission: Mapping[str, str], *, nodes: int, gpus: int, storage: P
 
 def read(path: Path) -> Description:
     """A description, or a part of one. Raises InputError if the file is no object of strings."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); mend it") from None
+    content = read_json(path, "mend it")
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise InputError(f"{path}: must be an object whose values are all strings")
     return content
@@ -73,7 +70,7 @@ def completed(description: Description, completion: Path) -> Description:
 
 def _processors() -> Description:
     """From /proc/cpuinfo and /sys."""
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace") if Path("/proc/cpuinfo").exists() else ""
 
     def values(name: str) -> list[str]:
         return re.findall(rf"^{name}\s*: (.*)$", info, re.MULTILINE)
@@ -111,7 +108,8 @@ def _memory_and_storage(storage: Path) -> Description:
 def _file_system(path: Path) -> str:
     """Type of the file system that holds `path`: that of the longest mount point above it."""
     try:
-        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+        content = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
+        mounts = [line.split()[1:3] for line in content.splitlines()]
     except OSError:
         return ""
     above = [(len(point), kind) for point, kind in mounts if path.is_relative_to(point)]
@@ -164,7 +162,8 @@ def software_notes() -> str:
 
 def _said_by(*command: str) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+        said = subprocess.run(command, capture_output=True, timeout=30, check=True).stdout
+        return said.decode(errors="replace").strip()
     except (OSError, subprocess.SubprocessError):
         return ""
 
@@ -186,6 +185,6 @@ def _software() -> Description:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:  # some interfaces refuse to tell their speed
         return ""

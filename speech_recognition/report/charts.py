@@ -1,8 +1,6 @@
 """The charts of one or more runs, each small enough to be read on a telephone."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from speech_recognition.figures import new_figure
 from speech_recognition.files import atomic_write
 from speech_recognition.report.phases import PHASES, phases
 from speech_recognition.report.record import Record
@@ -27,6 +26,8 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
+_LONGEST_NAME, _MOST_NAMES = 36, 12
+_HEIGHT = 3.0
 _LENGTH_BINS = 6
 
 Records = Sequence[Record]
@@ -37,7 +38,7 @@ def draw_charts(folder: Path, records: Records) -> list[tuple[str, str]]:
     """Write a PNG for each chart that the runs have data for; returns the files' names and titles."""
     drawn = []
     for name, (title, draw) in _CHARTS.items():
-        with _figure(4.6) as figure:
+        with new_figure(4.6, _HEIGHT, _STYLE) as figure:
             axes = figure.subplots()
             axes.set_title(title, loc="left", weight="bold")
             if draw(axes, records):
@@ -49,24 +50,13 @@ def draw_charts(folder: Path, records: Records) -> list[tuple[str, str]]:
 
 def draw_curves(path: Path, record: Record) -> None:
     """Write a PNG of a run's loss and error rates over its epochs."""
-    with _figure(9.2) as figure:
+    with new_figure(9.2, _HEIGHT, _STYLE) as figure:
         for axes, name in zip(figure.subplots(1, 2), ("loss", "error_rates"), strict=True):
             title, draw = _CHARTS[name]
             axes.set_title(title, loc="left", weight="bold")
             draw(axes, [record])
             _legend(axes, [record])
         _save(figure, path)
-
-
-@contextmanager
-def _figure(width: float) -> Iterator[Any]:
-    # Imported here: matplotlib takes longer to load than all of the rest but torch, and only the end needs it.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that cannot be written is no matter
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(_STYLE):
-        yield Figure(figsize=(width, 3.0), layout="constrained")
 
 
 def _save(figure: Any, path: Path) -> None:
@@ -82,7 +72,7 @@ def _legend(axes: Axes, records: Records) -> None:
 
 
 def _label(record: Record, records: Records) -> str | None:
-    return record.name if len(records) > 1 else None
+    return record.name[-_LONGEST_NAME:] if len(records) > 1 else None
 
 
 def _colour(number: int) -> str:
@@ -96,7 +86,7 @@ def _each(records: Records) -> Iterator[tuple[int, Record, str, str | None]]:
 
 def _epoch_position(record: Record) -> pd.Series:
     """Of each row of steps, in epochs: 1.5 in the middle of the second."""
-    samples = record.logged("train_samples") or record.steps["utterances"].max()
+    samples = record.train_samples or record.steps["utterances"].max()
     position: pd.Series = record.steps["epoch"] - 1 + record.steps["utterances"] / samples
     return position
 
@@ -174,7 +164,8 @@ def _time(axes: Axes, records: Records) -> bool:
         if seconds.sum() > 0.01 * sum(sum(each.values()) for each in spent):
             axes.barh([0], [0], color=colour, label=phase)
         left += seconds
-    axes.set(xlabel="seconds", yticks=range(len(records)), yticklabels=[record.name[-36:] for record in records])
+    names = [record.name[-_LONGEST_NAME:] for record in records]
+    axes.set(xlabel="seconds", yticks=range(len(records)), yticklabels=names)
     axes.tick_params(axis="y", labelsize=7 if len(records) <= 4 else 5)
     axes.invert_yaxis()
     axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))
@@ -187,7 +178,7 @@ _PHASE_COLOURS = ("#999999", "#f0e442", "#0072b2", "#d55e00", "#009e73", "#cc79a
 def _bars(axes: Axes, records: Records, group: Callable[[pd.DataFrame], Any], xlabel: str) -> bool:
     """WER of each group of utterances, side by side for each run."""
     rates = {number: _rates(record, group) for number, record in enumerate(records) if not record.utterances.empty}
-    names = list(dict.fromkeys(name for each in rates.values() for name in each.index))
+    names = list(dict.fromkeys(name for each in rates.values() for name in each.index))[:_MOST_NAMES]
     width = 0.8 / max(len(rates), 1)
     for place, (number, each) in enumerate(rates.items()):
         heights = [each.get(name, np.nan) for name in names]
@@ -195,7 +186,8 @@ def _bars(axes: Axes, records: Records, group: Callable[[pd.DataFrame], Any], xl
         bars = axes.bar(positions, heights, width * 0.92, color=_colour(number))
         if len(rates) <= 2:
             axes.bar_label(bars, fmt="%.1f", fontsize=7)
-    axes.set(xlabel=xlabel, ylabel="WER (percent)", xticks=range(len(names)), xticklabels=map(str, names))
+    shown = [str(name)[:_LONGEST_NAME] for name in names]
+    axes.set(xlabel=xlabel, ylabel="WER (percent)", xticks=range(len(names)), xticklabels=shown)
     axes.grid(axis="x", visible=False)
     margin = 0.5 if len(names) > 1 else 1.5
     axes.set_xlim(-margin, len(names) - 1 + margin)
@@ -237,7 +229,7 @@ def _by_speaker(axes: Axes, records: Records) -> bool:
     for number, each in rates.items():
         axes.plot(each.reindex(order), ".", color=_colour(number))
     axes.set(xlabel="speakers, the easiest first", ylabel="WER (percent)")
-    axes.set_xticks(range(len(order)), order if len(order) <= 12 else [""] * len(order))
+    axes.set_xticks(range(len(order)), [name[:_LONGEST_NAME] if len(order) <= _MOST_NAMES else "" for name in order])
     axes.set_ylim(bottom=0)
     axes.grid(axis="x", visible=False)
     return True

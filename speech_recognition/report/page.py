@@ -13,6 +13,7 @@ import jinja2
 
 from speech_recognition import distributed
 from speech_recognition.distributed import Launch
+from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_write
 from speech_recognition.mlperf.runs import RunResult, score
 from speech_recognition.report.alignment import Pair, align, confusions
@@ -41,6 +42,9 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
 
     Runs are held to the first of them.
     """
+    for path in (folder / PAGE_NAME, folder / _CHARTS, *(folder / _CHARTS).glob("*.png")):
+        if path.is_symlink():  # in somebody else's folder it may lead to any file of ours
+            raise InputError(f"{path}: is a link; remove it, or choose another --output-dir")
     charts = draw_charts(folder / _CHARTS, records)
     template = _environment().get_template("page.html")
     text = template.render(
@@ -59,7 +63,7 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
         systems=_compared([record.system for record in records]),
     )
     with atomic_write(folder / PAGE_NAME) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     return folder / PAGE_NAME
 
 
@@ -88,7 +92,7 @@ def _write_own_report(folder: Path) -> None:
         draw_curves(folder / "curves.png", record)
         write_report(folder, [record])
     except Exception as error:  # the run is what counts
-        print(f"warning: no report: {error}", file=sys.stderr)
+        print(f"warning: no report: {one_line(str(error))}", file=sys.stderr)
 
 
 def _environment() -> jinja2.Environment:

@@ -1,6 +1,5 @@
 """A run as its folder tells it: parameters, system, epochs, steps, utterances, log."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from speech_recognition.errors import InputError
+from speech_recognition import settings
+from speech_recognition.errors import InputError, one_line
 from speech_recognition.mlperf import system
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.frame import has_lines, log_frame
-from speech_recognition.settings import PARAMS_NAME
+from speech_recognition.report.tables import read_epochs, read_utterances
 from speech_recognition.training.results import LOG_NAME, UTTERANCES_NAME
 from speech_recognition.training.step_table import read_steps
 
@@ -44,8 +44,16 @@ class Record:
     @property
     def seed(self) -> int | None:
         """As logged; None if the run was killed before it said so."""
-        seed: int | None = self.logged("seed")
-        return seed
+        return self._count("seed")
+
+    @property
+    def train_samples(self) -> int | None:
+        """Utterances in an epoch; None if the run was killed before it said so."""
+        return self._count("train_samples")
+
+    def _count(self, key: str) -> int | None:
+        value = self.logged(key)
+        return value if type(value) is int and 0 <= value < 2**32 else None
 
     @property
     def ended(self) -> bool:
@@ -56,7 +64,7 @@ class Record:
     def reached_target(self) -> bool:
         """Whether its last line says so."""
         stops = [log.loc[log["key"] == "run_stop"] for log in self.logs]
-        return any(each["status"].iloc[-1] == "success" for each in stops[-1:] if len(each))
+        return any(each["status"].iloc[-1] == "success" for each in stops[-1:] if len(each) and "status" in each)
 
     @property
     def best(self) -> pd.Series | None:
@@ -86,35 +94,25 @@ def read_records(folders: Sequence[Path]) -> list[Record]:
     names = [record.name for record in records]
     for place, folder in enumerate(folders):
         if names.count(names[place]) > 1:
-            records[place] = replace(records[place], name=f"{folder.resolve().parent.name}/{names[place]}")
+            records[place] = replace(records[place], name=f"{one_line(folder.resolve().parent.name)}/{names[place]}")
     return records
 
 
 def read_record(folder: Path) -> Record:
     """The run in `folder`. Raises InputError, naming the file, if something in it cannot be read."""
-    parameters = _flat(_json(folder / PARAMS_NAME))
+    params = settings.read(folder / settings.PARAMS_NAME)
     log, *further = sorted(folder.glob("speech_ds2*.out"), key=lambda path: (len(path.name), path.name))
     described = folder / system.SYSTEM_NAME
     return Record(
-        name=folder.resolve().name,
-        parameters=parameters,
-        system=system.read(described) if described.is_file() else {},
-        epochs=_table(folder / "metrics.csv", ("epoch", "wer", "cer")),
+        name=one_line(folder.resolve().name),
+        parameters=_flat(settings.to_dict(params)),
+        system=system.read(described) if described.exists() else {},
+        epochs=read_epochs(folder / "metrics.csv"),
         steps=pd.DataFrame(read_steps(folder)),
-        utterances=_table(folder / UTTERANCES_NAME, ("seconds", "words", "word_errors")),
+        utterances=read_utterances(folder / UTTERANCES_NAME),
         logs=[log_frame(path) for path in (log, *further) if has_lines(path)],
-        violations=[str(violation) for violation in check_log(log, parameters["submission.division"])],
+        violations=[str(violation) for violation in check_log(log, params.submission.division)],
     )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-        if {"preset", "submission", "training"} - set(content):
-            raise ValueError("sections are missing")
-        return content
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); is this the folder of a run?") from None
 
 
 def _flat(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -123,16 +121,3 @@ def _flat(parameters: dict[str, Any]) -> dict[str, Any]:
         flat |= {f"{section}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {}
         flat |= {} if isinstance(value, dict) else {section: value}
     return flat
-
-
-def _table(path: Path, numbers: Sequence[str]) -> pd.DataFrame:
-    """Raises InputError if a column of `numbers` is missing or holds anything else."""
-    if not path.is_file():
-        return pd.DataFrame()
-    texts = ["utterance_id", "subset", "speaker", "reference", "hypothesis"]
-    try:  # a hypothesis may be empty, or read NA
-        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""])
-        table[list(numbers)].astype(float)
-        return table.fillna(dict.fromkeys(texts, ""))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as a table ({error}); remove it") from None

@@ -19,14 +19,14 @@ def write_events(folder: Path, record: Record) -> None:
     own = folder / record.name
     if own.exists():
         raise InputError(f"--tensorboard {folder}: has {record.name} already; choose another folder")
-    samples = int(record.logged("train_samples") or 0)
+    samples = record.train_samples or 0
     with SummaryWriter(own) as writer:
         for row in record.steps.to_dict("records"):
             step = int((row["epoch"] - 1) * samples + row["utterances"])
             rates = {
                 "train/loss so far in the epoch": row["loss"] / max(row["utterances"], 1),
                 "train/learning rate": row["learning_rate"],
-                "train/audio seconds per second": row["audio"] / row["seconds"],
+                "train/audio seconds per second": row["audio"] / max(row["seconds"], 1e-9),
             }
             for name, value in rates.items():
                 writer.add_scalar(name, value, step)

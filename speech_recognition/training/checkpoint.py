@@ -109,7 +109,7 @@ def trained(snapshot: Snapshot, path: Path, device: torch.device) -> Checkpoint:
     model = DeepSpeech2(params.model, params.features.bins)
     try:
         model.load_state_dict(snapshot.model)
-    except RuntimeError:
+    except (RuntimeError, TypeError, AttributeError):  # another shape, no dictionary, no tensors
         raise InputError(f"{path}: its weights do not fit its parameters; train again or name another") from None
     return Checkpoint(params=params, model=model.to(device).eval(), features=Features(params.features).to(device))
 

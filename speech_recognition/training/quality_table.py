@@ -1,6 +1,5 @@
 """The quality table of a run: the WER of every epoch's checkpoint, as mlcommons/inference published one."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import torch
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation, evaluate
-from speech_recognition.files import atomic_write
 from speech_recognition.training import checkpoint
 
 Row = dict[str, str]
@@ -24,10 +22,13 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
     for path in reversed(paths):
         snapshot = checkpoint.read(path)
         trained = checkpoint.trained(snapshot, path, device)
-        row = {"epoch": str(snapshot.evaluated_epoch)}
+        try:
+            row, recipe = {"epoch": str(snapshot.evaluated_epoch)}, {"recipe": _recipe(snapshot)}
+        except (LookupError, TypeError, ValueError):
+            raise InputError(f"{path}: does not say what it was trained for; train again or name another") from None
         for utterances in sets:
             row |= _rates(evaluate_checkpoint(trained, utterances, device))
-        yield row | {"recipe": _recipe(snapshot)}
+        yield row | recipe
 
 
 def evaluate_checkpoint(
@@ -53,14 +54,6 @@ def markdown(row: Row) -> str:
 def markdown_head(row: Row) -> str:
     """The two lines above the first row."""
     return "| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|"
-
-
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows with a header."""
-    with atomic_write(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _rates(evaluation: Evaluation) -> Row:

@@ -1,6 +1,5 @@
 """The folder of a run: the log, the parameters, the system, a table of its epochs."""
 
-import csv
 import io
 import json
 import re
@@ -16,6 +15,7 @@ from speech_recognition import distributed, settings
 from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.files import atomic_write, held
 from speech_recognition.mlperf.system import SYSTEM_NAME, Description
+from speech_recognition.tables import write_table
 
 LOG_NAME = "speech_ds2.out"
 UTTERANCES_NAME = "utterances.csv"
@@ -149,11 +149,11 @@ def open_folder(
 
 def _fill(folder: Path, params: Params, system: Description, launch: Launch) -> Output:
     with atomic_write(folder / settings.PARAMS_NAME) as partial:
-        partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
+        partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n", encoding="utf-8")
     with atomic_write(folder / SYSTEM_NAME) as partial:
-        partial.write_text(json.dumps(system, indent=2) + "\n")
+        partial.write_text(json.dumps(system, indent=2) + "\n", encoding="utf-8")
     if launch.run_id:
-        (folder / _RUN_ID).write_text(launch.run_id + "\n")
+        (folder / _RUN_ID).write_text(launch.run_id + "\n", encoding="utf-8")
     there = len(list(folder.glob("speech_ds2*.out")))
     go_on = launch.restarted and there > 0
     return Output(sys.stdout, _log(folder, there - go_on), go_on)
@@ -162,7 +162,7 @@ def _fill(folder: Path, params: Params, system: Description, launch: Launch) -> 
 def run_id(folder: Path) -> str | None:
     """The name that torchrun has given to the run in this folder; None without torchrun."""
     path = folder / _RUN_ID
-    return path.read_text().strip() if path.is_file() else None
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
 def _log(folder: Path, number: int) -> Path:
@@ -171,8 +171,4 @@ def _log(folder: Path, number: int) -> Path:
 
 def write_metrics(folder: Path, epochs: Sequence[EpochMetrics]) -> None:
     """Write `metrics.csv`: a row for each evaluation, empty where an untrained model has no figure."""
-    rows = [epoch.row() for epoch in epochs]
-    with atomic_write(folder / "metrics.csv") as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(folder / "metrics.csv", [epoch.row() for epoch in epochs])

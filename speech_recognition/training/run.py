@@ -189,7 +189,7 @@ def drop_caches() -> bool:
     """Empty this machine's page cache, so that data comes from the disk; whether that was permitted."""
     os.sync()  # what is not yet on the disk cannot be dropped
     try:
-        Path("/proc/sys/vm/drop_caches").write_text("3\n")
+        Path("/proc/sys/vm/drop_caches").write_text("3\n", encoding="utf-8")
     except OSError:
         print("note: the page cache could not be dropped (not root); the log says so", file=sys.stderr)
         return False

@@ -4,11 +4,10 @@ Every row holds sums from the epoch's first step on, so that two rows give a mea
 """
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from speech_recognition.files import atomic_write
+from speech_recognition.errors import InputError
+from speech_recognition.files import atomic_write, read_regular
 from speech_recognition.training.tally import Tally
 
 STEPS_NAME = "steps.csv"
@@ -23,7 +22,7 @@ class StepTable:
         """Go on in the table of `folder` after the step that `reached` counts; rows after that were lost in a kill."""
         self._path = folder / STEPS_NAME
         kept = [row for row in read_steps(folder) if (row["epoch"], row["steps"]) <= (reached.epoch, reached.steps)]
-        with atomic_write(self._path) as partial, partial.open("w", newline="") as file:
+        with atomic_write(self._path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=_COLUMNS)
             writer.writeheader()
             writer.writerows(kept)
@@ -31,21 +30,35 @@ class StepTable:
     def after_step(self, tally: Tally) -> None:
         """Add a row, if it is time for one."""
         if tally.steps % _EVERY == 0:
-            with self._path.open("a", newline="") as file:
+            with self._path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, fieldnames=_COLUMNS).writerow(vars(tally))
 
 
 def read_steps(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's table; none where there is no table. A row that a kill has cut is left out."""
+    """The rows of a run's table; none where there is no table. A last row that a kill has cut is left out.
+
+    Raises InputError if a column is missing, or a row before the last is none of a run.
+    """
     path = folder / STEPS_NAME
-    return list(_whole_rows(path)) if path.is_file() else []
+    if not path.exists():
+        return []
+    text = read_regular(path, "remove it").decode(errors="replace")
+    try:
+        header, *lines = [line for line in csv.reader(text.splitlines()) if line] or [[]]
+    except csv.Error as error:
+        raise InputError(f"{path}: cannot be read as a table ({error}); remove it") from None
+    if header != _COLUMNS:
+        raise InputError(f"{path}: has other columns than this version writes; remove it")
+    rows = [_row(line) for line in lines]
+    if None in rows[:-1]:
+        raise InputError(f"{path}: row {rows.index(None) + 1} is not of a run; remove it")
+    return [row for row in rows if row]
 
 
-def _whole_rows(path: Path) -> Iterator[dict[str, float]]:
-    with path.open(newline="", errors="replace") as file:
-        for row in csv.DictReader(file):
-            values: dict[str, Any] = {name: row.get(name) for name in _COLUMNS}
-            try:
-                yield {name: float(value) for name, value in values.items()}
-            except (TypeError, ValueError):
-                continue
+def _row(line: list[str]) -> dict[str, float] | None:
+    """The numbers of a row; None if one is missing, or is not what a run counts."""
+    try:
+        row = {name: float(value) for name, value in zip(_COLUMNS, line, strict=True)}
+    except ValueError:
+        return None
+    return row if all(0 <= value <= 1e12 for value in row.values()) and row["epoch"] <= 10_000 else None

@@ -44,7 +44,7 @@ def run_and_time(job: Job, output: Output | Silence) -> int:
         return 0 if reached else 3
     print(f"ENDING TIMING RUN AT {_now()}", file=output)
     # Off the log itself: a run that was restarted by torchrun began before this process did.
-    lines = output.path.read_text().splitlines()
+    lines = output.path.read_text(encoding="utf-8").splitlines()
     start = next(line.removeprefix(_STARTING) for line in lines if line.startswith(_STARTING))
     print(f"RESULT,SPEECH_RECOGNITION,{job.seed},{run_seconds(output.path):.0f},{_user()},{start}", file=output)
     violations = check_log(output.path, job.params.submission.division)

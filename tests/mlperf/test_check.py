@@ -98,3 +98,23 @@ def test_any_text_between_the_lines_is_harmless(text: str, place: int, good_log:
     content = "\n".join([*lines[:place], text, *lines[place:]]) + "\n"
     path.write_text(content, encoding="utf-8", errors="surrogatepass", newline="")
     assert check_log(path, "closed") == []
+
+
+@pytest.mark.parametrize("division", ["/tmp/rules", "../closed", "", "Closed", ["closed"], None])
+def test_no_other_text_than_a_division_becomes_the_path_of_rules(division: Any, good_log: Any, check: Any) -> None:
+    with pytest.raises(InputError, match="must be closed or open"):
+        check(good_log(), division)
+
+
+def test_a_log_longer_than_any_run_writes_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "log.out").write_text(":::MLLOG {}\n" * 100_001)
+    with pytest.raises(InputError, match=r"log\.out: has more than 100,000 MLLOG lines"):
+        check_log(tmp_path / "log.out", "closed")
+
+
+def test_a_line_that_the_official_parser_would_search_for_hours_is_a_violation(good_log: Any, check: Any) -> None:
+    lines = good_log()
+    found = check([*lines, ":::MLLOG " + "x" * 1_000_000])
+    assert [str(each) for each in found] == [
+        f"line {len(lines) + 1}: not a whole MLLOG line (ValueError: it has more than 4,000 characters)"
+    ]

@@ -131,7 +131,7 @@ def test_the_command_refuses_with_1_and_names_a_bad_file(
     assert "gone: no result_0.txt" in capsys.readouterr().err
     (good / "result_3.txt").write_text(':::MLLOG {"key": "run_stop"\n')
     assert main(["check-rcp", str(good), "--points", str(points)]) == 2
-    assert "a result cannot be read" in capsys.readouterr().err
+    assert "result_3.txt, line 1: no MLLOG line of a run" in capsys.readouterr().err
 
 
 def test_mini_has_points_at_two_batch_sizes() -> None:

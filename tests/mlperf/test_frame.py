@@ -63,3 +63,20 @@ def test_what_is_no_log_is_refused_by_name(tmp_path: Path, content: str, message
 def test_a_missing_log_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="gone: No such file"):
         log_frame(tmp_path / "gone")
+
+
+def test_metadata_does_not_take_the_place_of_a_lines_own_columns(good_log: Any, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    odd = {"key": [], "time_ms": "never", "seconds": 1, "line": 0, "value": 0}
+    path.write_text("\n".join(good_log().edited("run_start", metadata=odd)) + "\n")
+    frame = log_frame(path)
+    start = frame[frame["key"] == "run_start"].iloc[0]
+    assert start["seconds"] == 0 and start["line"] > 1
+
+
+def test_metadata_of_a_thousand_names_is_refused(good_log: Any, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    lines = [good_log().edited("seed", metadata={f"{number}_{each}": 0 for each in range(60)}) for number in range(20)]
+    path.write_text("\n".join(line for each in lines for line in each if '"seed"' in line) + "\n")
+    with pytest.raises(InputError, match="more than 1000 names of metadata"):
+        log_frame(path)

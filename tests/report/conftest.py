@@ -80,3 +80,9 @@ def make_run(
 def run_folder(tmp_path: Path) -> Callable[..., Path]:
     """Makes the folder of a run of this name."""
     return lambda name="run", **values: make_run(tmp_path / name, **values)
+
+
+@pytest.fixture(scope="session")
+def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run, for tests that change a copy of it."""
+    return make_run(tmp_path_factory.mktemp("good") / "run")

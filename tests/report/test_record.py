@@ -85,5 +85,5 @@ def test_a_damaged_file_is_named(run_folder: Maker, name: str, content: str) -> 
 def test_a_run_without_parameters_is_no_run(run_folder: Maker) -> None:
     folder = run_folder()
     shutil.move(folder / "params.json", folder / "gone.json")
-    with pytest.raises(InputError, match=r"params\.json: cannot be read"):
+    with pytest.raises(InputError, match=r"params\.json: No such file"):
         read_record(folder)

@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+from speech_recognition.errors import InputError
 from speech_recognition.training.step_table import STEPS_NAME, StepTable, read_steps
 from speech_recognition.training.tally import Tally
 
@@ -38,3 +41,19 @@ def test_a_run_that_begins_anew_forgets_what_was_there(tmp_path: Path) -> None:
 
 def test_no_table_has_no_rows(tmp_path: Path) -> None:
     assert read_steps(tmp_path) == []
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("", "other columns"),
+    ("epoch,steps\n1,10\n", "other columns"),
+    ("{header}1,nan,0,0,0,0,0,0,0,0,0\n{row}", "row 1 is not of a run"),
+    ("{header}{row}1,-20,0,0,0,0,0,0,0,0,0\n{row}", "row 2 is not of a run"),
+    ("{header}1,10\n{row}", "row 1 is not of a run"),
+])  # fmt: skip
+def test_a_table_that_is_none_of_a_run_is_refused_by_name(tmp_path: Path, content: str, message: str) -> None:
+    run(tmp_path, Tally(), 1, 10)
+    path = tmp_path / STEPS_NAME
+    header, row = path.read_text().splitlines(keepends=True)
+    path.write_text(content.format(header=header, row=row))
+    with pytest.raises(InputError, match=rf"steps\.csv: .*{message}"):
+        read_steps(tmp_path)
