@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ class Server:
             connection.close()
 
     def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # closed by its test
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 
@@ -198,6 +200,8 @@ def test_a_few_bytes_for_each_connection_are_no_progress(serve: Serve, tmp_path:
     server: Server
 
     def answer(connection: socket.socket) -> None:
+        if len(server.requests) > 20:  # a download that goes on for ever fails the test
+            server.close()
         begin = int(server.requests[-1].partition(b"bytes=")[2].partition(b"-")[0] or 0)
         status = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
         sizes = (begin, len(CONTENT) - 1, len(CONTENT))
@@ -336,13 +340,17 @@ def dangling_link(path: Path) -> None:
     path.symlink_to("nowhere")
 
 
-@pytest.mark.parametrize("make", [link, dangling_link, os.mkfifo, os.mkdir])
-@pytest.mark.parametrize("name", [".lock", "dev-a.tar.gz.partial", "dev-a.tar.gz"])
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        *((".lock", make) for make in (link, dangling_link, os.mkfifo, os.mkdir)),
+        *(("dev-a.tar.gz.partial", make) for make in (link, dangling_link, os.mkfifo, os.mkdir)),
+        *(("dev-a.tar.gz", make) for make in (dangling_link, os.mkfifo, os.mkdir)),
+    ],
+)
 def test_what_is_no_file_of_ours_is_neither_followed_nor_opened(
     serve: Serve, tmp_path: Path, name: str, make: Callable[[Path], None]
 ) -> None:
-    if (name, make) == ("dev-a.tar.gz", link):
-        pytest.skip("an archive that lies elsewhere is read there")
     theirs = tmp_path / "theirs"
     theirs.write_bytes(b"theirs")
     path = tmp_path / "archives" / name
