@@ -6,18 +6,19 @@ fetched again: its size and SHA-256 are checked where it lies.
 
 import fcntl
 import hashlib
+import os
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import urllib3
-
 from speech_recognition.corpus.catalog import Archive
+from speech_recognition.corpus.connections import Patience
 from speech_recognition.corpus.parallel import in_threads
-from speech_recognition.corpus.transfer import Patience, Transfer, TransferError, WrongContentError, new_pool
-from speech_recognition.errors import DownloadError, InputError
+from speech_recognition.corpus.transfer import Transfer, TransferError, WrongContentError, check_regular, open_regular
+from speech_recognition.errors import DownloadError, InputError, one_line
 from speech_recognition.files import check_writable
 from speech_recognition.progress import Progress
 
@@ -25,6 +26,9 @@ _AT_ONCE = 3
 """Archives that are fetched at the same time."""
 
 _POLL_SECONDS = 0.2
+
+_LONGEST_REASON = 200
+"""Characters of what one mirror said, in the message."""
 
 
 def fetch_archives(
@@ -58,9 +62,10 @@ def _size(path: Path) -> int:
 
 
 def check_present(archives: Sequence[Archive], folder: Path) -> None:
-    """Raise InputError for an archive in `folder` that is not one of the catalog's by its size."""
+    """Raise InputError for an archive in `folder` that is no file, or not one of the catalog's by its size."""
     for archive in archives:
         path = folder / archive.file
+        check_regular(path)
         size = _size(path)
         if path.exists() and size == archive.older_bytes:
             raise InputError(f"{path}: the older release of LibriSpeech, which differs; remove it and fetch it again")
@@ -88,7 +93,7 @@ def _verify(archives: Sequence[Archive], folder: Path) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep a second program from downloading into the same folder; the system drops the lock of one that is killed."""
-    with (folder / ".lock").open("w", encoding="utf-8") as file:
+    with open(open_regular(folder / ".lock", os.O_RDWR | os.O_CREAT), "rb+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -102,7 +107,6 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
     transfers = [Transfer(archive, folder, patience, stop) for archive in archives]
     for transfer in transfers:
         waiting.put(transfer)
-    pool = new_pool()
 
     def work() -> None:
         while not stop.is_set():
@@ -112,7 +116,7 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
                 return
             try:
                 transfer.resume()
-                _from_any(transfer, pool, mirrors, patience, stop)
+                _from_any(transfer, mirrors, patience, stop)
                 ended.put(None)
             except Exception as error:
                 ended.put(error)
@@ -150,30 +154,39 @@ def _wait(transfers: Sequence[Transfer], ended: "queue.SimpleQueue[Exception | N
         raise without_mirror[0]
 
 
-def _from_any(
-    transfer: Transfer, pool: urllib3.PoolManager, mirrors: Sequence[str], patience: Patience, stop: threading.Event
-) -> None:
+def _from_any(transfer: Transfer, mirrors: Sequence[str], patience: Patience, stop: threading.Event) -> None:
     """Complete a transfer from the mirrors in turn.
 
-    A mirror with other contents is asked no more. Rounds that do not come further than any
-    before are counted, with a pause after each that doubles. Raises DownloadError when
+    A mirror with other contents is asked no more. Rounds are counted in which no mirror came
+    further than any before at the least rate, the pause after it included: a byte for each
+    connection is no progress. The pause doubles with each of them. Raises DownloadError when
     there is none left.
     """
     reasons: dict[str, str] = {}
     good, fruitless, furthest = list(mirrors), 0, transfer.done
     while good and fruitless < patience.rounds and not stop.is_set():
+        fruitless += 1
         for mirror in list(good):
+            begin = time.monotonic()
             try:
-                transfer.receive(pool, f"{mirror.rstrip('/')}/{transfer.archive.file}")
+                transfer.receive(f"{mirror.rstrip('/')}/{transfer.archive.file}")
                 return
             except WrongContentError as error:
                 reasons[mirror] = str(error)
                 good.remove(mirror)
             except TransferError as error:
                 reasons[mirror] = str(error)
-        fruitless = 0 if transfer.done > furthest else fruitless + 1
-        furthest = max(furthest, transfer.done)
+            lasted = time.monotonic() - begin + patience.first_pause
+            if transfer.done - furthest >= patience.least_rate * lasted:
+                fruitless = 0
+            furthest = max(furthest, transfer.done)
         if good and fruitless < patience.rounds:
             stop.wait(min(patience.first_pause * 2 ** max(0, fruitless - 1), patience.longest_pause))
-    causes = "; ".join(f"{mirror}: {reason}" for mirror, reason in reasons.items())
+    causes = "; ".join(f"{mirror}: {_short(reason)}" for mirror, reason in reasons.items())
     raise DownloadError(f"{transfer.archive.file}: no mirror gave it ({causes}); run again to go on from here")
+
+
+def _short(reason: str) -> str:
+    """Return a server's words as a part of one line."""
+    reason = one_line(reason)
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}..."

@@ -8,37 +8,21 @@ with Range (RFC 9110, section 14) from where the file ends.
 import hashlib
 import os
 import ssl
+import stat
 import threading
-import time
-from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
-import certifi
 import urllib3
 from urllib3.response import BaseHTTPResponse
 
 from speech_recognition.corpus.catalog import Archive
+from speech_recognition.corpus.connections import Patience, Watch, new_manager
+from speech_recognition.errors import InputError
 
 _READ_BYTES = 1 << 18
 _REDIRECTS = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long to wait for a server, in seconds, and what counts as too slow, in bytes per second."""
-
-    connect: float = 15.0
-    read: float = 30.0
-    window: float = 60.0
-    """the rate is that of so long a time"""
-    least_rate: float = 20_000.0
-    first_pause: float = 1.0
-    """after all mirrors have failed once; twice as long after each further round"""
-    longest_pause: float = 60.0
-    rounds: int = 5
-    """of all mirrors without a new byte, until the download is given up"""
 
 
 class TransferError(Exception):
@@ -65,46 +49,57 @@ class Transfer:
 
     def resume(self) -> None:
         """Take up what an earlier program left."""
-        if not self._partial.exists():
+        if not os.path.lexists(self._partial):
             return
-        with self._partial.open("rb") as file:
+        with open(open_regular(self._partial, os.O_RDONLY), "rb") as file:
             while piece := file.read(_READ_BYTES):
                 self._digest.update(piece)
                 self.done += len(piece)
                 if self._stop.is_set():
                     return
 
-    def receive(self, pool: urllib3.PoolManager, url: str) -> None:
+    def receive(self, url: str) -> None:
         """Ask one server for what is missing; on return the file is complete and verified.
 
-        Raises TransferError if it breaks off before, WrongContentError if the whole is not the archive.
+        Raises TransferError if it breaks off before, WrongContentError if the whole is not the archive, OSError of
+        the partial file if that cannot be written.
         """
         begin = self.done
-        try:
-            if self.done < self.archive.bytes:
-                response = self._ask(pool, url)
-                try:
-                    begin = self._check_answer(response)
-                    self._read(response)
-                finally:
-                    response.close()
-        except (urllib3.exceptions.HTTPError, ssl.SSLError, ValueError) as error:
-            raise TransferError(_reason(error)) from None
+        if self.done < self.archive.bytes:
+            begin = self._receive_rest(url)
         if self.done != self.archive.bytes or self._digest.hexdigest() != self.archive.sha256:
             self._start_over()
             if begin > 0:  # the fault may be in what was there before
                 raise TransferError("the parts did not make the archive (wrong SHA-256)")
             raise WrongContentError("what it sends is not the archive (wrong SHA-256)")
-        with self._partial.open("rb+") as file:
+        with open(open_regular(self._partial, os.O_RDWR), "rb+") as file:
             os.fsync(file.fileno())
         os.replace(self._partial, self._path)
 
-    def _ask(self, pool: urllib3.PoolManager, url: str) -> BaseHTTPResponse:
-        """The answer with the missing bytes, after redirects."""
+    def _receive_rest(self, url: str) -> int:
+        """Take what one server sends of the missing bytes. Return where in the archive its answer began."""
+        watch = Watch(self._patience, lambda: self.done)
+        try:
+            with watch:
+                response = self._ask(url)
+                try:
+                    begin = self._check_answer(response)
+                    watch.body_begins()
+                    self._read(response)
+                finally:
+                    response.close()
+        except (InputError, WrongContentError):
+            raise
+        except (TransferError, urllib3.exceptions.HTTPError, ssl.SSLError, ValueError) as error:
+            raise TransferError(watch.reason or _reason(error)) from None
+        return begin
+
+    def _ask(self, url: str) -> BaseHTTPResponse:
+        """Return the answer with the missing bytes, after redirects. Each request has a connection of its own."""
         timeout = urllib3.Timeout(connect=self._patience.connect, read=self._patience.read)
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={self.done}-"} if self.done else {})
         for _ in range(_REDIRECTS + 1):
-            response = pool.request(
+            response = new_manager(url).request(
                 "GET",
                 url,
                 headers=headers,
@@ -125,16 +120,10 @@ class Transfer:
         raise TransferError(f"more than {_REDIRECTS} redirects")
 
     def _read(self, response: BaseHTTPResponse) -> None:
-        with self._partial.open("ab") as file:
-            begin, begin_bytes = time.monotonic(), self.done
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with open(open_regular(self._partial, flags), "ab", buffering=0) as file:
             while piece := response.read1(_READ_BYTES):
                 self._keep(piece, file)
-                elapsed = time.monotonic() - begin
-                if elapsed >= self._patience.window:
-                    rate = (self.done - begin_bytes) / elapsed
-                    if rate < self._patience.least_rate:
-                        raise TransferError(f"too slow, {rate / 1000:.1f} kB/s")
-                    begin, begin_bytes = time.monotonic(), self.done
         if self.done < self.archive.bytes:
             raise TransferError(f"broke off after {self.done} of {self.archive.bytes} bytes")
 
@@ -155,16 +144,25 @@ class Transfer:
             raise TransferError(f"it sends the range {response.headers.get('Content-Range')!r}, not {content_range!r}")
         return self.done
 
-    def _keep(self, piece: bytes, file: BinaryIO) -> None:
+    def _keep(self, piece: bytes, file: FileIO) -> None:
         if self._stop.is_set():
             raise TransferError("stopped")
         if self.done + len(piece) > self.archive.bytes:
             self._start_over()
             raise WrongContentError("it sends more bytes than the archive has")
-        file.write(piece)
-        file.flush()
+        self._write(piece, file)
         self._digest.update(piece)
         self.done += len(piece)
+
+    def _write(self, piece: bytes, file: FileIO) -> None:
+        """Without a buffer, as one that a full disk leaves behind would raise again when the file is closed."""
+        rest = memoryview(piece)
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            advice = f"{error.strerror}; what has arrived is kept: mend this and run again to go on from here"
+            raise OSError(error.errno, advice, str(self._partial)) from None
 
     def _start_over(self) -> None:
         self._partial.unlink(missing_ok=True)
@@ -173,13 +171,24 @@ class Transfer:
 
 
 def _reason(error: Exception) -> str:
-    """The words of an HTTP library's error, without its wrapping."""
+    """Return the words of an HTTP library's error, without its wrapping."""
+    if isinstance(error, TransferError):
+        return str(error)
     cause = error.__cause__ or error.__context__ or error
-    return f"{type(error).__name__.removesuffix('Error')}: {cause}".replace("\n", " ")
+    return f"{type(error).__name__.removesuffix('Error')}: {cause}"
 
 
-def new_pool() -> urllib3.PoolManager:
-    """Connections that trust the system's certificates and certifi's."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return urllib3.PoolManager(ssl_context=context, maxsize=8)
+def check_regular(path: Path) -> None:
+    """Raise InputError if a folder, FIFO, device or dangling link lies at `path`."""
+    if os.path.lexists(path) and not path.is_file():
+        raise InputError(f"{path}: is no regular file; remove it")
+
+
+def open_regular(path: Path, flags: int) -> int:
+    """Return a descriptor of a file of ours. Raises InputError if a link, FIFO or device lies there instead.
+
+    None of them is followed or opened, not even one that is put there at the last moment.
+    """
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise InputError(f"{path}: is no regular file; remove it")
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)

@@ -46,3 +46,10 @@ def source(tmp_path: Path) -> Path:
     _make_chapter(folder, "test-other", "367", "130732", ("LOBSTERS AND LOBSTERS", "IT'S SO"))
     (folder / "SPEAKERS.TXT").write_text("; not a recording\n")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)

@@ -18,8 +18,8 @@ import pytest
 
 from speech_recognition.corpus import download
 from speech_recognition.corpus.catalog import Archive
+from speech_recognition.corpus.connections import Patience
 from speech_recognition.corpus.download import fetch_archives
-from speech_recognition.corpus.transfer import Patience
 from speech_recognition.errors import DownloadError, InputError
 
 ROOT = Path(__file__).parents[2]

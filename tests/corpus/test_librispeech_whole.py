@@ -21,9 +21,9 @@ import pytest
 from speech_recognition import cli
 from speech_recognition.commands import dataset
 from speech_recognition.corpus.checksum import write_reference
+from speech_recognition.corpus.connections import Patience
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.tar_stream import scan
-from speech_recognition.corpus.transfer import Patience
 
 ROOT = Path(__file__).parents[2]
 
