@@ -14,10 +14,10 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write the rows under a header of the first one's names; texts that look like a formula are `guarded`."""
-    names = list(rows[0])
+    """Write the rows under a header of all their names; texts that look like a formula are `guarded`."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
-    lines: list[list[object]] = [[*names], *([row[name] for name in names] for row in rows)]
+    lines: list[list[object]] = [[*names], *([row.get(name, "") for name in names] for row in rows)]
     for cells in lines:
         csv.writer(text).writerow([guarded(cell) if isinstance(cell, str) else cell for cell in cells])
     with atomic_write(path) as partial:
