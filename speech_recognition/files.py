@@ -2,13 +2,45 @@
 
 import fcntl
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from speech_recognition.errors import InputError
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Raises OSError as `open` does, and InputError for a pipe or a device.
+
+    Neither would ever end, and `open` itself waits for a pipe's writer.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InputError(f"{path}: is no regular file; replace it by one")
+    return file
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a regular file. Raises as `open_regular` does, and InputError for one that is larger."""
+    with open_regular(path) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise InputError(f"{path}: has over {most_bytes} bytes, too many for what it should be; replace it")
+    return content
+
+
+def resolved(path: Path) -> Path:
+    """Return the absolute path without links. Raises InputError for a link that leads back to itself."""
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise InputError(f"{path}: a link that leads back to itself; remove it or name a different path") from None
 
 
 @contextmanager
@@ -19,7 +51,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     if it is missing; an exception inside removes the temporary file. Of a link, what it points
     to is replaced. Raises InputError if `path` is a folder or a device.
     """
-    path = path.resolve()
+    path = resolved(path)
     check_file(path, "")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -40,13 +72,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     at the next call the old one is back, if it was moved already, and remains of the killed one are removed.
     Raises InputError if another process is making `path`.
     """
-    path = path.resolve()
+    path = resolved(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.partial."
     old = path.with_name(f"{prefix}old")
     if old.exists() and not path.exists():
         old.rename(path)
-    for remains in path.parent.glob(prefix + "*"):
+    for remains in _remains(path.parent, prefix):
         with held(remains, f"{path}: another process is making it; wait for it"):
             shutil.rmtree(remains)
     partial = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
@@ -62,6 +94,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             old.rename(path)
         for each in (partial, old):
             shutil.rmtree(each, ignore_errors=True)
+
+
+def _remains(parent: Path, prefix: str) -> list[Path]:
+    """List the folders of `parent` that are called `prefix` and what mkdtemp adds, or "old".
+
+    No glob: the prefix has a user's name in it. No dot after it: ".a.partial.b.partial.x" is not a folder's named "a".
+    """
+    name = re.compile(re.escape(prefix) + "[a-z0-9_]+")
+    with os.scandir(parent) as entries:
+        return [Path(each.path) for each in entries if name.fullmatch(each.name) and each.is_dir(follow_symlinks=False)]
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from speech_recognition.corpus.audio import WAV_HEADER_BYTES, write_wav
 from speech_recognition.corpus.counts import SPLITS, Counts, SplitCounts, counts_path, read_counts, write_counts
 from speech_recognition.corpus.manifest import Utterance, read_manifest, write_manifest
 from speech_recognition.corpus.manifest_forms import SUFFIXES
-from speech_recognition.errors import InputError
-from speech_recognition.files import atomic_folder, check_writable
+from speech_recognition.errors import InputError, one_line
+from speech_recognition.files import atomic_folder, check_writable, resolved
 
 _OUR_FILES = re.compile(
     r"(train|val|test)/(wav/[^/]+\.wav|txt/[^/]+\.txt)|checksums/\w+\.(json|files)"
@@ -125,7 +125,7 @@ def new_dataset(data_dir: Path, dataset: str, needed_bytes: int) -> Iterator[Dat
 
 def check_replaceable(data_dir: Path, dataset: str) -> None:
     """Raise InputError if `data_dir` holds another option's dataset, any file that is no dataset's, or a mount."""
-    if data_dir.resolve().is_mount():
+    if resolved(data_dir).is_mount():
         raise InputError(f"--data-dir {data_dir}: is a mount point, which cannot be replaced; choose a folder in it")
     if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
         return
@@ -144,4 +144,5 @@ def check_replaceable(data_dir: Path, dataset: str) -> None:
 
 def _note(counts: Counts, data_dir: Path, elapsed: float) -> None:
     utterances = sum(getattr(counts, split).utterances for split in SPLITS)
-    print(f"{data_dir}: {utterances} utterances, {utterances / max(elapsed, 1e-9):.0f} per second", file=sys.stderr)
+    rate = f"{utterances / max(elapsed, 1e-9):.0f} per second"
+    print(one_line(f"{data_dir}: {utterances} utterances, {rate}"), file=sys.stderr)
