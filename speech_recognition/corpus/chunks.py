@@ -22,7 +22,7 @@ def unclaimed_bytes(file: BinaryIO) -> int:
     end = os.fstat(file.fileno()).st_size
     file.seek(0)
     start = file.read(12)
-    if start[:4] == b".snd":
+    if start[:4] == b".snd" and len(start) == 12:
         offset, size = int.from_bytes(start[4:8], "big"), int.from_bytes(start[8:12], "big")
         return 0 if size == _UNKNOWN_SIZE else max(0, end - offset - size)
     if start[:4] == b"RIFF" and start[8:] == b"WAVE":
