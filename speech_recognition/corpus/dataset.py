@@ -137,7 +137,12 @@ def check_replaceable(data_dir: Path, dataset: str) -> None:
     if present != dataset:
         other = data_dir.with_name(f"{data_dir.name}_{dataset}")
         raise InputError(f"--data-dir {data_dir}: holds the dataset {present!r}, not {dataset!r}; use {other}")
-    for file in sorted(path for path in data_dir.rglob("*") if not path.is_dir()):
+    try:
+        files = sorted(path for path in data_dir.rglob("*") if not path.is_dir())
+    except (OSError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "folders too deep"
+        raise InputError(f"--data-dir {data_dir}: cannot be looked through ({reason}); remove what is in it") from None
+    for file in files:
         if not _OUR_FILES.fullmatch(file.relative_to(data_dir).as_posix()):
             raise InputError(f"--data-dir {data_dir}: {file} is no part of the dataset; move it elsewhere first")
 

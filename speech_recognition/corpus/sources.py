@@ -68,7 +68,10 @@ def is_archive(path: Path) -> bool:
 
 def _files_of(subset: Path) -> list[Path]:
     split_of(subset.name, str(subset))
-    files = list(_walk(subset))
+    try:
+        files = list(_walk(subset))
+    except RecursionError:
+        raise InputError(f"{subset}: folders too deep to look into; remove them") from None
     transcripts, flacs = (sorted(path for path in files if path.name.endswith(end)) for end in (TRANSCRIPTS, FLAC))
     if not flacs:
         raise InputError(f"{subset}: no recordings (<speaker>/<chapter>/*.flac); fill it or remove it")

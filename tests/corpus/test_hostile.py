@@ -7,7 +7,7 @@ without a bound, or waited for, does not fail here but by the time limit.
 import gzip
 import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +230,32 @@ def test_a_data_folder_that_leads_back_to_itself(source: Path, tmp_path: Path, r
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     refuse(["prepare", str(source), "--data-dir", str(tmp_path / "loop")], "a link that leads back to itself")
     refuse(["verify", "mini", "--data-dir", "x", "--tar", str(tmp_path / "loop")], "leads back to itself")
+
+
+@pytest.fixture
+def make_deep() -> Iterator[Callable[[Path], None]]:
+    """Makes folders in one another, deeper than functions of Python call themselves; so does pytest, to remove them."""
+    made: list[str] = []
+
+    def make(folder: Path) -> None:
+        made.append(f"{folder}/d")
+        os.mkdir(made[-1])
+        for _ in range(1200):
+            made.append(f"{made[-1]}/d")
+            os.mkdir(made[-1])
+
+    yield make
+    for each in reversed(made):
+        os.rmdir(each)
+
+
+def test_folders_too_deep_to_look_into(
+    source: Path, tmp_path: Path, refuse: Refuse, make_deep: Callable[[Path], None]
+) -> None:
+    prepare(source, tmp_path / "out")
+    make_deep(tmp_path / "out")
+    refuse(
+        ["prepare", str(source), "--data-dir", str(tmp_path / "out")], "out: cannot be looked through .folders too deep"
+    )
+    make_deep(source / CHAPTER)
+    refuse(["prepare", str(source), "--data-dir", str(tmp_path / "new")], "train-clean-5: folders too deep")
