@@ -3,14 +3,64 @@
 import fcntl
 import json
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from speech_recognition.errors import InputError
+
+
+def open_regular(path: Path, advice: str = "replace it by one") -> BinaryIO:
+    """Open a regular file for reading. Raises OSError as `open` does; InputError, ending in `advice`, for others.
+
+    A pipe or a device would never end, and `open` itself waits for a pipe's writer.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InputError(f"{path}: is no regular file; {advice}")
+    return file
+
+
+def read_regular(path: Path, most_bytes: int, advice: str = "replace it by one") -> bytes:
+    """Return the content of a regular file. Raises as `open_regular` does, and InputError for one that is larger."""
+    with open_regular(path, advice) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise InputError(f"{path}: has over {most_bytes} bytes, too many for what it should be; {advice}")
+    return content
+
+
+def read_input(path: Path, advice: str, most_bytes: int = 2**28) -> bytes:
+    """Return the content of a file that a user named. Raises InputError, ending in `advice`, if it cannot be read."""
+    try:
+        return read_regular(path, most_bytes, advice)
+    except IsADirectoryError:
+        raise InputError(f"{path}: is no regular file; {advice}") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; {advice}") from None
+
+
+def read_json(path: Path, advice: str) -> Any:
+    """Return the content of a JSON file. Raises InputError, ending in `advice`, if it cannot be read or is none."""
+    content = read_input(path, advice, most_bytes=2**24)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); {advice}") from None
+
+
+def resolved(path: Path) -> Path:
+    """Return the absolute path without links. Raises InputError for a link that leads back to itself."""
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise InputError(f"{path}: a link that leads back to itself; remove it or name a different path") from None
 
 
 @contextmanager
@@ -21,7 +71,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     if it is missing; an exception inside removes the temporary file. Of a link, what it points
     to is replaced. Raises InputError if `path` is a folder or a device.
     """
-    path = path.resolve()
+    path = resolved(path)
     check_file(path, "")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -42,13 +92,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     at the next call the old one is back, if it was moved already, and remains of the killed one are removed.
     Raises InputError if another process is making `path`.
     """
-    path = path.resolve()
+    path = resolved(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.partial."
     old = path.with_name(f"{prefix}old")
     if old.exists() and not path.exists():
         old.rename(path)
-    for remains in path.parent.glob(prefix + "*"):
+    for remains in _remains(path.parent, prefix):
         with held(remains, f"{path}: another process is making it; wait for it"):
             shutil.rmtree(remains)
     partial = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
@@ -64,6 +114,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             old.rename(path)
         for each in (partial, old):
             shutil.rmtree(each, ignore_errors=True)
+
+
+def _remains(parent: Path, prefix: str) -> list[Path]:
+    """List the folders of `parent` that are called `prefix` and what mkdtemp adds, or "old".
+
+    No glob: the prefix has a user's name in it. No dot after it: ".a.partial.b.partial.x" is not a folder's named "a".
+    """
+    name = re.compile(re.escape(prefix) + "[a-z0-9_]+")
+    with os.scandir(parent) as entries:
+        return [Path(each.path) for each in entries if name.fullmatch(each.name) and each.is_dir(follow_symlinks=False)]
 
 
 @contextmanager
@@ -104,32 +164,6 @@ def check_file(path: Path, parameter: str) -> None:
     """Raise InputError unless `path` is a file or can become one; `parameter` is the option to name."""
     if path.exists() and not path.is_file():
         raise InputError(f"{parameter} {path}: is no regular file; name one".strip())
-
-
-def read_regular(path: Path, advice: str, most_bytes: int = 2**28) -> bytes:
-    """Return what a file holds. Raises InputError, ending in `advice`, unless it is a file that can be read whole.
-
-    A pipe would hold its reader up, and a device such as /dev/zero never ends.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path}: is no regular file; {advice}")
-        with path.open("rb") as file:
-            content = file.read(most_bytes + 1)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; {advice}") from None
-    if len(content) > most_bytes:
-        raise InputError(f"{path}: is larger than {most_bytes / 2**20:.0f} MiB; {advice}")
-    return content
-
-
-def read_json(path: Path, advice: str) -> Any:
-    """Return the content of a JSON file. Raises InputError, ending in `advice`, if it cannot be read or is none."""
-    content = read_regular(path, advice, most_bytes=2**24)
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); {advice}") from None
 
 
 def check_writable(folder: Path, needed_bytes: int, parameter: str) -> None:

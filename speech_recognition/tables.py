@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speech_recognition.errors import InputError
-from speech_recognition.files import atomic_write, read_regular
+from speech_recognition.files import atomic_write, read_input
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 """How a cell begins that a spreadsheet would compute, or that `guarded` has put an apostrophe before."""
@@ -27,7 +27,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 def read_table(path: Path) -> list[dict[str, str]]:
     """Return the rows as they were before `write_table`. Raises InputError, naming the file, if it is no such table."""
     advice = "remove it"
-    content = read_regular(path, advice)
+    content = read_input(path, advice)
     try:
         lines = [line for line in csv.reader(io.StringIO(content.decode(), newline=""), strict=True) if line]
     except (ValueError, csv.Error) as error:

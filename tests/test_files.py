@@ -173,11 +173,11 @@ def test_only_a_regular_file_of_a_sensible_size_is_read(tmp_path: Path) -> None:
         (".", "is no regular file; mend it"),
         ("gone", "No such file or directory; mend it"),
         ("x" * 300, "File name too long; mend it"),
-        ("large", "is larger than 0 MiB; mend it"),
+        ("large", "has over 4 bytes, too many for what it should be; mend it"),
     ):
         with pytest.raises(InputError, match=message):
-            files.read_regular(tmp_path / name, "mend it", most_bytes=4)
-    assert files.read_regular(tmp_path / "large", "mend it", most_bytes=5) == b"12345"
+            files.read_input(tmp_path / name, "mend it", most_bytes=4)
+    assert files.read_input(tmp_path / "large", "mend it", most_bytes=5) == b"12345"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[" * 100_000, "1" * 5_000])
@@ -185,3 +185,52 @@ def test_json_that_is_none_is_refused_by_name(content: str, tmp_path: Path) -> N
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(InputError, match=r"a\.json: cannot be read as JSON"):
         files.read_json(tmp_path / "a.json", "mend it")
+
+
+def test_unfinished_folders_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Their names match what a user's name means as a glob, or begin as ours does."""
+    others = [".b.partial.12345678", ".a.partial.b.partial.12345678", ".[ab].partial.x.old"]
+    for name in others:
+        (tmp_path / name).mkdir()
+    for name in ("?", "[ab]", "*", "a"):
+        (tmp_path / f".{name}.partial.killed").mkdir()
+        with files.atomic_folder(tmp_path / name) as partial:
+            (partial / "new").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "?", "[ab]", "*", "a"])
+
+
+def test_remains_that_are_no_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / ".data.partial.link").symlink_to(tmp_path / "kept")
+    os.mkfifo(tmp_path / ".data.partial.pipe")
+    with files.atomic_folder(tmp_path / "data"):
+        pass
+    assert (tmp_path / "kept").is_dir() and (tmp_path / "data").is_dir()
+
+
+def test_a_regular_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert files.read_regular(tmp_path / "a", 5) == b"12345"
+    with pytest.raises(InputError, match="a: has over 4 bytes"):
+        files.read_regular(tmp_path / "a", 4)
+
+
+def test_a_pipe_is_neither_waited_for_nor_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(InputError, match="is no regular file"):
+            files.open_regular(path)
+
+
+def test_a_link_that_leads_back_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with (
+        pytest.raises(InputError, match="loop: a link that leads back to itself"),
+        files.atomic_folder(tmp_path / "loop"),
+    ):
+        pass
+    with (
+        pytest.raises(InputError, match="loop: a link that leads back to itself"),
+        files.atomic_write(tmp_path / "loop"),
+    ):
+        pass

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition.commands import REFERENCES, ROOT, Commands
 from speech_recognition.errors import InputError
-from speech_recognition.files import check_file
+from speech_recognition.files import check_file, resolved
 
 if TYPE_CHECKING:
     from speech_recognition.corpus.counts import Counts
@@ -162,7 +162,7 @@ def _verify(options: argparse.Namespace) -> int:
     data_dir = _data_dir(options)
     if options.tar:
         check_file(options.tar, "--tar")
-        if options.tar.resolve().is_relative_to(data_dir.resolve()):
+        if resolved(options.tar).is_relative_to(resolved(data_dir)):
             raise InputError(f"--tar {options.tar}: lies in the dataset itself; name a file elsewhere")
     reference = find_reference(options.dataset, REFERENCES, data_dir)
     differences = verify_and_stamp(data_dir, reference, options.tar)

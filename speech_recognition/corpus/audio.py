@@ -13,7 +13,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from params import SAMPLE_RATE
+from speech_recognition.corpus.chunks import unclaimed_bytes
 from speech_recognition.errors import InputError
+from speech_recognition.files import open_regular
 
 WAV_HEADER_BYTES = 44
 """Size of the header of a WAV file as the wave module writes it."""
@@ -116,8 +118,6 @@ def read_pcm(path: Path, expected_samples: int | None = None) -> NDArray[np.int1
         content = file.readframes(promised)
     if len(content) != 2 * promised:
         raise InputError(f"{path}: truncated, {len(content) // 2} of {promised} samples; {_REMAKE}")
-    if promised == 0:
-        raise InputError(f"{path}: no samples; {_REMAKE}")
     if expected_samples is not None and promised != expected_samples:
         raise InputError(f"{path}: {promised} samples, the manifest says {expected_samples}; {_REMAKE}")
     return np.frombuffer(content, dtype="<i2").astype(np.int16)
@@ -126,18 +126,31 @@ def read_pcm(path: Path, expected_samples: int | None = None) -> NDArray[np.int1
 def count_samples(path: Path) -> int:
     """Samples that the header of a processed recording promises. Raises InputError as `read_pcm` does of a header."""
     with _opened(path) as file:
-        count = file.getnframes()
-    if count == 0:
+        return file.getnframes()
+
+
+def _check_length(path: Path, promised: int, unclaimed: int) -> None:
+    if promised > LONGEST_SECONDS * SAMPLE_RATE:
+        raise InputError(f"{path}: its header promises {promised} samples, more than an hour has; {_REMAKE}")
+    if unclaimed:
+        raise InputError(
+            f"{path}: its header promises {promised} samples, after which {unclaimed} bytes belong to nothing;"
+            f" {_REMAKE}"
+        )
+    if promised == 0:
         raise InputError(f"{path}: no samples; {_REMAKE}")
-    return count
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[wave.Wave_read]:
     try:
-        with wave.open(str(path), "rb") as file:
-            _check_form(path, file.getframerate(), file.getnchannels(), 8 * file.getsampwidth())
-            yield file
+        with open_regular(path) as content:
+            unclaimed = unclaimed_bytes(content)
+            content.seek(0)
+            with wave.open(content) as file:
+                _check_form(path, file.getframerate(), file.getnchannels(), 8 * file.getsampwidth())
+                _check_length(path, file.getnframes(), unclaimed)
+                yield file
     except (wave.Error, EOFError, RuntimeError):
         raise InputError(f"{path}: not a PCM WAV file; {_REMAKE}") from None
     except OSError as error:

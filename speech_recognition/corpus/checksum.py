@@ -9,6 +9,7 @@ SHA-256 that it was found to have, and has as many utterances as these.
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,13 +17,18 @@ from pathlib import Path
 from speech_recognition.corpus.catalog import Archive, read_catalog, utterances_by_split
 from speech_recognition.corpus.counts import SPLITS, Counts, missing_dataset, parse_counts, read_counts
 from speech_recognition.corpus.tar_stream import NO_REGULAR_FILE, RECORDED, scan
-from speech_recognition.errors import InputError
-from speech_recognition.files import atomic_write, check_writable
+from speech_recognition.errors import InputError, one_line
+from speech_recognition.files import atomic_write, check_writable, read_regular
 
 CATALOG_NAME = "librispeech.json"
 """The catalog of archives, in the folder of the pinned references."""
 
 _DIGITS = 16
+
+_LARGEST_SUMMARY, _LARGEST_LIST = 1 << 20, 1 << 28
+"""Bytes of NAME.json and of NAME.files; LibriSpeech's list of 562,000 files has 32 MB."""
+
+_LARGEST_TAR = 1 << 50
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Difference:
     kind: str
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.path}"
+        return one_line(f"{self.kind}: {self.path}")
 
 
 def verify(folder: Path, reference: Reference, tar_path: Path | None = None) -> list[Difference]:
@@ -141,15 +147,19 @@ def read_reference(reference_dir: Path, name: str, origin: str) -> Reference:
     """Read the reference of a dataset. Raises InputError if it is missing or damaged."""
     path = reference_dir / f"{name}.json"
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        lines = (reference_dir / f"{name}.files").read_text(encoding="utf-8").splitlines()
+        summary = json.loads(read_regular(path, _LARGEST_SUMMARY).decode())
+        lines = read_regular(reference_dir / f"{name}.files", _LARGEST_LIST).decode().splitlines()
         sums = {line[_DIGITS + 1 :]: line[:_DIGITS] for line in lines}
-        sha256, tar_bytes, files = str(summary["sha256"]), int(summary["tar_bytes"]), int(summary["files"])
-        archives = dict(summary.get("archives", {}))
-        reference = Reference(name, sha256, tar_bytes, parse_counts(summary["counts"]), sums, origin, archives)
+        sha256, tar_bytes, files = summary["sha256"], summary["tar_bytes"], summary["files"]
+        if not re.fullmatch("[0-9a-f]{64}", sha256) or not 0 < tar_bytes < _LARGEST_TAR:
+            raise ValueError("no likely sum or size")
+        counts, archives = parse_counts(summary["counts"]), dict(summary.get("archives", {}))
+        reference = Reference(name, sha256, int(tar_bytes), counts, sums, origin, archives)
     except OSError as error:
         raise InputError(f"{error.filename}: reference cannot be read ({error.strerror}); restore it") from None
-    except (ValueError, KeyError, TypeError):
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: damaged reference; restore it and {name}.files") from None
     if summary.get("dataset") != name or len(sums) != files:
         raise InputError(f"{path}: {name}.files does not belong to it; restore both")

@@ -4,16 +4,20 @@ The benchmark's log states it before its clock starts, when no dataset file but 
 """
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from params import LIBRISPEECH_FOLDER, MINI_FOLDER, SAMPLE_RATE
+from speech_recognition.corpus.audio import LONGEST_SECONDS
 from speech_recognition.errors import InputError
-from speech_recognition.files import atomic_write
+from speech_recognition.files import atomic_write, read_regular
 
 SPLITS = ("train", "val", "test")
+
+_LARGEST_FILE = 1 << 20
+_LARGEST_NUMBER = 10**12
+"""Damaged counts are recognised by it; a float still holds a number of this size exactly."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,13 @@ def read_counts(dataset_folder: Path) -> Counts:
     """
     path = counts_path(dataset_folder)
     try:
-        return parse_counts(json.loads(path.read_text(encoding="utf-8")))
+        return parse_counts(json.loads(read_regular(path, _LARGEST_FILE).decode()))
     except (FileNotFoundError, NotADirectoryError):
         raise missing_dataset(dataset_folder) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: damaged; remove {dataset_folder} and {_how_to_make(dataset_folder)}") from None
 
@@ -82,7 +88,8 @@ def _parse_split(content: object) -> SplitCounts:
             "seconds": int() | float() as seconds,
             "longest_seconds": int() | float() as longest,
         }:
-            if utterances >= 0 and 0 <= seconds < math.inf and 0 <= longest < math.inf:
+            likely = 0 <= utterances <= _LARGEST_NUMBER and 0 <= seconds <= _LARGEST_NUMBER
+            if likely and 0 <= longest <= LONGEST_SECONDS:
                 return SplitCounts(utterances, float(seconds), float(longest))
     raise TypeError("split")
 

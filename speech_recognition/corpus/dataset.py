@@ -22,8 +22,8 @@ from speech_recognition.corpus.audio import WAV_HEADER_BYTES, write_wav
 from speech_recognition.corpus.counts import SPLITS, Counts, SplitCounts, counts_path, read_counts, write_counts
 from speech_recognition.corpus.manifest import Utterance, read_manifest, write_manifest
 from speech_recognition.corpus.manifest_forms import SUFFIXES
-from speech_recognition.errors import InputError
-from speech_recognition.files import atomic_folder, check_writable
+from speech_recognition.errors import InputError, one_line
+from speech_recognition.files import atomic_folder, check_writable, resolved
 
 _OUR_FILES = re.compile(
     r"(train|val|test)/(wav/[^/]+\.wav|txt/[^/]+\.txt)|checksums/\w+\.(json|files)"
@@ -125,7 +125,7 @@ def new_dataset(data_dir: Path, dataset: str, needed_bytes: int) -> Iterator[Dat
 
 def check_replaceable(data_dir: Path, dataset: str) -> None:
     """Raise InputError if `data_dir` holds another option's dataset, any file that is no dataset's, or a mount."""
-    if data_dir.resolve().is_mount():
+    if resolved(data_dir).is_mount():
         raise InputError(f"--data-dir {data_dir}: is a mount point, which cannot be replaced; choose a folder in it")
     if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
         return
@@ -137,11 +137,17 @@ def check_replaceable(data_dir: Path, dataset: str) -> None:
     if present != dataset:
         other = data_dir.with_name(f"{data_dir.name}_{dataset}")
         raise InputError(f"--data-dir {data_dir}: holds the dataset {present!r}, not {dataset!r}; use {other}")
-    for file in sorted(path for path in data_dir.rglob("*") if not path.is_dir()):
+    try:
+        files = sorted(path for path in data_dir.rglob("*") if not path.is_dir())
+    except (OSError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "folders too deep"
+        raise InputError(f"--data-dir {data_dir}: cannot be looked through ({reason}); remove what is in it") from None
+    for file in files:
         if not _OUR_FILES.fullmatch(file.relative_to(data_dir).as_posix()):
             raise InputError(f"--data-dir {data_dir}: {file} is no part of the dataset; move it elsewhere first")
 
 
 def _note(counts: Counts, data_dir: Path, elapsed: float) -> None:
     utterances = sum(getattr(counts, split).utterances for split in SPLITS)
-    print(f"{data_dir}: {utterances} utterances, {utterances / max(elapsed, 1e-9):.0f} per second", file=sys.stderr)
+    rate = f"{utterances / max(elapsed, 1e-9):.0f} per second"
+    print(one_line(f"{data_dir}: {utterances} utterances, {rate}"), file=sys.stderr)

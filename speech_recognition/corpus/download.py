@@ -17,7 +17,7 @@ from pathlib import Path
 from speech_recognition.corpus.catalog import Archive
 from speech_recognition.corpus.connections import Patience
 from speech_recognition.corpus.parallel import in_threads
-from speech_recognition.corpus.transfer import Transfer, TransferError, WrongContentError, check_regular, open_regular
+from speech_recognition.corpus.transfer import Transfer, TransferError, WrongContentError, check_regular, open_own
 from speech_recognition.errors import DownloadError, InputError, one_line
 from speech_recognition.files import check_writable
 from speech_recognition.progress import Progress
@@ -93,7 +93,7 @@ def _verify(archives: Sequence[Archive], folder: Path) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep a second program from downloading into the same folder; the system drops the lock of one that is killed."""
-    with open(open_regular(folder / ".lock", os.O_RDWR | os.O_CREAT), "rb+") as file:
+    with open(open_own(folder / ".lock", os.O_RDWR | os.O_CREAT), "rb+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

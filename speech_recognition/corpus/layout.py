@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from speech_recognition.corpus.manifest import check_transcript
+from speech_recognition.corpus.manifest import check_id, check_transcript, is_plain
 from speech_recognition.errors import InputError
 
 FLAC, TRANSCRIPTS = ".flac", ".trans.txt"
@@ -30,7 +30,7 @@ class Transcript:
 def split_of(subset: str, where: str) -> str:
     """The split that a subset belongs to. Raises InputError, beginning with `where`, for another name."""
     prefix, dash, rest = subset.partition("-")
-    if prefix not in _SPLIT_OF_PREFIX or not dash or not rest:
+    if prefix not in _SPLIT_OF_PREFIX or not dash or not rest or not is_plain(subset):
         raise InputError(
             f"{where}: subset folders are named train-*, dev-* or test-*; rename it, or give the folder that holds them"
         )
@@ -38,13 +38,18 @@ def split_of(subset: str, where: str) -> str:
 
 
 def check_place(parts: tuple[str, ...], where: str) -> None:
-    """Raise InputError unless a file at <subset>/<speaker>/<chapter>/<name> lies where its name tells."""
+    """Raise InputError unless a file at <subset>/<speaker>/<chapter>/<name> lies where its name tells.
+
+    The name of a recording, without its ending, must be fit for an utterance's id.
+    """
     *folders, name = parts
     suffix = TRANSCRIPTS if name.endswith(TRANSCRIPTS) else FLAC
     number = "" if suffix == TRANSCRIPTS else r"-\d+"
     expected = re.escape("-".join(folders[1:])) + number + re.escape(suffix)
     if len(folders) != 3 or not re.fullmatch(expected, name):
         raise InputError(f"{where}: does not lie at <speaker>/<chapter>/<speaker>-<chapter>...; move or remove it")
+    if suffix == FLAC:
+        check_id(name.removesuffix(FLAC), where)
 
 
 def parse_transcripts(content: bytes, chapter: str, where: str) -> Iterator[tuple[str, Transcript]]:

@@ -153,7 +153,13 @@ def _keep_transcripts(members: Iterable[Member], transcripts: dict[str, Transcri
     for member in members:
         if member.name.endswith(TRANSCRIPTS):
             chapter = member.name.removesuffix(TRANSCRIPTS)
-            transcripts.update(parse_transcripts(member.content, chapter, member.where))
+            for name, new in parse_transcripts(member.content, chapter, member.where):
+                old = transcripts.setdefault(name, new)
+                if old.text != new.text:
+                    raise InputError(
+                        f"{new.file}:{new.line}: utterance {name} has a different transcript in {old.file}:{old.line};"
+                        " remove one"
+                    )
         else:
             yield member
 

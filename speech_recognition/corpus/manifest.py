@@ -8,17 +8,28 @@ So a part of a manifest can be saved beside it and used like the whole:
 """
 
 import math
+import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from params import SAMPLE_RATE
 from speech_recognition.alphabet import unknown_symbols
-from speech_recognition.corpus.audio import count_samples
+from speech_recognition.corpus.audio import LONGEST_SECONDS, count_samples
 from speech_recognition.corpus.manifest_forms import WRITERS, Row, read_rows
 from speech_recognition.errors import InputError
-from speech_recognition.files import atomic_write
+from speech_recognition.files import atomic_write, read_regular
+
+_LONGEST_ID_BYTES = 80
+"""An id is a file's name, and the tar format of the checksum has room for 100 bytes of path."""
+
+_LONGEST_NAME = 200
+"""Characters of the other names of a row; they are printed in tables."""
+
+_LARGEST_TEXT = 1_000_000
+"""Bytes of a transcript's file; an hour of speech has a twentieth of this."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +78,11 @@ def base_folder(manifest: Path) -> Path:
 def write_manifest(path: Path, utterances: Iterable[Utterance], form: str = "csv") -> None:
     """Write a manifest, in the order given, in one of the forms of `manifest_forms`."""
     base = base_folder(path)
-    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        WRITERS[form](file, (_fields(each, base) for each in utterances), base)
+    try:
+        with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+            WRITERS[form](file, (_fields(each, base) for each in utterances), base)
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: {error.object!r} is not UTF-8, as a manifest must be; rename it") from None
 
 
 def _fields(each: Utterance, base: Path) -> dict[str, str]:
@@ -123,27 +137,63 @@ def find_source(row: Row, base: Path, manifest: Path) -> Source:
     audio = base / fields["audio"]
     text = base / fields["text"] if fields.get("text") else None
     name = fields.get("utterance_id", audio.stem)
+    names = {
+        "utterance_id": name,
+        "speaker": fields.get("speaker", _speaker(name)),
+        "subset": fields.get("subset", manifest.name.partition(".")[0]),
+    }
     if not name:
         raise InputError(f"{where}: utterance_id is empty; give every row its own")
-    if not audio.is_file():
-        raise InputError(f"{where}: audio file {audio} does not exist; correct the path or make it again")
+    for column, value in names.items():
+        if len(value) > _LONGEST_NAME or not is_plain(value):
+            raise InputError(
+                f"{where}: {column} {value!r} must be printable, of {_LONGEST_NAME} characters at most; give it another"
+            )
+    _check_audio(audio, where)
     transcript = fields["transcript"] if "transcript" in fields else _read_text(text, where)
     return Source(
         id=name,
         audio=audio,
         text=text,
         transcript=transcript.upper(),
-        speaker=fields.get("speaker", _speaker(name)),
-        subset=fields.get("subset", manifest.name.partition(".")[0]),
+        speaker=names["speaker"],
+        subset=names["subset"],
         where=where,
     )
+
+
+def _check_audio(path: Path, where: str) -> None:
+    try:
+        if path.is_file():
+            return
+        problem = "is no regular file" if path.exists() else "does not exist"
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+    raise InputError(f"{where}: audio file {path} {problem}; correct the path or make it again")
+
+
+def is_plain(name: str) -> bool:
+    """Whether all characters are printable or spaces of some kind: no line ends, no bytes outside UTF-8."""
+    return name.isprintable() or all(each.isprintable() or unicodedata.category(each) == "Zs" for each in name)
+
+
+def check_id(utterance_id: str, where: str) -> None:
+    """Raise InputError, beginning with `where`, for an id that cannot name the files of a dataset."""
+    fit = is_plain(utterance_id) and "/" not in utterance_id and not utterance_id.startswith(".")
+    if not fit or len(os.fsencode(utterance_id)) > _LONGEST_ID_BYTES:
+        raise InputError(
+            f"{where}: utterance_id {utterance_id!r} must be the name of a file: printable, no /, no . at its"
+            f" beginning, {_LONGEST_ID_BYTES} bytes at most; give it another"
+        )
 
 
 def _read_text(path: Path | None, where: str) -> str:
     if path is None:
         raise InputError(f"{where}: the path of the text is empty; correct or remove the row")
     try:
-        return " ".join(path.read_text(encoding="utf-8").split())
+        return " ".join(read_regular(path, _LARGEST_TEXT).decode().split())
+    except InputError as error:
+        raise InputError(f"{where}: text file {error}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{where}: text file {path} cannot be read ({error}); correct the path or the file") from None
 
@@ -164,6 +214,8 @@ def _utterance(fields: dict[str, str], source: Source) -> Utterance:
     where = source.where
     if "samples" in fields:
         samples = _positive_whole(fields["samples"], "samples", where)
+        if samples > LONGEST_SECONDS * SAMPLE_RATE:
+            raise InputError(f"{where}: samples is {samples}, must be those of an hour at most; remove the row")
     else:
         samples = count_samples(source.audio)
     seconds = _positive(fields["seconds"], "seconds", where) if "seconds" in fields else samples / SAMPLE_RATE

@@ -10,6 +10,7 @@ those that the form has.
 """
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from speech_recognition.errors import InputError
+from speech_recognition.files import open_regular
 
 COLUMNS = ("utterance_id", "audio", "text", "transcript", "seconds", "samples", "speaker", "subset", "bytes")
 
@@ -25,6 +27,12 @@ _TENSORFLOW_COLUMNS = ("audio", "bytes", "transcript")
 _MLPERF_COLUMNS = ("audio", "text")
 
 _FIRST_LINE_CHARACTERS = 10_000
+
+_LONGEST_LINE = 1_000_000
+"""Characters; a table is read line by line, so that only its longest line takes memory."""
+
+_LONGEST_JSON = 1 << 27
+"""Characters; it is held in memory. LibriSpeech's 281,241 utterances have a quarter of this."""
 
 _KNOWN = "a header with the columns audio and transcript, or the form mlperf, tensorflow or deepspeech.pytorch"
 
@@ -44,7 +52,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     forms, or a row has another number of fields.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
             read = _reader(file.readline(_FIRST_LINE_CHARACTERS), path)
             file.seek(0)
             yield from read(file, path)
@@ -71,7 +79,7 @@ def _reader(first: str, path: Path) -> Callable[[TextIO, Path], Iterator[Row]]:
 
 
 def _read_csv(file: TextIO, path: Path) -> Iterator[Row]:
-    header = next(csv.reader(file, strict=True))
+    header = next(csv.reader(_lines(file, path), strict=True))
     for column in header:
         if column not in COLUMNS or header.count(column) > 1:
             raise InputError(f"{path}:1: column {column!r} is unknown or twice; the columns are {','.join(COLUMNS)}")
@@ -92,7 +100,7 @@ def _read_tensorflow(file: TextIO, path: Path) -> Iterator[Row]:
 def _read_table(
     file: TextIO, path: Path, columns: Sequence[str], delimiter: str = ",", header: bool = True
 ) -> Iterator[Row]:
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(file, path), delimiter=delimiter, strict=True)
     if header:
         next(reader)
     for values in filter(None, reader):
@@ -102,8 +110,20 @@ def _read_table(
         yield Row(dict(zip(columns, values, strict=True)), where)
 
 
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    number = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise InputError(f"{path}:{number}: a line of over {_LONGEST_LINE} characters; correct or remove it")
+        yield line
+
+
 def _read_json(file: TextIO, path: Path) -> Iterator[Row]:
-    content = json.load(file)
+    text = file.read(_LONGEST_JSON + 1)
+    if len(text) > _LONGEST_JSON:
+        raise InputError(f"{path}: over {_LONGEST_JSON} characters of JSON; use a table, which has no bound")
+    content = json.loads(text)
     match content:
         case {"root_path": str() as root, "samples": list() as samples}:
             for index, sample in enumerate(samples):

@@ -42,7 +42,8 @@ def _results(
     begun: deque[Future[Result]] = deque()
     for item in items:
         begun.append(executor.submit(work, item))
-        if len(begun) > ahead:
+        # What is done is taken at once: it may be an error, and holds memory.
+        while begun and (len(begun) > ahead or begun[0].done()):
             yield begun.popleft().result()
     while begun:
         yield begun.popleft().result()

@@ -18,23 +18,32 @@ from numpy.typing import NDArray
 from params import SAMPLE_RATE
 from speech_recognition.alphabet import unknown_symbols
 from speech_recognition.corpus.audio import LONGEST_SECONDS
+from speech_recognition.corpus.chunks import unclaimed_bytes
 from speech_recognition.corpus.counts import Counts, read_counts
 from speech_recognition.corpus.dataset import DatasetWriter, Recording, disk_bytes, new_dataset
-from speech_recognition.corpus.manifest import Source, base_folder, check_transcript, find_source, repeated
+from speech_recognition.corpus.manifest import (
+    Source,
+    base_folder,
+    check_id,
+    check_transcript,
+    find_source,
+    repeated,
+)
 from speech_recognition.corpus.manifest_forms import read_rows
 from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.errors import InputError
+from speech_recognition.files import open_regular, resolved
 from speech_recognition.progress import Progress
 
 _SPLIT_OF_WORD = {"train": "train", "val": "val", "dev": "val", "test": "test"}
-
-_LONGEST_ID_BYTES = 80
-"""An id is a file's name, and the tar format of the checksum has room for 100 bytes of path."""
 
 _REPORTED = 10
 """Transcripts that a message names; it gives the number of all."""
 
 _FULL_SCALE = 32_767
+
+_MOST_VALUES = LONGEST_SECONDS * 96_000
+"""Of all channels together, since they are held in memory: an hour of stereo at 48 kHz."""
 
 _UNKNOWN_LENGTH = 0x7FFF_0000
 """A program that writes to a pipe cannot know the length, and promises this much or more."""
@@ -53,7 +62,7 @@ def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int |
     sources = [(split_of_manifest(path), source) for path in manifests for source in _read(path)]
     _check(sources)
     for _, source in sources:
-        if source.audio.resolve().is_relative_to(data_dir.resolve()):
+        if source.audio.resolve().is_relative_to(resolved(data_dir)):
             raise InputError(f"{source.where}: {source.audio} lies in --data-dir, which is replaced; choose another")
     samples = sum(_expected_samples(source.audio) for _, source in sources)
     with new_dataset(data_dir, "custom", disk_bytes(len(sources), samples)) as writer:
@@ -85,11 +94,7 @@ def _check(sources: Sequence[tuple[str, Source]]) -> None:
         if source.id in seen:
             raise repeated(source)
         seen.add(source.id)
-        if "/" in source.id or source.id.startswith(".") or len(os.fsencode(source.id)) > _LONGEST_ID_BYTES:
-            raise InputError(
-                f"{source.where}: utterance_id {source.id!r} must be the name of a file: no /, no . at its"
-                f" beginning, {_LONGEST_ID_BYTES} bytes at most; give it another"
-            )
+        check_id(source.id, source.where)
         unknown = unknown_symbols(source.transcript)
         if unknown:
             outside.append(f"{source.where} {source.id} ({' '.join(map(repr, unknown))})")
@@ -129,7 +134,7 @@ def read_any(path: Path) -> NDArray[np.int16]:
     """
     promised = _info(path).frames
     try:
-        channels, rate = soundfile.read(path, dtype="float64", always_2d=True)
+        channels, rate = soundfile.read(os.fsencode(path), dtype="float64", always_2d=True)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise _unreadable(path, error) from None
     if len(channels) != promised:
@@ -161,15 +166,29 @@ def _expected_samples(path: Path) -> int:
 
 def _info(path: Path) -> "soundfile._SoundFileInfo":
     try:
-        info = soundfile.info(path, verbose=True)
+        with open_regular(path) as file:
+            unclaimed = unclaimed_bytes(file)
+        info = soundfile.info(os.fsencode(path), verbose=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
     except (soundfile.LibsndfileError, TypeError) as error:  # a TypeError of a name ending in .raw
         raise _unreadable(path, error) from None
     for promised, there in _PROMISE.findall(info.extra_info):
         if int(there) < int(promised) < _UNKNOWN_LENGTH:
             raise InputError(f"{path}: truncated, {there} of {promised} bytes; fetch it again or remove its row")
+    if unclaimed:
+        raise InputError(
+            f"{path}: its header promises {info.frames} samples, after which {unclaimed} bytes belong to nothing;"
+            " convert it again or remove its row"
+        )
     if not 0 < info.frames <= LONGEST_SECONDS * info.samplerate:
         raise InputError(
             f"{path}: {info.frames} samples at {info.samplerate} Hz, must be some, of an hour at most; remove its row"
+        )
+    if info.frames * info.channels > _MOST_VALUES:
+        raise InputError(
+            f"{path}: {info.frames} samples of {info.channels} channels, must be {_MOST_VALUES} together at most;"
+            " convert it to 16 kHz and one channel"
         )
     return info
 

@@ -5,23 +5,24 @@ Archives are read as streams. Nothing is unpacked, and no name in them becomes a
 
 import gzip
 import os
-import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from params import SAMPLE_RATE
+from speech_recognition.corpus.audio import LONGEST_SECONDS
 from speech_recognition.corpus.layout import FLAC, TRANSCRIPTS, check_place, split_of
+from speech_recognition.corpus.tar_reader import Entry, TarReader
 from speech_recognition.errors import InputError
+from speech_recognition.files import open_regular, read_regular
 
 _ARCHIVE = ".tar.gz"
 _TOP = "LibriSpeech"
 """The folder that holds the subset in every archive."""
 
-_READ_BYTES = 1 << 20
-
-_LARGEST_BYTES = 1 << 28
-"""A file of an archive is held in memory; an hour of FLAC is a third of this."""
+_LARGEST_BYTES = {FLAC: 2 * LONGEST_SECONDS * SAMPLE_RATE + (1 << 20), TRANSCRIPTS: 1 << 24}
+"""Files are held in memory. FLAC takes no more than its samples do, and may have pictures and comments."""
 
 _FETCH = "the archive is damaged or no LibriSpeech; fetch it again"
 
@@ -44,14 +45,17 @@ def find_files(source: Path) -> list[Path]:
     """
     if not source.exists():
         raise InputError(f"{source}: no such folder; give a folder in LibriSpeech's layout, or archives")
-    if source.is_file():
+    if not source.is_dir():
         if not is_archive(source):
             raise InputError(f"{source}: not an archive (*{_ARCHIVE}); give one, or a folder in LibriSpeech's layout")
         return [source]
-    archives = sorted(path for path in source.iterdir() if is_archive(path))
+    entries = sorted(path for path in source.iterdir() if not path.name.startswith("."))
+    archives = [path for path in entries if is_archive(path)]
     if archives:
         return archives
-    subsets = sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith("."))
+    for path in entries:
+        _check_link(path)
+    subsets = [path for path in entries if path.is_dir()]
     if not subsets:
         raise InputError(f"{source}: no subset folder (train-*, dev-*, test-*); give the folder that holds them")
     return [file for subset in subsets for file in _files_of(subset)]
@@ -64,7 +68,10 @@ def is_archive(path: Path) -> bool:
 
 def _files_of(subset: Path) -> list[Path]:
     split_of(subset.name, str(subset))
-    files = [Path(folder, name) for folder, _, names in os.walk(subset, onerror=_refuse) for name in names]
+    try:
+        files = list(_walk(subset))
+    except RecursionError:
+        raise InputError(f"{subset}: folders too deep to look into; remove them") from None
     transcripts, flacs = (sorted(path for path in files if path.name.endswith(end)) for end in (TRANSCRIPTS, FLAC))
     if not flacs:
         raise InputError(f"{subset}: no recordings (<speaker>/<chapter>/*.flac); fill it or remove it")
@@ -73,6 +80,29 @@ def _files_of(subset: Path) -> list[Path]:
             raise InputError(f"{path}: is no file; remove it")
         check_place(path.relative_to(subset.parent).parts, str(path))
     return transcripts + flacs
+
+
+def _walk(subset: Path) -> Iterator[Path]:
+    """Yield the path of every file below a subset, through links too.
+
+    Raises InputError for a link to nothing, and for a folder that was there before: it may be one that holds the link.
+    """
+    seen: dict[tuple[int, int], str] = {}
+    for folder, folders, names in os.walk(subset, onerror=_refuse, followlinks=True):
+        folders.sort()
+        status = os.stat(folder)
+        first = seen.setdefault((status.st_dev, status.st_ino), folder)
+        if first != folder:
+            raise InputError(f"{folder}: a link to {first}, which is read already; remove the link")
+        for name in names:
+            path = Path(folder, name)
+            _check_link(path)
+            yield path
+
+
+def _check_link(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path}: a link to nothing; restore what it names or remove it")
 
 
 def _refuse(error: OSError) -> None:
@@ -89,39 +119,40 @@ def read_members(file: Path) -> Iterator[Member]:
         if is_archive(file):
             yield from _read_archive(file)
         else:
-            yield Member(file.parts[-4], file.name, file.read_bytes(), str(file))
+            yield Member(file.parts[-4], file.name, read_regular(file, _most_bytes(file.name)), str(file))
     except InputError:
         raise
-    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, ValueError, MemoryError) as error:
+    except (zlib.error, EOFError, gzip.BadGzipFile, ValueError, MemoryError) as error:
         raise InputError(f"{file}: {error or 'truncated'}; {_FETCH}") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror or error}); fetch it again") from None
 
 
 def _read_archive(archive: Path) -> Iterator[Member]:
-    # Not tarfile's own "r|gz", which does not look at the sum at the end.
-    with gzip.open(archive) as unzipped, tarfile.open(fileobj=unzipped, mode="r|", bufsize=_READ_BYTES) as tar:
-        for info in tar:
-            path = _place(info, archive)
-            content = tar.extractfile(info)
-            if path is not None and content is not None:
-                yield Member(path.parts[0], path.name, content.read(), f"{archive}: {info.name}")
-        while unzipped.read(_READ_BYTES):
-            pass
+    with open_regular(archive) as zipped, gzip.open(zipped) as unzipped:
+        tar = TarReader(unzipped, str(archive))
+        for entry in tar:
+            path = _place(entry, archive)
+            if path is not None:
+                yield Member(path.parts[0], path.name, tar.read(entry.size), f"{archive}: {entry.name}")
 
 
-def _place(info: tarfile.TarInfo, archive: Path) -> PurePosixPath | None:
+def _place(entry: Entry, archive: Path) -> PurePosixPath | None:
     """Where a file that is wanted lies below the top folder; None for folders and other files."""
-    path = PurePosixPath(info.name)
+    path = PurePosixPath(entry.name)
     if path.is_absolute() or ".." in path.parts:
-        raise InputError(f"{archive}: {info.name!r} leads out of the archive; {_FETCH}")
-    if not (info.isreg() or info.isdir()):
-        raise InputError(f"{archive}: {info.name!r} is neither a file nor a folder; {_FETCH}")
-    if info.isdir() or not path.name.endswith((FLAC, TRANSCRIPTS)):
+        raise InputError(f"{archive}: {entry.name!r} leads out of the archive; {_FETCH}")
+    if not (entry.is_file or entry.is_folder):
+        raise InputError(f"{archive}: {entry.name!r} is neither a file nor a folder; {_FETCH}")
+    if entry.is_folder or not path.name.endswith((FLAC, TRANSCRIPTS)):
         return None
-    if path.parts[0] != _TOP or info.size > _LARGEST_BYTES:
-        raise InputError(f"{archive}: {info.name!r} is not below {_TOP}/, or too large; {_FETCH}")
+    if path.parts[0] != _TOP or entry.size > _most_bytes(path.name):
+        raise InputError(f"{archive}: {entry.name!r} is not below {_TOP}/, or too large; {_FETCH}")
     below = path.relative_to(_TOP)
-    check_place(below.parts, f"{archive}: {info.name}")
-    split_of(below.parts[0], f"{archive}: {info.name}")
+    check_place(below.parts, f"{archive}: {entry.name}")
+    split_of(below.parts[0], f"{archive}: {entry.name}")
     return below
+
+
+def _most_bytes(name: str) -> int:
+    return _LARGEST_BYTES[TRANSCRIPTS if name.endswith(TRANSCRIPTS) else FLAC]

@@ -24,7 +24,7 @@ from speech_recognition.errors import InputError
 from speech_recognition.progress import Progress
 
 NO_REGULAR_FILE = "(not a regular file)"
-"""Stands for the sum of a link, pipe or device, which is no part of the stream."""
+"""Stands for the sum of what is no part of the stream: a link, a pipe, a device, a file that it has no room for."""
 
 RECORDED = "checksums"
 """Folder of a dataset for its own checksum, which cannot be in the stream."""
@@ -39,7 +39,10 @@ _BATCH_BYTES, _BATCH_FILES = 2 << 20, 256
 """Files are read in batches of about this size, for one call of the digest each."""
 
 _LARGEST_BYTES = 1 << 30
-"""A file is held in memory; no dataset has one like this."""
+"""A file is held in memory; no dataset has one that is larger."""
+
+_LONGEST_NAME = 100
+"""Bytes of a path, in the form ustar without its prefix."""
 
 _READERS = 4
 
@@ -68,15 +71,15 @@ class _Piece:
 def scan(folder: Path, tar_file: BinaryIO | None = None) -> Scan:
     """Read everything below `folder` once; `tar_file` also gets the stream itself.
 
-    What is no regular file is left out of the stream and gets NO_REGULAR_FILE for a sum.
-    Raises InputError on a name or a file too long for the format, and on a file that
-    cannot be read.
+    What is no regular file, has over 1 GiB or a path of over 100 bytes is left out of the stream and gets
+    NO_REGULAR_FILE for a sum. Raises InputError on a file that cannot be read.
     """
     names, special = list_files(folder)
-    digest, length, sums = hashlib.sha256(), 0, dict.fromkeys(special, NO_REGULAR_FILE)
+    digest, length = hashlib.sha256(), 0
+    sums: dict[str, str] = {}
     with (
         Progress("checksum", len(names), "files") as progress,
-        in_threads(lambda batch: _read(folder, batch), _batches(folder, names), _READERS) as pieces,
+        in_threads(lambda batch: _read(folder, batch), _batches(folder, names, special), _READERS) as pieces,
     ):
         for piece in pieces:
             digest.update(piece.stream)
@@ -89,13 +92,14 @@ def scan(folder: Path, tar_file: BinaryIO | None = None) -> Scan:
     digest.update(end)
     if tar_file is not None:
         tar_file.write(end)
-    return Scan(digest.hexdigest(), length + len(end), sums)
+    return Scan(digest.hexdigest(), length + len(end), sums | dict.fromkeys(special, NO_REGULAR_FILE))
 
 
 def list_files(folder: Path) -> tuple[list[str], list[str]]:
     """Paths, relative to `folder` and sorted by their bytes, of all regular files below it, and of all else.
 
-    A link to a folder is listed and not entered. Empty folders do not count.
+    A link to a folder is listed and not entered, nor is a folder whose path is too long for any file in it.
+    Regular files with such a path are listed with all else. Empty folders do not count.
     """
     regular: list[str] = []
     special: list[str] = []
@@ -107,20 +111,26 @@ def list_files(folder: Path) -> tuple[list[str], list[str]]:
                 path = prefix + entry.name
                 if path == RECORDED:
                     continue
-                if entry.is_dir(follow_symlinks=False):
+                if len(os.fsencode(path)) > _LONGEST_NAME:
+                    special.append(path)
+                elif entry.is_dir(follow_symlinks=False):
                     waiting.append(path + "/")
                 else:
                     (regular if entry.is_file(follow_symlinks=False) else special).append(path)
     return sorted(regular, key=os.fsencode), sorted(special, key=os.fsencode)
 
 
-def _batches(folder: Path, names: Iterable[str]) -> Iterator[list[str]]:
-    """The names in order, in batches of about _BATCH_BYTES."""
+def _batches(folder: Path, names: Iterable[str], special: list[str]) -> Iterator[list[str]]:
+    """The names in order, in batches of about _BATCH_BYTES; those of files too large go to `special`."""
     batch: list[str] = []
     held = 0
     for name in names:
+        size = _size(folder, name)
+        if size > _LARGEST_BYTES:
+            special.append(name)
+            continue
         batch.append(name)
-        held += _size(folder, name)
+        held += size
         if held >= _BATCH_BYTES or len(batch) == _BATCH_FILES:
             yield batch
             batch, held = [], 0
@@ -156,10 +166,14 @@ def _read(folder: Path, names: list[str]) -> _Piece:
 
 def _header(name: str, size: int) -> bytes:
     """The ustar header of a regular file (POSIX 1003.1-2001), in the form that GNU tar gives its fields."""
-    raw = os.fsencode(name)
-    if len(raw) > 100 or size > _LARGEST_BYTES:
-        raise InputError(f"{name}: its name (over 100 bytes) or size (over 1 GiB) is that of no dataset; remove it")
-    start = raw.ljust(100, b"\0") + b"0000644\0" + 2 * b"0000000\0" + b"%011o\0" % size + 11 * b"0" + b"\0"
+    start = (
+        os.fsencode(name).ljust(_LONGEST_NAME, b"\0")
+        + b"0000644\0"
+        + 2 * b"0000000\0"
+        + b"%011o\0" % size
+        + 11 * b"0"
+        + b"\0"
+    )
     end = b"0" + bytes(100) + b"ustar\00000" + bytes(64) + 2 * b"0000000\0" + bytes(167)
     # The sum counts its own field as spaces.
     total = sum(start) + sum(end) + 8 * ord(" ")

@@ -51,7 +51,7 @@ class Transfer:
         """Take up what an earlier program left."""
         if not os.path.lexists(self._partial):
             return
-        with open(open_regular(self._partial, os.O_RDONLY), "rb") as file:
+        with open(open_own(self._partial, os.O_RDONLY), "rb") as file:
             while piece := file.read(_READ_BYTES):
                 self._digest.update(piece)
                 self.done += len(piece)
@@ -72,7 +72,7 @@ class Transfer:
             if begin > 0:  # the fault may be in what was there before
                 raise TransferError("the parts did not make the archive (wrong SHA-256)")
             raise WrongContentError("what it sends is not the archive (wrong SHA-256)")
-        with open(open_regular(self._partial, os.O_RDWR), "rb+") as file:
+        with open(open_own(self._partial, os.O_RDWR), "rb+") as file:
             os.fsync(file.fileno())
         os.replace(self._partial, self._path)
 
@@ -121,7 +121,7 @@ class Transfer:
 
     def _read(self, response: BaseHTTPResponse) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        with open(open_regular(self._partial, flags), "ab", buffering=0) as file:
+        with open(open_own(self._partial, flags), "ab", buffering=0) as file:
             while piece := response.read1(_READ_BYTES):
                 self._keep(piece, file)
         if self.done < self.archive.bytes:
@@ -184,7 +184,7 @@ def check_regular(path: Path) -> None:
         raise InputError(f"{path}: is no regular file; remove it")
 
 
-def open_regular(path: Path, flags: int) -> int:
+def open_own(path: Path, flags: int) -> int:
     """Return a descriptor of a file of ours. Raises InputError if a link, FIFO or device lies there instead.
 
     None of them is followed or opened, not even one that is put there at the last moment.

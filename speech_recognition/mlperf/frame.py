@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from speech_recognition.errors import InputError
-from speech_recognition.files import read_regular
+from speech_recognition.files import read_input
 
 TOKEN = ":::MLLOG "
 MOST_LINES = 100_000
@@ -66,7 +66,7 @@ def read_log(path: Path, encoding: str = "utf-8") -> str:
     milliseconds for each.
     """
     advice = "give the log of a run (speech_ds2.out)"
-    content = read_regular(path, advice)
+    content = read_input(path, advice)
     if content.count(TOKEN.encode()) > MOST_LINES:
         raise InputError(f"{path}: has more than {MOST_LINES:,} MLLOG lines, as no run has; {advice}")
     return content.decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n")

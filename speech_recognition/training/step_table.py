@@ -7,7 +7,7 @@ import csv
 from pathlib import Path
 
 from speech_recognition.errors import InputError
-from speech_recognition.files import atomic_write, read_regular
+from speech_recognition.files import atomic_write, read_input
 from speech_recognition.training.tally import Tally
 
 STEPS_NAME = "steps.csv"
@@ -42,7 +42,7 @@ def read_steps(folder: Path) -> list[dict[str, float]]:
     path = folder / STEPS_NAME
     if not path.exists():
         return []
-    text = read_regular(path, "remove it").decode(errors="replace")
+    text = read_input(path, "remove it").decode(errors="replace")
     try:
         header, *lines = [line for line in csv.reader(text.splitlines()) if line] or [[]]
     except csv.Error as error:

@@ -1,11 +1,16 @@
-"""Tiny folders in LibriSpeech's layout."""
+"""Tiny folders in LibriSpeech's layout, and a command that has to refuse them."""
 
+import argparse
+import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+from speech_recognition import cli
 
 MakeChapter = Callable[..., list[Path]]
 
@@ -53,3 +58,30 @@ def no_proxy_of_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@functools.cache
+def _parser() -> argparse.ArgumentParser:
+    return cli._parser()
+
+
+@pytest.fixture
+def refuse(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str], str], None]:
+    """Runs a command that has to end in exit status 2 and one printable line that matches a pattern, and print nothing.
+
+    The command line's parser is made once: it takes longer than most commands here.
+    """
+
+    def run(arguments: list[str], message: str) -> None:
+        with monkeypatch.context() as patch:
+            parser = _parser()
+            patch.setattr(cli, "_parser", lambda: parser)
+            capsys.readouterr()
+            assert cli.main(arguments) == 2
+        captured = capsys.readouterr()
+        *before, last = captured.err.splitlines()
+        assert re.search(message, last), last
+        assert last.startswith("error: ") and last.isprintable() and len(last) < 2100
+        assert captured.out == "" and not [line for line in before if "error" in line]
+
+    return run

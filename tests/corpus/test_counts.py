@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from speech_recognition.corpus.counts import Counts, SplitCounts, read_counts, write_counts
 from speech_recognition.errors import InputError
 
-split_counts = st.builds(SplitCounts, st.integers(0, 10**9), st.floats(0, 1e9), st.floats(0, 1e5))
+split_counts = st.builds(SplitCounts, st.integers(0, 10**9), st.floats(0, 1e9), st.floats(0, 3600))
 
 
 @given(st.builds(Counts, st.text(max_size=12), split_counts, split_counts, split_counts))

@@ -1,6 +1,7 @@
 """From archives on a server to a verified dataset, with LibriSpeech's catalog in small."""
 
 import functools
+import gzip
 import hashlib
 import json
 import os
@@ -158,6 +159,20 @@ def test_counts_other_than_the_catalogs_are_refused(
     world.publish(**changes)
     assert cli.main(world.arguments("download")) == 2
     assert "2 utterances of 1 speakers, the catalog says" in capsys.readouterr().err
+    assert not world.data_dir.exists()
+
+
+def test_an_archive_without_its_end_is_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Though its sum is the catalog's, and all utterances are in it."""
+    path = world.site / "train-clean-5.tar.gz"
+    tar = gzip.decompress(path.read_bytes()).rstrip(b"\0")
+    path.write_bytes(gzip.compress(tar + bytes(-len(tar) % 512)))
+    catalog = json.loads(world.catalog.read_text())
+    content = path.read_bytes()
+    catalog["archives"][2] |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    world.catalog.write_text(json.dumps(catalog))
+    assert cli.main(world.arguments("download")) == 2
+    assert "train-clean-5.tar.gz: truncated, it has no end" in capsys.readouterr().err
     assert not world.data_dir.exists()
 
 

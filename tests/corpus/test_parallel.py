@@ -1,5 +1,6 @@
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -35,3 +36,20 @@ def test_an_exception_drops_what_has_not_begun() -> None:
     assert dropped > 0
     time.sleep(0.05)
     assert len(begun) == 200 - dropped
+
+
+def test_an_error_is_raised_before_all_that_may_be_held_is_taken() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(16):
+            taken.append(item)
+            yield item
+            time.sleep(0.02)
+
+    def work(_: int) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), in_threads(work, items(), workers=2) as results:
+        list(results)
+    assert len(taken) < 8
