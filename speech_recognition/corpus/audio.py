@@ -111,7 +111,8 @@ def read_pcm(path: Path, expected_samples: int | None = None) -> NDArray[np.int1
 
     The standard library's reader takes a twentieth of the time that libsndfile needs to open
     a short file. Raises InputError if the file cannot be read, is no WAV, has another form,
-    is empty or truncated, or does not have `expected_samples`, which is what the manifest says.
+    is empty, truncated or over an hour long, has samples that its header leaves out, or does
+    not have `expected_samples`, which is what the manifest says.
     """
     with _opened(path) as file:
         promised = file.getnframes()

@@ -173,7 +173,7 @@ def _check_audio(path: Path, where: str) -> None:
 
 
 def is_plain(name: str) -> bool:
-    """Whether all characters are printable or spaces of some kind: no line ends, no bytes outside UTF-8."""
+    """Return whether all characters are printable or spaces of some kind: no line ends, no bytes outside UTF-8."""
     return name.isprintable() or all(each.isprintable() or unicodedata.category(each) == "Zs" for each in name)
 
 

@@ -130,7 +130,7 @@ def read_any(path: Path) -> NDArray[np.int16]:
 
     Computed in float64, so that rounding to 16 bits hides what processors do differently.
     Raises InputError if libsndfile cannot read it, if it is empty, truncated, or longer than
-    an hour, or has values that are no numbers.
+    an hour, has samples that its header leaves out, or values that are no numbers.
     """
     promised = _info(path).frames
     try:

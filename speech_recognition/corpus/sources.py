@@ -41,7 +41,8 @@ def find_files(source: Path) -> list[Path]:
     """What `source` has to read: archives (it is one, or holds some), or the files of a folder in LibriSpeech's layout.
 
     Raises InputError if it has neither, if a subset has another name or no recordings, or
-    if a file lies at another place than its name tells.
+    if a file lies at another place than its name tells. Links are followed; one that leads to
+    nothing, or to a folder that is read already, is refused.
     """
     if not source.exists():
         raise InputError(f"{source}: no such folder; give a folder in LibriSpeech's layout, or archives")
@@ -112,8 +113,9 @@ def _refuse(error: OSError) -> None:
 def read_members(file: Path) -> Iterator[Member]:
     """The members of an archive, in its order, or the one that a file of a folder is.
 
-    Raises InputError if it cannot be read to its end, or if an archive holds a link, a
-    device, an absolute name, a name with "..", or a file at another place than its name tells.
+    Raises InputError if it cannot be read to its end, if it is too large to be a recording or
+    transcripts, or if an archive is damaged as `TarReader` says, or holds a link, a device, a sparse
+    file, an absolute name, a name with "..", or a file at another place than its name tells.
     """
     try:
         if is_archive(file):

@@ -166,14 +166,8 @@ def _read(folder: Path, names: list[str]) -> _Piece:
 
 def _header(name: str, size: int) -> bytes:
     """The ustar header of a regular file (POSIX 1003.1-2001), in the form that GNU tar gives its fields."""
-    start = (
-        os.fsencode(name).ljust(_LONGEST_NAME, b"\0")
-        + b"0000644\0"
-        + 2 * b"0000000\0"
-        + b"%011o\0" % size
-        + 11 * b"0"
-        + b"\0"
-    )
+    raw = os.fsencode(name).ljust(_LONGEST_NAME, b"\0")
+    start = raw + b"0000644\0" + 2 * b"0000000\0" + b"%011o\0" % size + 11 * b"0" + b"\0"
     end = b"0" + bytes(100) + b"ustar\00000" + bytes(64) + 2 * b"0000000\0" + bytes(167)
     # The sum counts its own field as spaces.
     total = sum(start) + sum(end) + 8 * ord(" ")
