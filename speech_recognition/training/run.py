@@ -117,10 +117,12 @@ class _Epochs:
             check()
 
         job, training = self._job, self._job.params.training
-        self._trainer.use(self._usable(_read(job.train_manifest, job.train_samples)))
+        train_set, val_set = _read(job.train_manifest, job.train_samples), _read(job.val_manifest, job.val_samples)
+        self._trainer.use(self._usable(train_set), val_set)
         if job.snapshot and job.snapshot.train_set != self._trainer.train_set_digest:
             raise InputError(f"{job.train_manifest}: not the utterances that the checkpoint was trained on; name those")
-        val_set = _read(job.val_manifest, job.val_samples)
+        if job.snapshot and job.snapshot.val_set != self._trainer.val_set_digest:
+            raise InputError(f"{job.val_manifest}: not the utterances that the run was evaluated on; name those")
         if training.evaluate_first and not self._metrics:
             self._evaluate(val_set, Tally(epoch=0), check)
         for epoch in range(self._metrics[-1].epoch + 1 if self._metrics else 1, training.epochs + 1):

@@ -56,6 +56,7 @@ class Snapshots:
             params=self._params,
             seed=trainer.seed,
             train_set=trainer.train_set_digest,
+            val_set=trainer.val_set_digest,
             tally=vars(trainer.tally),
             metrics=[vars(row) for row in self._metrics],
             model=trainer.model.state_dict(),

@@ -98,23 +98,27 @@ class Trainer:
     def _output_frames(self, samples: int) -> int:
         return self.model.output_lengths(int(self.features.frames(torch.tensor(samples))))
 
-    def use(self, train_set: Sequence[Utterance]) -> None:
-        """Set the utterances to train on, sorted by length. How many steps the run has follows from them."""
+    def use(self, train_set: Sequence[Utterance], val_set: Sequence[Utterance]) -> None:
+        """Set the utterances to train on, from which the number of steps follows; keep digests of both sets."""
         self._train_set = train_set
         if self.params.augmentation.noise_folder:
             self.augmentation.noise = read_noise(Path(self.params.augmentation.noise_folder))
         self._samples = [utterance.samples for utterance in train_set]
         self._counts = [len(self._batches(epoch)) for epoch in range(1, self.params.training.epochs + 1)]
-        lines = (f"{each.id} {each.samples} {each.transcript}\n" for each in train_set)
-        self.train_set_digest = xxhash.xxh3_128_hexdigest("".join(lines).encode())
+        self.train_set_digest, self.val_set_digest = _digest(train_set), _digest(val_set)
 
     def _batches(self, epoch: int) -> list[Indices]:
         return epoch_batches(self.params.data, self.params.stage(epoch).batch_size, self._samples, self.seed, epoch)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Become what a checkpoint of this run was."""
-        self.model.load_state_dict(snapshot.model)
-        self.optimizer.load_state_dict(snapshot.optimizer)
+        """Become what a checkpoint of this run was. Raises InputError on a forged one, which can hold anything."""
+        try:
+            self.model.load_state_dict(snapshot.model)
+            self.optimizer.load_state_dict(snapshot.optimizer)
+        except Exception as error:
+            raise InputError(
+                f"the checkpoint's weights or optimizer state do not fit its parameters ({error}); train again"
+            ) from None
         self.tally = Tally(**snapshot.tally)  # type: ignore[arg-type]
 
     def train_epoch(self, epoch: int, after_step: Callable[[], None] = do_nothing) -> Tally:
@@ -179,6 +183,12 @@ def share(batch: Indices, parts: int) -> list[Indices]:
     """What this process computes of a batch: of each of its `parts`, the share that falls to it, which can be empty."""
     rank, size = distributed.rank(), distributed.size()
     return [batch[part::parts][rank::size] for part in range(min(parts, len(batch)))]
+
+
+def _digest(utterances: Sequence[Utterance]) -> str:
+    """Return a digest of a set, in its order; with the subsets, each of which has a column in the table of epochs."""
+    lines = (f"{each.subset} {each.id} {each.samples} {each.transcript}\n" for each in utterances)
+    return xxhash.xxh3_128_hexdigest("".join(lines).encode())
 
 
 def _out_of_memory(error: Exception) -> bool:

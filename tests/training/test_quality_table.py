@@ -12,6 +12,7 @@ from speech_recognition.corpus.manifest import read_manifest, write_manifest
 from speech_recognition.model import build_model
 from speech_recognition.training import checkpoint
 from speech_recognition.training.optimizers import build_optimizer
+from speech_recognition.training.results import EpochMetrics
 
 STAGES = (params.Stage(first_epoch=2, batch_size=32, momentum=0.99, anneal_factor=1.0),)
 SMALL = dataclasses.replace(
@@ -27,12 +28,19 @@ def run(tmp_path: Path) -> Path:
     """The folder of a run with two epochs' checkpoints."""
     for epoch in (1, 2):
         model = build_model(SMALL.model, 64, seed=epoch)
+        rows = [
+            EpochMetrics(
+                epoch=number, wer=99.0, cer=9.0, utterance_wer=9.0, eval_seconds=1.0, learning_rate=1e-4 / number
+            )
+            for number in range(1, epoch + 1)
+        ]
         saved = checkpoint.Snapshot(
             params=SMALL,
             seed=1,
             train_set="",
+            val_set="",
             tally={},
-            metrics=[{"epoch": number, "wer": 99.0, "learning_rate": 1e-4 / number} for number in range(1, epoch + 1)],
+            metrics=[vars(row) for row in rows],
             model=model.state_dict(),
             optimizer=build_optimizer(SMALL.optimizer, model).state_dict(),
         )

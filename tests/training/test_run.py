@@ -124,7 +124,7 @@ def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
         assert value.equal(other), name
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     for trainer in (warm, cold):
-        trainer.use(utterances)
+        trainer.use(utterances, utterances)
     assert warm.train_epoch(1).loss == cold.train_epoch(1).loss
 
 

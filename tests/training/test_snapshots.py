@@ -30,7 +30,9 @@ class Model(dict[str, Any]):
 
 def make(metrics: list[EpochMetrics], **training: Any) -> tuple[snapshots.Snapshots, Any]:
     chosen = dataclasses.replace(params.mini(), training=params.TrainingParams(**training))
-    trainer = SimpleNamespace(seed=1, train_set_digest="", tally=Tally(), model=Model(), optimizer=Model())
+    trainer = SimpleNamespace(
+        seed=1, train_set_digest="", val_set_digest="", tally=Tally(), model=Model(), optimizer=Model()
+    )
     return snapshots.Snapshots(Path("checkpoints"), chosen, trainer, metrics), trainer  # type: ignore[arg-type]
 
 
