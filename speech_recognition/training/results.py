@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import TextIO
 from params import Params
 from speech_recognition import distributed, settings
 from speech_recognition.distributed import ALONE, Launch
+from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, held
 from speech_recognition.mlperf.system import SYSTEM_NAME, Description
 
@@ -21,6 +23,7 @@ LOG_NAME = "speech_ds2.out"
 UTTERANCES_NAME = "utterances.csv"
 """What the best epoch made of each utterance of val."""
 _RUN_ID = "torchrun_id"
+_LOG = re.compile(r"speech_ds2(?:_resumed_([1-9]\d{0,8}))?\.out", re.ASCII)
 
 
 class Output(io.TextIOBase):
@@ -35,7 +38,8 @@ class Output(io.TextIOBase):
         self.path = log
         self._console, self._line = console, ""
         self._there = _repair(log) if go_on else set()
-        self._file = log.open("a" if go_on else "x", encoding="utf-8", buffering=1)
+        # A file's name may be any bytes, as on standard output.
+        self._file = log.open("a" if go_on else "x", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def write(self, text: str) -> int:
         """Write whole lines to both, the file first: it is whole even where standard output's reader is gone."""
@@ -59,7 +63,7 @@ def _repair(log: Path) -> set[str]:
     kept = whole[: whole.rfind(b"\n") + 1]
     if kept != whole:
         log.write_bytes(kept)
-    return {_timeless(line) for line in kept.decode().splitlines()}
+    return {_timeless(line) for line in kept.decode(errors="replace").splitlines()}
 
 
 def _timeless(line: str) -> str:
@@ -130,13 +134,15 @@ def open_folder(
 
     A run that goes on in its folder gets a log of its own, speech_ds2_resumed_1.out and so
     on; one whose processes torchrun has started again goes on in the newest that is there.
-    Files that a killed run had not finished are removed. Raises InputError if another run writes there.
+    Files that a killed run had not finished are removed. Raises InputError if another run writes there, or if
+    something in the folder leads out of it.
     """
     if not distributed.is_first():
         yield Silence()
         return
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder, f"--output-dir {folder}: another run is writing there; wait for it, or choose another"):
+        _check_entries(folder)
         for remains in folder.rglob(".*.partial"):
             remains.unlink(missing_ok=True)
         output = _fill(folder, params, system, launch)
@@ -147,22 +153,49 @@ def open_folder(
             print(f"results: {folder}", file=sys.stderr)
 
 
+def _check_entries(folder: Path) -> None:
+    """Raise InputError on a link that leads out of a run's folder, and on what is no file.
+
+    In a folder of somebody else's, a run would write or delete what such links point to.
+    """
+    inside = os.path.realpath(folder)
+    for path in folder.rglob("*"):
+        target = Path(os.path.realpath(path))
+        if not target.is_relative_to(inside) or not (target.is_file() or target.is_dir()):
+            raise InputError(
+                f"{path}: leads out of the run's folder, or is no file; remove it, or choose another --output-dir"
+            )
+
+
 def _fill(folder: Path, params: Params, system: Description, launch: Launch) -> Output:
     with atomic_write(folder / settings.PARAMS_NAME) as partial:
         partial.write_text(json.dumps(settings.to_dict(params), indent=2) + "\n")
     with atomic_write(folder / SYSTEM_NAME) as partial:
         partial.write_text(json.dumps(system, indent=2) + "\n")
     if launch.run_id:
-        (folder / _RUN_ID).write_text(launch.run_id + "\n")
-    there = len(list(folder.glob("speech_ds2*.out")))
-    go_on = launch.restarted and there > 0
-    return Output(sys.stdout, _log(folder, there - go_on), go_on)
+        with atomic_write(folder / _RUN_ID) as partial:
+            partial.write_text(launch.run_id + "\n")
+    numbers = _log_numbers(folder)
+    go_on = launch.restarted and bool(numbers)
+    return Output(sys.stdout, _log(folder, max(numbers, default=-1) + (not go_on)), go_on)
 
 
 def run_id(folder: Path) -> str | None:
     """The name that torchrun has given to the run in this folder; None without torchrun."""
     path = folder / _RUN_ID
-    return path.read_text().strip() if path.is_file() else None
+    return path.read_text(errors="replace").strip() if path.is_file() else None
+
+
+def newest_log(folder: Path) -> Path | None:
+    """Return the log of the last run or continuation in `folder`; None if there is none."""
+    numbers = _log_numbers(folder)
+    return _log(folder, max(numbers)) if numbers else None
+
+
+def _log_numbers(folder: Path) -> list[int]:
+    """Return the numbers of the logs in `folder`, 0 for the first; there are gaps where one was deleted."""
+    matches = (_LOG.fullmatch(path.name) for path in folder.glob("speech_ds2*.out"))
+    return [int(match[1] or 0) for match in matches if match]
 
 
 def _log(folder: Path, number: int) -> Path:
@@ -172,7 +205,7 @@ def _log(folder: Path, number: int) -> Path:
 def write_metrics(folder: Path, epochs: Sequence[EpochMetrics]) -> None:
     """Write `metrics.csv`: a row for each evaluation, empty where an untrained model has no figure."""
     rows = [epoch.row() for epoch in epochs]
-    with atomic_write(folder / "metrics.csv") as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+    with atomic_write(folder / "metrics.csv") as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
