@@ -8,9 +8,10 @@ import torch
 
 from params import Params
 from speech_recognition.distributed import Launch
+from speech_recognition.errors import one_line
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.training import preflight, resumption, timed
-from speech_recognition.training.results import LOG_NAME
+from speech_recognition.training.results import LOG_NAME, newest_log
 from speech_recognition.training.run import Job
 
 
@@ -41,9 +42,7 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
         found = resumption.find(params.preset, begun or given, root, epoch, request.seed)
     if found and found.ended:
         print(f"note: the run in {found.folder} has ended; nothing is left to do", file=sys.stderr)
-        if begun and request.timed and check_log(begun / LOG_NAME, found.snapshot.params.submission.division):
-            return 1  # as before the restart
-        return 0 if found.reached else 3
+        return _verdict(found, request.timed)
     if found:
         seed, folder = found.snapshot.seed, found.folder
     else:
@@ -56,6 +55,19 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
             return status
     snapshot = found.snapshot if found else None
     return preflight.make_job(params, seed, device, folder, request.data_dir, manifests, snapshot)
+
+
+def _verdict(found: resumption.Resumption, timed: bool) -> int:
+    """Return the exit status of a run that has ended, the same as when it ended; of a timed one, say it again too."""
+    violations = []
+    if timed:
+        log = newest_log(found.folder) or found.folder / LOG_NAME
+        violations = check_log(log, found.snapshot.params.submission.division)
+        for violation in violations:
+            print(f"NOT COMPLIANT: {one_line(str(violation))}")
+        if not violations:
+            print(f"SUCCESS: the log passes the {found.snapshot.params.submission.division} rules")
+    return 3 if not found.reached else 1 if violations else 0
 
 
 def _seed(asked: int | None, begun: Path | None) -> int:

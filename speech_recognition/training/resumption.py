@@ -61,13 +61,21 @@ def begun(preset: str, given: Path | None, root: Path, run_id: str) -> Path | No
 
 
 def logged_seed(folder: Path) -> int | None:
-    """The seed of the run in this folder, from its log; None if it had not come that far."""
-    log = folder / results.LOG_NAME
-    if not log.is_file() or not has_lines(log):
+    """Return the seed of the run in this folder, from its newest log; None if it had not come that far.
+
+    Raises InputError if what the log has there is no seed.
+    """
+    log = results.newest_log(folder)
+    if log is None or not log.is_file() or not has_lines(log):
         return None
     frame = log_frame(log)
-    seeds = frame.loc[frame["key"] == "seed", "value"]
-    return int(seeds.iloc[0]) if len(seeds) else None
+    seeds = frame.loc[frame["key"] == "seed", "value"].tolist()
+    if not seeds:
+        return None
+    seed = seeds[0]
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise InputError(f"{log}: its seed is {seed!r}, no number from 0 to 4294967295; choose another --output-dir")
+    return seed
 
 
 def _newest_first(preset: str, root: Path) -> list[Path]:

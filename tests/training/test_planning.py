@@ -1,14 +1,18 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from params import Params
 from speech_recognition import settings
 from speech_recognition.distributed import ALONE, Launch
+from speech_recognition.mlperf.check import Violation
 from speech_recognition.model import build_model
 from speech_recognition.training import checkpoint, planning
 from speech_recognition.training.optimizers import build_optimizer
+from speech_recognition.training.results import EpochMetrics
 from speech_recognition.training.run import Job
 
 SMALL = settings.apply(
@@ -38,6 +42,10 @@ def plan(request: planning.Request, launch: Launch = ALONE) -> Job | int:
     return planning.plan(request, launch, torch.device("cpu"))
 
 
+def row(epoch: int, wer: float) -> dict[str, Any]:
+    return vars(EpochMetrics(epoch=epoch, wer=wer, cer=1.0, utterance_wer=wer, eval_seconds=1.0))
+
+
 def begin(folder: Path, epochs: int, run_id: str = "job 7") -> None:
     """A run of torchrun's with some epochs behind it, of seed 5."""
     folder.mkdir()
@@ -49,20 +57,21 @@ def begin(folder: Path, epochs: int, run_id: str = "job 7") -> None:
             params=SMALL,
             seed=5,
             train_set="",
+            val_set="",
             tally={"epoch": epoch, "steps": 3},
-            metrics=[{"epoch": number, "wer": 50.0} for number in range(1, epoch + 1)],
+            metrics=[row(number, 50.0) for number in range(1, epoch + 1)],
             model=model.state_dict(),
             optimizer=build_optimizer(SMALL.optimizer, model).state_dict(),
         )
         checkpoint.save(checkpoint.epoch_path(folder / "checkpoints", epoch), saved, ["last.pt"])
 
 
-def finish(folder: Path, log: str) -> None:
-    """A run of torchrun's that has reached its target."""
+def finish(folder: Path, log: str, chosen: Params = SMALL) -> None:
+    """A run of torchrun's that has reached a WER of 20 in epoch 3."""
     begin(folder, epochs=2)
     path = folder / "checkpoints" / "last.pt"
-    ended = checkpoint.read(path)
-    checkpoint.save(path, dataclasses.replace(ended, metrics=[*ended.metrics, {"epoch": 3, "wer": 20.0}]))
+    ended = dataclasses.replace(checkpoint.read(path), params=chosen)
+    checkpoint.save(path, dataclasses.replace(ended, metrics=[*ended.metrics, row(3, 20.0)]))
     (folder / "speech_ds2.out").write_text(log)
 
 
@@ -72,6 +81,38 @@ def test_a_restart_after_a_log_that_does_not_pass_fails_again(request_: planning
     timed = dataclasses.replace(request_, timed=True, train_manifest=Path("own"))
     assert plan(timed, RESTARTED) == 1
     assert plan(request_, RESTARTED) == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "logs", "timed", "status"),
+    [
+        (23.0, ["speech_ds2.out"], True, 0),
+        (23.0, ["speech_ds2.out", "speech_ds2_resumed_1.out"], True, 1),
+        (23.0, ["speech_ds2.out", "speech_ds2_resumed_1.out"], False, 0),
+        (10.0, ["speech_ds2.out", "speech_ds2_resumed_1.out"], True, 3),
+    ],
+)
+def test_the_same_command_on_a_run_that_has_ended_has_the_same_status(
+    request_: planning.Request,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    target: float,
+    logs: list[str],
+    timed: bool,
+    status: int,
+) -> None:
+    def refuse_continuations(path: Path, _: str) -> list[Violation]:
+        return [Violation("resumed: a continuation")] if "resumed" in path.name else []
+
+    chosen = settings.apply(SMALL, [f"training.target_wer={target}", "training.epochs=3"])
+    finish(tmp_path / "run", SEED_LINE, chosen)
+    for name in logs:
+        (tmp_path / "run" / name).write_text(SEED_LINE)
+    monkeypatch.setattr(planning, "check_log", refuse_continuations)
+    again = dataclasses.replace(request_, params=chosen, output_dir=tmp_path / "run", resume=True, timed=timed)
+    assert plan(again) == status
+    assert ("NOT COMPLIANT: resumed" in capsys.readouterr().out) == (timed and len(logs) > 1)
 
 
 def test_a_new_run_has_a_folder_and_a_seed_of_its_own(request_: planning.Request, tmp_path: Path) -> None:

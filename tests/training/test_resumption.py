@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import errno
 import os
 import random
 import signal
@@ -208,6 +209,56 @@ def test_other_training_data_is_refused(
     write_manifest(tmp_path / "train.csv", [dataclasses.replace(first, transcript="BED"), *others])
     assert main(arguments(tone_dataset, half, "--resume", "--train-manifest", tmp_path / "train.csv")) == 2
     assert "train.csv: not the utterances that the checkpoint was trained on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [{"transcript": "BED"}, {"subset": "custom"}])
+def test_other_validation_data_is_refused_before_any_training(
+    tone_dataset: Path, half: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, str]
+) -> None:
+    first, *others = read_manifest(tone_dataset / "manifests" / "val.csv")
+    write_manifest(tmp_path / "val.csv", [dataclasses.replace(first, **change), *others])
+    before = (half / "checkpoints" / "last.pt").read_bytes()
+    assert main(arguments(tone_dataset, half, "--resume", "--val-manifest", tmp_path / "val.csv")) == 2
+    captured = capsys.readouterr()
+    assert "val.csv: not the utterances that the run was evaluated on; name those" in captured.err
+    assert '"epoch_start"' not in captured.out and '"aborted"' in captured.out
+    assert (half / "checkpoints" / "last.pt").read_bytes() == before and not (half / "metrics.csv").exists()
+
+
+def test_an_optimizer_state_that_does_not_fit_is_said_in_a_line(
+    tone_dataset: Path, half: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = half / "checkpoints" / "last.pt"
+    checkpoint.save(path, dataclasses.replace(checkpoint.read(path), optimizer={"state": {}, "param_groups": [{}]}))
+    assert main(arguments(tone_dataset, half, "--resume")) == 2
+    assert "error: the checkpoint's weights or optimizer state do not fit its parameters" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_the_run_as_a_failure(
+    tone_dataset: Path, half: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, file: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("torch.save", full)
+    assert main(arguments(tone_dataset, half, "--resume")) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.endswith("last.pt: cannot be written (No space left on device); free some disk, then --resume")
+
+
+@pytest.mark.parametrize("seed", ['"5"', "5.5", "-1", "4294967296", "true", "[5]", "NaN", "null", '"a\\u001b[2J"'])
+def test_a_logged_seed_that_is_none_is_refused(tmp_path: Path, seed: str) -> None:
+    line = f':::MLLOG {{"time_ms": 1, "event_type": "", "key": "seed", "value": {seed}, "metadata": {{}}}}\n'
+    (tmp_path / "speech_ds2.out").write_text(line)
+    with pytest.raises(InputError, match=r"speech_ds2\.out: its seed is .*, no number from 0 to 4294967295"):
+        resumption.logged_seed(tmp_path)
+
+
+def test_the_logged_seed_is_that_of_the_newest_log(tmp_path: Path) -> None:
+    line = ':::MLLOG {{"time_ms": 1, "event_type": "", "key": "seed", "value": {}, "metadata": {{}}}}\n'
+    for name, seed in (("speech_ds2.out", 1), ("speech_ds2_resumed_2.out", 2), ("speech_ds2_resumed_10.out", 10)):
+        (tmp_path / name).write_text(line.format(seed))
+    assert resumption.logged_seed(tmp_path) == 10
 
 
 def test_a_run_that_has_ended_has_nothing_left_to_do(
