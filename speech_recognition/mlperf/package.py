@@ -42,7 +42,7 @@ exec sh verify_dataset.sh{option}
 _README = """\
 # {platform}
 
-{runs} runs of DeepSpeech2 on {dataset}, preset `{preset}`. From
+{runs} runs of DeepSpeech2, preset `{preset}`. Data: {dataset}. From
 `../implementations/{implementation}`, which holds the code as it ran:
 
 1. `sh ../../{platform}/init_datasets.sh` makes the dataset and verifies it
@@ -110,6 +110,20 @@ def _submission(results: Sequence[Path]) -> dict[str, str]:
     return said[0]
 
 
+def _dataset(results: Sequence[Path]) -> str:
+    """Return which data the logs say the runs were on. Raises InputError if they say different things."""
+    said = set()
+    for path in results:
+        frame = log_frame(path).set_index("key")
+        said.add(str(frame["value"].get("dataset_checksum", "")))
+    if len(said) > 1:
+        raise InputError(f"{results[0].parent}: the runs were on different datasets; package those of one dataset")
+    sha256 = said.pop()
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        return "not verified, as the open division allows"
+    return f"verified before each run, SHA-256 of its tar stream `{sha256}`"
+
+
 def _write(folder: Path, results: Sequence[Path], submission: dict[str, str], params: Params, source: Path) -> None:
     benchmark, platform = folder / "benchmarks" / BENCHMARK, submission["platform"]
     logs = folder / "results" / platform / BENCHMARK
@@ -127,7 +141,7 @@ def _write(folder: Path, results: Sequence[Path], submission: dict[str, str], pa
     readme = _README.format(
         platform=platform,
         runs=len(results),
-        dataset="the embedded corpus" if params.preset == "mini" else "LibriSpeech",
+        dataset=_dataset(results),
         preset=params.preset,
         implementation=IMPLEMENTATION,
     )

@@ -13,6 +13,7 @@ from speech_recognition.errors import InputError
 from speech_recognition.mlperf import package_checks, system
 from speech_recognition.mlperf.package import make_package
 
+MINI_SHA256 = json.loads((ROOT / "reference_checksums" / "mini.json").read_text())["sha256"]
 WERS = (99.0, 53.2, 20.0)
 
 
@@ -53,9 +54,17 @@ def test_a_good_series_passes_every_check(runs: Path, tmp_path: Path) -> None:
     assert (implementation / "params.py").read_bytes() == (ROOT / "params.py").read_bytes()
     own = org / "benchmarks" / "deepspeech2" / "reference_platform"
     assert "run_and_time.sh mini --runs 10" in (own / "run_and_time.sh").read_text()
+    assert f"SHA-256 of its tar stream `{MINI_SHA256}`" in (own / "README.md").read_text()
     assert {"README.md", "setup.sh", "init_datasets.sh"} <= {path.name for path in own.iterdir()}
     page = (org / "CHECKS.md").read_text()
     assert page.count("| passed |") == 16 and "FAILED" not in page
+
+
+def test_runs_on_different_data_are_no_series(runs: Path, good_log: Any, tmp_path: Path) -> None:
+    other = good_log(wers=WERS).edited("seed", value=109).edited("dataset_checksum", value="0" * 64)
+    (runs / "result_9.txt").write_text("\n".join(other) + "\n")
+    with pytest.raises(InputError, match="the runs were on different datasets"):
+        make_package(runs, tmp_path / "out", ROOT, None)
 
 
 def test_a_run_that_missed_its_target_is_found(runs: Path, good_log: Any, tmp_path: Path) -> None:
