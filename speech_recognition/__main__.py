@@ -2,20 +2,38 @@
 
 import os
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).absolute().parent.parent
+VENV = ROOT / ".venv"
+
+
+def refuse(message: str) -> None:
+    """Say in one line what is wrong with this Python, and end."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before an import that others cannot read
+    refuse(
+        f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]}, must be 3.11 or 3.12:"
+        " set PYTHON to one of these, or unset it, and the scripts find one"
+    )
 
 # An idle OpenMP thread of torch's spins while it waits for the next loop. On a machine whose cores other
 # processes want too, the spinning takes the time from the thread that is waited for; this bound on it costs
 # a little where nothing else runs (benchmarks/spin.py has the figures). It is read when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from speech_recognition.cli import main, mend_streams
-
-mend_streams()
 try:
+    from speech_recognition.cli import main, mend_streams
+
+    mend_streams()
     sys.exit(main(sys.argv[1:]))
 except ModuleNotFoundError as error:
-    print(
-        f"error: {sys.executable} lacks the package {error.name}: install requirements.lock, or unset PYTHON",
-        file=sys.stderr,
+    if (VENV / "complete").exists() and VENV.samefile(sys.prefix):  # made by the scripts
+        refuse(f"{VENV} lacks the package {error.name}: remove {VENV} and unset PYTHON, and the scripts make it again")
+    refuse(
+        f"{sys.executable} lacks the package {error.name}: install {ROOT / 'requirements.lock'} into it, or"
+        " deactivate its environment and unset PYTHON, and the scripts make their own"
     )
-    sys.exit(2)

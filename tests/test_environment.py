@@ -415,3 +415,34 @@ def test_the_shell_finds_a_python_by_its_usual_names(repo: Path, prepare: Change
     assert result.returncode == status
     assert result.stdout == ("" if status else f"{sys.executable}\n")
     assert result.stderr.startswith(error) and len(result.stderr.splitlines()) == bool(error)
+
+
+def main_says(repo: Path, setting: str) -> tuple[int, str]:
+    """(status, standard error) of `python -m speech_recognition` in a Python without packages."""
+    code = f"import runpy, sys; {setting}; sys.path.insert(0, {str(repo)!r}); "
+    code += "runpy.run_module('speech_recognition', run_name='__main__')"
+    result = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    return result.returncode, result.stderr
+
+
+@pytest.mark.parametrize("version", [(3, 10, 4), (3, 8, 0), (3, 13, 0)])
+def test_a_python_of_another_version_is_told_so_not_to_install_packages(version: tuple[int, int, int]) -> None:
+    status, errors = main_says(ROOT, f"sys.version_info = {version}")
+    assert status == 2 and len(errors.splitlines()) == 1
+    assert f"is Python {version[0]}.{version[1]}, must be 3.11 or 3.12: set PYTHON to one of these" in errors
+
+
+def test_who_lacks_a_package_is_told_what_helps(repo: Path) -> None:
+    shutil.copytree(ROOT / "speech_recognition", repo / "speech_recognition")
+    venv = repo / ".venv"
+    venv.mkdir()
+    setting = f"sys.prefix = {str(venv)!r}"
+    status, errors = main_says(repo, setting)
+    assert status == 2 and len(errors.splitlines()) == 1
+    assert errors.startswith(f"error: {sys.executable} lacks the package ")
+    assert f"install {repo}/requirements.lock into it, or deactivate its environment and unset PYTHON" in errors
+    (venv / "complete").touch()  # made by the scripts
+    status, errors = main_says(repo, setting)
+    assert status == 2 and errors.startswith(f"error: {venv} lacks the package ")
+    assert errors.endswith(f"remove {venv} and unset PYTHON, and the scripts make it again\n")
+    assert main_says(repo, "pass")[1].startswith(f"error: {sys.executable} lacks"), "a Python beside .venv"
