@@ -5,7 +5,7 @@
 In this order: the Python that runs this file, if it is 3.11 or 3.12 and has the locked packages;
 `.venv` in the repository, if it was made from today's lock; else `.venv` is made, which takes minutes.
 Standard output is the path and nothing else: what a caller prints afterwards is a log.
-Exit status: 1 if an installation failed, 2 if this machine lacks something.
+Exit status: 1 if an installation failed, 2 if this machine lacks something, 128 + N if signal N stopped it.
 
 Only the standard library, and Python 3.8's syntax: this has to run before anything is installed.
 """
@@ -17,7 +17,9 @@ import hashlib
 import importlib.util
 import os
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -47,6 +49,18 @@ class EnvironmentFault(Exception):
         self.status = status
 
 
+class Stopped(Exception):
+    """A signal came, or the shell that called us is gone; `status` is the exit status."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.status = 128 + number
+
+
+received: list[int] = []
+"""Signals that came during an installation. `pause` acts on them: not between an installer's start and its watch."""
+
+
 def main() -> int:
     """Print the interpreter's path, or one line on standard error."""
     try:
@@ -54,9 +68,9 @@ def main() -> int:
     except EnvironmentFault as fault:
         print(f"error: {fault}", file=sys.stderr)
         return fault.status
-    except KeyboardInterrupt:
-        print("stopped; the next call starts the installation again", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, Stopped) as stopped:
+        say("stopped; the next call starts the installation again")
+        return stopped.status if isinstance(stopped, Stopped) else 130
     return 0
 
 
@@ -152,11 +166,16 @@ def make_venv() -> None:
 
 def lock(guard: IO[str]) -> None:
     """Wait until no other process makes `.venv`. The lock ends with the last process that holds the file open."""
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say("waiting for another script, which is making .venv")
-        fcntl.flock(guard, fcntl.LOCK_EX)
+    said = False
+    while True:
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not said:
+                say("waiting for another script, which is making .venv")
+            said = True
+            pause()
 
 
 def remove_venv() -> None:
@@ -192,9 +211,55 @@ def install(guard: IO[str]) -> None:
 
 
 def run(command: Sequence[str], guard: IO[str]) -> None:
-    """Run an installer, its words on standard error. It holds the lock as well, should this process be killed."""
-    if subprocess.run(command, stdout=sys.stderr, pass_fds=[guard.fileno()], check=False).returncode != 0:
+    """Run an installer, its words on standard error. It holds the lock as well, should this process be killed.
+
+    It has a session of its own, so that it can be ended with all that it has started.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda number, _: received.append(number))
+    with subprocess.Popen(
+        command, stdout=sys.stderr, pass_fds=[guard.fileno()], start_new_session=True, preexec_fn=end_with_parent
+    ) as installer:
+        try:
+            while installer.poll() is None:
+                pause()
+        except Stopped:
+            end(installer)
+            raise
+    if installer.returncode != 0:
         raise EnvironmentFault(1, f"{VENV} was not made: see the lines above; the next call starts again")
+
+
+def pause() -> None:
+    """Wait a moment. Raise Stopped after a signal, or if the shell that called us is gone: no one reads our answer."""
+    answer = select.poll()
+    answer.register(1, 0)
+    if any(event & (select.POLLERR | select.POLLHUP) for _, event in answer.poll(100)):
+        received.append(signal.SIGPIPE)
+    if received:
+        raise Stopped(received[0])
+
+
+def end(installer: subprocess.Popen[bytes]) -> None:
+    """End an installer and what it has started. Interrupted, pip removes its downloads, in five seconds at most."""
+    try:
+        os.killpg(installer.pid, signal.SIGINT)
+        installer.wait(5)
+        os.killpg(installer.pid, signal.SIGKILL)
+    except subprocess.TimeoutExpired:
+        os.killpg(installer.pid, signal.SIGKILL)
+    except ProcessLookupError:  # all have ended
+        pass
+
+
+def end_with_parent() -> None:
+    """In the installer: have the system interrupt it when this process is killed, and let it be interrupted."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        import ctypes  # a Python that only hands over may lack it
+
+        ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
 
 
 def say(message: str) -> None:

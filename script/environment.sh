@@ -21,7 +21,7 @@ if [ -n "${PYTHON:-}" ]; then
 else
     for candidate in python3 python3.12 python3.11 python; do
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then
-            PYTHON=$("$candidate" -E "$ROOT/script/environment.py") || exit $?
+            PYTHON=$(exec "$candidate" -E "$ROOT/script/environment.py") || exit $?
             break
         fi
     done

@@ -2,8 +2,26 @@
 
 import os
 import sys
+from pathlib import Path
+from typing import NoReturn
 
-from speech_recognition import signals
+ROOT = Path(__file__).absolute().parent.parent
+VENV = ROOT / ".venv"
+
+
+def refuse(message: str) -> NoReturn:
+    """Say in one line what is wrong with this Python, and end."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before an import that others cannot read
+    refuse(
+        f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]}, must be 3.11 or 3.12:"
+        " set PYTHON to one of these, or unset it, and the scripts find one"
+    )
+
+from speech_recognition import signals  # noqa: E402
 
 signals.handle()
 
@@ -12,17 +30,18 @@ signals.handle()
 # a little where nothing else runs (benchmarks/spin.py has the figures). It is read when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from speech_recognition.cli import main, mend_streams  # noqa: E402
-
-mend_streams()
 try:
+    from speech_recognition.cli import main, mend_streams
+
+    mend_streams()
     status = main(sys.argv[1:])
 except ModuleNotFoundError as error:
-    print(
-        f"error: {sys.executable} lacks the package {error.name}: install requirements.lock, or unset PYTHON",
-        file=sys.stderr,
+    if (VENV / "complete").exists() and VENV.samefile(sys.prefix):  # made by the scripts
+        refuse(f"{VENV} lacks the package {error.name}: remove {VENV} and unset PYTHON, and the scripts make it again")
+    refuse(
+        f"{sys.executable} lacks the package {error.name}: install {ROOT / 'requirements.lock'} into it, or"
+        " deactivate its environment and unset PYTHON, and the scripts make their own"
     )
-    status = 2
 finally:
     signals.let_go()
 sys.exit(status)

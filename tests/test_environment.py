@@ -92,6 +92,7 @@ def start(repo: Path, command: str = "exec ./use.sh") -> "subprocess.Popen[str]"
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell's background job tests
     )
 
 
@@ -131,25 +132,61 @@ def when_read(fifo: Path, process: "subprocess.Popen[str]") -> int:
 
 
 @needs_venv
-def test_a_killed_installation_is_made_again_once_its_pip_is_gone(repo: Path) -> None:
+def test_a_killed_installation_ends_its_pip_and_is_made_again(repo: Path) -> None:
     wheel = repo.parent / "wheels" / WHEEL
     content = wheel.read_bytes()
     wheel.unlink()
     os.mkfifo(wheel)  # pip waits for it for ever
     killed = start(repo, "exec python3 -E script/environment.py")
     writer = when_read(wheel, killed)
-    killed.kill()  # pip goes on without it
+    killed.kill()
+    killed.communicate(timeout=20)  # pip, which holds the standard error as well, ends too
+    os.close(writer)
     wheel.unlink()
     wheel.write_bytes(content)
-    second = start(repo)
-    assert second.stderr is not None
-    assert "waiting for another script" in second.stderr.readline()
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.communicate()
-    os.close(writer)
-    status, output, errors = finish(second)
+    status, output, errors = finish(start(repo))
     assert (status, len(output)) == (0, 2)
     assert "making .venv" in errors
+
+
+SLOW = """\
+import real_environment as real
+real.install = lambda guard: real.run(["sh", "-c", "sleep 60 & echo begun >&2; wait"], guard)
+raise SystemExit(real.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("kill", "number", "status"),
+    [
+        ("script", signal.SIGTERM, -signal.SIGTERM),
+        ("script", signal.SIGHUP, -signal.SIGHUP),
+        ("script", signal.SIGKILL, -signal.SIGKILL),
+        ("group", signal.SIGTERM, -signal.SIGTERM),
+        ("group", signal.SIGINT, -signal.SIGINT),  # dash acts on one of its own only when its command has ended
+        ("group", signal.SIGHUP, -signal.SIGHUP),
+        ("environment.py", signal.SIGTERM, 128 + signal.SIGTERM),
+        ("environment.py", signal.SIGINT, 128 + signal.SIGINT),
+        ("environment.py", signal.SIGHUP, 128 + signal.SIGHUP),
+    ],
+)
+def test_a_signal_ends_the_installer_with_all_its_processes(
+    repo: Path, kill: str, number: signal.Signals, status: int
+) -> None:
+    variables(repo)
+    (repo / "script" / "environment.py").rename(repo / "script" / "real_environment.py")
+    (repo / "script" / "environment.py").write_text(SLOW)
+    executable(repo.parent / "tools" / "python3", f'echo $$ >"{repo}/pid"; exec "{sys.executable}" "$@"')
+    (repo.parent / "tools" / "sh").symlink_to("/bin/sh")
+    process = start(repo)
+    assert process.stderr is not None and process.stderr.readline() == "begun\n"
+    if kill == "group":
+        os.killpg(process.pid, number)
+    else:
+        os.kill(process.pid if kill == "script" else int((repo / "pid").read_text()), number)
+    output, errors = process.communicate(timeout=20)  # until the last process that holds its standard error has ended
+    assert (process.returncode, output) == (status, "")
+    assert errors == "stopped; the next call starts the installation again\n"
 
 
 @needs_venv
@@ -378,3 +415,34 @@ def test_the_shell_finds_a_python_by_its_usual_names(repo: Path, prepare: Change
     assert result.returncode == status
     assert result.stdout == ("" if status else f"{sys.executable}\n")
     assert result.stderr.startswith(error) and len(result.stderr.splitlines()) == bool(error)
+
+
+def main_says(repo: Path, setting: str) -> tuple[int, str]:
+    """(status, standard error) of `python -m speech_recognition` in a Python without packages."""
+    code = f"import runpy, sys; {setting}; sys.path.insert(0, {str(repo)!r}); "
+    code += "runpy.run_module('speech_recognition', run_name='__main__')"
+    result = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    return result.returncode, result.stderr
+
+
+@pytest.mark.parametrize("version", [(3, 10, 4), (3, 8, 0), (3, 13, 0)])
+def test_a_python_of_another_version_is_told_so_not_to_install_packages(version: tuple[int, int, int]) -> None:
+    status, errors = main_says(ROOT, f"sys.version_info = {version}")
+    assert status == 2 and len(errors.splitlines()) == 1
+    assert f"is Python {version[0]}.{version[1]}, must be 3.11 or 3.12: set PYTHON to one of these" in errors
+
+
+def test_who_lacks_a_package_is_told_what_helps(repo: Path) -> None:
+    shutil.copytree(ROOT / "speech_recognition", repo / "speech_recognition")
+    venv = repo / ".venv"
+    venv.mkdir()
+    setting = f"sys.prefix = {str(venv)!r}"
+    status, errors = main_says(repo, setting)
+    assert status == 2 and len(errors.splitlines()) == 1
+    assert errors.startswith(f"error: {sys.executable} lacks the package ")
+    assert f"install {repo}/requirements.lock into it, or deactivate its environment and unset PYTHON" in errors
+    (venv / "complete").touch()  # made by the scripts
+    status, errors = main_says(repo, setting)
+    assert status == 2 and errors.startswith(f"error: {venv} lacks the package ")
+    assert errors.endswith(f"remove {venv} and unset PYTHON, and the scripts make it again\n")
+    assert main_says(repo, "pass")[1].startswith(f"error: {sys.executable} lacks"), "a Python beside .venv"
