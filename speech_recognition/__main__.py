@@ -3,9 +3,11 @@
 import os
 import sys
 
-from speech_recognition import signals
+from speech_recognition import parenthood, signals
 
 signals.handle()
+if "TORCHELASTIC_RUN_ID" in os.environ:  # else a torchrun that is killed leaves its processes training
+    parenthood.end_with_parent(os.getppid())
 
 # An idle OpenMP thread of torch's spins while it waits for the next loop. On a machine whose cores other
 # processes want too, the spinning takes the time from the thread that is waited for; this bound on it costs
