@@ -42,6 +42,7 @@ TINY = [
     "training.target_wer=0",
     "training.save_steps=2",
 ]
+PROGRAM = [sys.executable, "-m", "speech_recognition"]
 WITH_WORKERS = ["data.workers=2", "training.save_steps=0"]
 TIMES = {"seconds", "waiting_seconds", "saving_seconds", "audio_rate", "eval_seconds"}
 
@@ -53,9 +54,8 @@ def start(folder: Path, manifests: Path, number: signal.Signals, *more: str) -> 
         options += [f"--{split}-manifest", str(manifests / f"{split}.csv")]
     for assignment in TINY + (WITH_WORKERS if number == signal.SIGTERM else []):
         options += ["--set", assignment]
-    command = [sys.executable, "-m", "speech_recognition", "train", *options]
     pipes: dict[str, int] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=ROOT, text=True, start_new_session=True, **pipes)
+    return subprocess.Popen([*PROGRAM, "train", *options], cwd=ROOT, text=True, start_new_session=True, **pipes)
 
 
 def outcome(folder: Path) -> tuple[object, ...]:

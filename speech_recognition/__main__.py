@@ -21,9 +21,11 @@ if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before an import that othe
         " set PYTHON to one of these, or unset it, and the scripts find one"
     )
 
-from speech_recognition import signals  # noqa: E402
+from speech_recognition import parenthood, signals  # noqa: E402
 
 signals.handle()
+if "TORCHELASTIC_RUN_ID" in os.environ:  # else a torchrun that is killed leaves its processes training
+    parenthood.end_with_parent(os.getppid())
 
 # An idle OpenMP thread of torch's spins while it waits for the next loop. On a machine whose cores other
 # processes want too, the spinning takes the time from the thread that is waited for; this bound on it costs

@@ -132,6 +132,7 @@ def load(
         for process in processes.started:
             if process.is_alive():
                 process.kill()
+                process.join(1)
 
 
 def _begin(loader: DataLoader[Item | InputError]) -> Iterator[Batch | InputError]:

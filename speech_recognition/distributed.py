@@ -18,7 +18,6 @@ from torch.distributed.rendezvous import rendezvous
 
 from speech_recognition.devices import choose_device
 from speech_recognition.errors import InputError, PeerError
-from speech_recognition.parenthood import end_with_parent
 
 Value = TypeVar("Value")
 
@@ -96,14 +95,12 @@ def _is_number(text: str) -> bool:
 def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
     """Be one of the run's processes in the block: NCCL between GPUs, gloo between CPUs. Gives this one's device.
 
-    Python's standard error is the first one's alone, until the block ends. Under torchrun this process ends when
-    torchrun does.
+    Python's standard error is the first one's alone, until the block ends.
     Raises InputError on a device that is not there, or where torchrun's options do not allow to restart.
     """
     if launch.local_rank is None:
         yield choose_device(device_name)
         return
-    end_with_parent(os.getppid())
     device = choose_device(device_name)
     if device.type == "cuda":
         if device.index is not None:

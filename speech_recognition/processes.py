@@ -8,7 +8,6 @@ from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from speech_recognition import signals
 from speech_recognition.errors import InputError
 
 
@@ -35,8 +34,9 @@ def start(count: int, arguments: list[str]) -> int:
     It is that of the first process that failed.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))  # else torchrun takes 1
-    options = ["--standalone", "--nproc-per-node", str(count), "--signals-to-handle"]
-    options.append(",".join(number.name for number in signals.handled()))
+    # Signals stay with our own handler. What it raises has torchrun send SIGTERM to the processes, which save and end;
+    # SIGINT, which torchrun would pass on, makes a traceback of a Python that has not come to our first line.
+    options = ["--standalone", "--nproc-per-node", str(count), "--signals-to-handle", "SIGQUIT"]
     options += ["--module", "speech_recognition", *arguments]
     try:
         torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
@@ -50,6 +50,4 @@ def start(count: int, arguments: list[str]) -> int:
         return status if status >= 0 else 128 - status
     except SignalException as error:
         return 128 + int(error.sigval)
-    finally:
-        signals.handle()
     return 0

@@ -16,6 +16,8 @@ import torch
 
 from speech_recognition.commands import ROOT
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
+from speech_recognition.distributed import Launch
+from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.training import checkpoint
 
@@ -284,3 +286,64 @@ def test_more_gpus_than_there_are_is_refused(tone_dataset: Path, tmp_path: Path)
     result = call(*arguments(tone_dataset, tmp_path / "run", "--device", "auto", "--num-gpus", 2))
     assert result.returncode == 2
     assert result.stderr == "error: --num-gpus 2: torch sees 0 GPUs; use fewer, or --device cpu\n"
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"TORCHELASTIC_RUN_ID": None}, "RANK is set, but TORCHELASTIC_RUN_ID is not"),
+    ({"LOCAL_RANK": None}, "LOCAL_RANK: missing or no number"),
+    ({"RANK": "one"}, "RANK: missing or no number"),
+    ({"MASTER_ADDR": None, "MASTER_PORT": "x"}, "MASTER_PORT, MASTER_ADDR: missing or no number"),
+    ({"TORCHELASTIC_MAX_RESTARTS": ""}, "TORCHELASTIC_MAX_RESTARTS: missing or no number"),
+])  # fmt: skip
+def test_half_of_torchruns_variables_are_refused(change: dict[str, str | None], message: str) -> None:
+    names = ["RANK", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS", "MASTER_PORT"]
+    whole = dict.fromkeys(names, "0") | {"WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "1", "MASTER_ADDR": "localhost"}
+    whole |= {"TORCHELASTIC_RUN_ID": "job"}
+    assert Launch.of(whole).local_rank == 0
+    with pytest.raises(InputError, match=message) as caught:
+        Launch.of({name: value for name, value in (whole | change).items() if value is not None})
+    assert "\n" not in str(caught.value)
+
+
+def test_one_process_of_a_cluster_without_torchrun_is_alone() -> None:
+    assert Launch.of({"RANK": "0", "WORLD_SIZE": "1"}) == Launch()
+
+
+def descendants(pid: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return [each for child in map(int, found) for each in (child, *descendants(child))]
+
+
+def runs(pid: int) -> bool:
+    path = Path("/proc", str(pid), "stat")
+    return path.exists() and path.read_text().split()[2] != "Z"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_processes_and_their_workers_end_with_torchrun(
+    tone_dataset: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """SIGKILL at once, SIGTERM to the group with all saved."""
+    folder = tmp_path / "run"
+    options = arguments(tone_dataset, folder, "--num-gpus", 2, "--set", "training.epochs=10000")
+    options += ["--set", "data.workers=1", "--set", "training.save_steps=0"]
+    with subprocess.Popen(
+        [sys.executable, *options],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        while "epoch_start" not in (run.stdout.readline() if run.stdout else ""):
+            assert run.poll() is None
+        started = descendants(run.pid)
+        os.killpg(run.pid, number)
+        output, errors = run.communicate(timeout=60)
+    time.sleep(0.2)
+    assert len(started) >= 2 and not any(runs(pid) for pid in started)
+    assert "Traceback" not in errors, errors
+    if number == signal.SIGTERM:
+        assert run.returncode == 128 + number and "saved: " in errors
+        assert events(output)[-1]["key"] == "run_stop"
+        assert checkpoint.read(folder / "checkpoints" / "last.pt").tally["steps"] > 0

@@ -1,9 +1,14 @@
+import importlib.util
 import os
+import random
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 
 from speech_recognition import signals
+from speech_recognition.commands import ROOT
 from speech_recognition.interruption import Stopped, between_steps
 from speech_recognition.signals import SIGNALS
 
@@ -93,3 +98,22 @@ def test_an_interrupt_of_plain_python_too() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         check()
     assert stopped.value.code == 130
+
+
+def test_runs_that_are_terminated_with_their_group_end_in_the_same_bits(tone_dataset: Path, tmp_path: Path) -> None:
+    """Three moments of `benchmarks/kills.py --signal TERM`."""
+    specification = importlib.util.spec_from_file_location("kills", ROOT / "benchmarks" / "kills.py")
+    assert specification and specification.loader
+    kills = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(kills)
+    # Without the report, which takes longer than all the rest.
+    script = "import contextlib, runpy; from speech_recognition.report import page"
+    script += "; page.own_report = lambda *_: contextlib.nullcontext()"
+    script += "; runpy.run_module('speech_recognition', run_name='__main__')"
+    kills.PROGRAM = [sys.executable, "-c", script]
+    manifests, draw = tone_dataset / "manifests", random.Random(1)
+    with kills.start(tmp_path / "undisturbed", manifests, signal.SIGTERM) as undisturbed:
+        moments = iter([draw.uniform(0, 0.5) for _ in range(3)])
+        places = list(kills.disturbed(tmp_path / "run", manifests, signal.SIGTERM, moments))
+        assert undisturbed.communicate(timeout=60) and undisturbed.returncode == 3
+    assert places and kills.outcome(tmp_path / "run") == kills.outcome(tmp_path / "undisturbed")
