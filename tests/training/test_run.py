@@ -252,7 +252,7 @@ def test_a_manifest_that_lost_a_row_is_not_trained_on(tone_dataset: Path, tmp_pa
 def test_the_page_cache_is_dropped_or_the_log_says_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
 
-    def refuse(*_: object) -> int:
+    def refuse(*_: object, **__: object) -> int:
         raise PermissionError
 
     monkeypatch.setattr(Path, "write_text", refuse)
