@@ -60,15 +60,16 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
 
 
 def _verdict(found: resumption.Resumption, timed: bool) -> int:
-    """Return the exit status of a run that has ended, the same as when it ended; of a timed one, say it again too."""
+    """Return the exit status of a run that has ended, the same as when it ended.
+
+    What is wrong with a timed run's log is said on standard error: standard output has no more than the log.
+    """
     violations = []
     if timed:
         log = newest_log(found.folder) or found.folder / LOG_NAME
         violations = check_log(log, found.snapshot.params.submission.division)
         for violation in violations:
-            print(f"NOT COMPLIANT: {one_line(str(violation))}")
-        if not violations:
-            print(f"SUCCESS: the log passes the {found.snapshot.params.submission.division} rules")
+            print(f"NOT COMPLIANT: {one_line(str(violation))}", file=sys.stderr)
     return 3 if not found.reached else 1 if violations else 0
 
 
