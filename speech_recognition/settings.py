@@ -81,11 +81,11 @@ def _complete(prefix: str, values: object, names: Collection[str]) -> dict[str, 
     """`values` as a dictionary that has these names and no others."""
     if not isinstance(values, dict):
         raise ValueError(f"{prefix.rstrip('.') or 'the parameters'}: must be an object")
+    for name in (each for each in values if each not in names):
+        raise ValueError(f"parameter {prefix}{name} is unknown (a different version of this benchmark wrote it)")
     for name in names:
         if name not in values:
-            raise ValueError(f"parameter {prefix}{name} is missing (another version of this benchmark wrote it)")
-    for name in (each for each in values if each not in names):
-        raise ValueError(f"parameter {prefix}{name} is unknown (another version of this benchmark wrote it)")
+            raise ValueError(f"parameter {prefix}{name} is missing (a different version of this benchmark wrote it)")
     return values
 
 
