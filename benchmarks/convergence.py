@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from speech_recognition.mlperf.convergence import record, summary  # noqa: E402
-from speech_recognition.mlperf.frame import log_frame  # noqa: E402
+from speech_recognition.mlperf.log_table import log_frame  # noqa: E402
 
 
 def about(log: Path) -> dict[str, Any]:

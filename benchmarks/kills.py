@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from speech_recognition.corpus.manifest import read_manifest, write_manifest  # noqa: E402
-from speech_recognition.training import checkpoint  # noqa: E402
+from speech_recognition.runs import checkpoint  # noqa: E402
 
 TINY = [
     "model.conv_channels=2",

@@ -36,13 +36,13 @@ from torch.utils.data import DataLoader, Dataset  # noqa: E402
 import params  # noqa: E402
 from params import SAMPLE_RATE, Params  # noqa: E402
 from speech_recognition import model as model_module  # noqa: E402
-from speech_recognition.allocator import keep_memory  # noqa: E402
 from speech_recognition.augment import Augmentation, plain  # noqa: E402
 from speech_recognition.batches import Batch, Item, collate  # noqa: E402
-from speech_recognition.devices import choose_device, use_precision  # noqa: E402
 from speech_recognition.features import Features  # noqa: E402
 from speech_recognition.model import DeepSpeech2, build_model  # noqa: E402
 from speech_recognition.orders import epoch_batches  # noqa: E402
+from speech_recognition.runtime.allocator import keep_memory  # noqa: E402
+from speech_recognition.runtime.devices import choose_device, use_precision  # noqa: E402
 from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
 from speech_recognition.training.step import ctc_loss, training_step  # noqa: E402
 

@@ -21,7 +21,7 @@ if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before an import that othe
         " set PYTHON to one of these, or unset it, and the scripts find one"
     )
 
-from speech_recognition import parenthood, signals  # noqa: E402
+from speech_recognition.runtime import parenthood, signals  # noqa: E402
 
 signals.handle()
 if "TORCHELASTIC_RUN_ID" in os.environ:  # else a torchrun that is killed leaves its processes training

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from speech_recognition import distributed
+from speech_recognition.runtime import distributed
 
 
 class MaskedBatchNorm(nn.Module):

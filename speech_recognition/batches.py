@@ -20,8 +20,8 @@ from speech_recognition.corpus.audio import read_pcm
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError, WorkerError
 from speech_recognition.orders import Indices
-from speech_recognition.parenthood import end_with_parent
-from speech_recognition.signals import SIGNALS
+from speech_recognition.runtime.parenthood import end_with_parent
+from speech_recognition.runtime.signals import SIGNALS
 
 PATIENCE = 300.0
 """Seconds without a batch after which the processes that read are given up: one is stopped, or a disk hangs."""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from speech_recognition import signals
 from speech_recognition.commands import dataset, logs, training
 from speech_recognition.errors import (
     DivergedError,
@@ -20,6 +19,7 @@ from speech_recognition.errors import (
     WorkerError,
     one_line,
 )
+from speech_recognition.runtime import signals
 
 _DESCRIPTION = """DeepSpeech2 on LibriSpeech, a training benchmark. COMMAND --help explains each command.
 

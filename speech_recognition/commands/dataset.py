@@ -47,10 +47,10 @@ def add_download(commands: Commands) -> None:
 
 
 def _download(options: argparse.Namespace) -> int:
-    from speech_recognition.corpus.catalog import read_catalog
     from speech_recognition.corpus.checksum import CATALOG_NAME
-    from speech_recognition.corpus.librispeech import make_librispeech
-    from speech_recognition.corpus.mini import make_mini
+    from speech_recognition.corpus.librispeech.catalog import read_catalog
+    from speech_recognition.corpus.librispeech.prepare import make_librispeech
+    from speech_recognition.corpus.mini.synthesize import make_mini
 
     if options.dataset == "mini":
         counts = make_mini(_data_dir(options))
@@ -81,7 +81,7 @@ def add_synthesize(commands: Commands) -> None:
 
 
 def _synthesize(options: argparse.Namespace) -> int:
-    from speech_recognition.corpus.mini import synthesize
+    from speech_recognition.corpus.mini.synthesize import synthesize
 
     synthesize(options.output)
     return 0
@@ -123,7 +123,7 @@ def add_prepare(commands: Commands) -> None:
 
 def _prepare(options: argparse.Namespace) -> int:
     from speech_recognition.corpus.dataset import add_manifests
-    from speech_recognition.corpus.librispeech import prepare
+    from speech_recognition.corpus.librispeech.prepare import prepare
     from speech_recognition.corpus.recordings import prepare_recordings
 
     if options.manifest:

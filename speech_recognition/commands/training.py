@@ -7,9 +7,9 @@ from pathlib import Path
 
 import params
 from speech_recognition import settings
-from speech_recognition.allocator import keep_memory
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
 from speech_recognition.errors import InputError
+from speech_recognition.runtime.allocator import keep_memory
 
 
 def add_train(commands: Commands) -> None:
@@ -86,7 +86,7 @@ def _seed(text: str) -> int:
 
 
 def _train_several(options: argparse.Namespace) -> int:
-    from speech_recognition.mlperf import runs
+    from speech_recognition.mlperf import series
     from speech_recognition.training import preflight
 
     if not options.timed:
@@ -102,24 +102,25 @@ def _train_several(options: argparse.Namespace) -> int:
     while len(seeds) < options.runs:
         seeds += {preflight.draw_seed()} - set(seeds)
     folder = preflight.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results", runs=options.runs)
-    results = runs.run_several(options.arguments, seeds, folder)
-    print(runs.summary(results))
-    return runs.exit_status(results)
+    results = series.run_several(options.arguments, seeds, folder)
+    print(series.summary(results))
+    return series.exit_status(results)
 
 
 def _train(options: argparse.Namespace) -> int:
     if options.runs > 1:
         return _train_several(options)
-    from speech_recognition import distributed, processes
     from speech_recognition.mlperf import system
     from speech_recognition.report import page
-    from speech_recognition.training import division, planning, results, run, timed
+    from speech_recognition.runs.folder import open_folder
+    from speech_recognition.runtime import distributed, launcher
+    from speech_recognition.training import division, planning, run, timed
 
     keep_memory()
     launch = distributed.Launch.of(os.environ)
     chosen = settings.apply(settings.preset(options.preset), options.set)
-    if launch.local_rank is None and (count := processes.wanted(options.num_gpus, options.device)) > 1:
-        return processes.start(count, options.arguments)
+    if launch.local_rank is None and (count := launcher.wanted(options.num_gpus, options.device)) > 1:
+        return launcher.start(count, options.arguments)
     request = planning.Request(
         params=chosen,
         seed=options.seed,
@@ -145,7 +146,7 @@ def _train(options: argparse.Namespace) -> int:
         about, data = vars(job.params.submission), job.train_manifest.parent
         described = distributed.from_first(lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=data))
         with (
-            results.open_folder(job.output_dir, job.params, described, launch) as output,
+            open_folder(job.output_dir, job.params, described, launch) as output,
             page.own_report(job.output_dir, launch),
         ):
             if options.timed:
@@ -172,11 +173,12 @@ def add_evaluate(commands: Commands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from speech_recognition.corpus.manifest import read_manifest
-    from speech_recognition.devices import choose_device
     from speech_recognition.evaluation import write_rows
     from speech_recognition.files import check_file, check_writable
-    from speech_recognition.tables import write_table
-    from speech_recognition.training import checkpoint, quality_table
+    from speech_recognition.runs import checkpoint
+    from speech_recognition.runs.csv_tables import write_table
+    from speech_recognition.runtime.devices import choose_device
+    from speech_recognition.training import quality_table
 
     keep_memory()
     if options.output:

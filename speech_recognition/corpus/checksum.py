@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from speech_recognition.corpus.catalog import Archive, read_catalog, utterances_by_split
 from speech_recognition.corpus.counts import SPLITS, Counts, missing_dataset, parse_counts, read_counts
+from speech_recognition.corpus.librispeech.catalog import Archive, read_catalog, utterances_by_split
 from speech_recognition.corpus.tar_stream import NO_REGULAR_FILE, RECORDED, scan
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_write, check_writable, read_regular

@@ -33,7 +33,7 @@ from speech_recognition.corpus.manifest_forms import read_rows
 from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular, resolved
-from speech_recognition.progress import Progress
+from speech_recognition.runtime.progress import Progress
 
 _SPLIT_OF_WORD = {"train": "train", "val": "val", "dev": "val", "test": "test"}
 

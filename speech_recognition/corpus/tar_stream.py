@@ -21,7 +21,7 @@ import xxhash
 
 from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.errors import InputError
-from speech_recognition.progress import Progress
+from speech_recognition.runtime.progress import Progress
 
 NO_REGULAR_FILE = "(not a regular file)"
 """Stands for the sum of what is no part of the stream: a link, a pipe, a device, a file that it has no room for."""

@@ -9,7 +9,7 @@ from mlperf_logging.compliance_checker import mlp_compliance
 from mlperf_logging.compliance_checker.mlp_parser import ruleset_610
 
 from speech_recognition.errors import InputError, one_line
-from speech_recognition.mlperf.frame import TOKEN, check_line, read_log
+from speech_recognition.mlperf.log_table import TOKEN, check_line, read_log
 from speech_recognition.mlperf.messages import messages
 
 RULESET = "6.1.0"

@@ -20,7 +20,7 @@ from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.files import read_json
 from speech_recognition.mlperf.check import RULESET
-from speech_recognition.mlperf.frame import log_frame
+from speech_recognition.mlperf.log_table import log_frame
 from speech_recognition.mlperf.messages import messages
 from speech_recognition.mlperf.run_log import BENCHMARK
 

@@ -19,7 +19,7 @@ from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_folder, atomic_write
-from speech_recognition.mlperf.frame import log_frame
+from speech_recognition.mlperf.log_table import log_frame
 from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
 from speech_recognition.mlperf.system import STATUSES, SYSTEM_NAME, completed, read

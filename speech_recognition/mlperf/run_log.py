@@ -28,8 +28,8 @@ from typing import Self
 from mlperf_logging.mllog import constants
 
 from params import AugmentationParams, OptimizerParams, Params
-from speech_recognition import distributed
 from speech_recognition.mlperf.mllog_writer import MllogWriter, TextSink
+from speech_recognition.runtime import distributed
 
 BENCHMARK = "deepspeech2"
 """Value of `submission_benchmark`."""

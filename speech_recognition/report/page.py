@@ -11,16 +11,16 @@ from typing import Any
 
 import jinja2
 
-from speech_recognition import distributed
-from speech_recognition.distributed import Launch
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_write
-from speech_recognition.mlperf.runs import RunResult, score
+from speech_recognition.mlperf.series import RunResult, score
 from speech_recognition.report.alignment import Pair, align, confusions
 from speech_recognition.report.charts import COLOURS, draw_charts, draw_curves
 from speech_recognition.report.phases import PHASES, phases, total_seconds
 from speech_recognition.report.record import Record, read_record
 from speech_recognition.report.significance import Difference, difference
+from speech_recognition.runtime import distributed
+from speech_recognition.runtime.distributed import Launch
 
 PAGE_NAME = "report.html"
 _CHARTS = "charts"

@@ -11,10 +11,10 @@ from speech_recognition import settings
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.mlperf import system
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.mlperf.frame import has_lines, log_frame
+from speech_recognition.mlperf.log_table import has_lines, log_frame
 from speech_recognition.report.tables import read_epochs, read_utterances
-from speech_recognition.training.results import LOG_NAME, UTTERANCES_NAME
-from speech_recognition.training.step_table import read_steps
+from speech_recognition.runs.folder import LOG_NAME, UTTERANCES_NAME
+from speech_recognition.runs.steps import read_steps
 
 
 @dataclass(frozen=True, kw_only=True)

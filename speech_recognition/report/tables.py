@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from speech_recognition.errors import InputError
-from speech_recognition.tables import read_table
+from speech_recognition.runs.csv_tables import read_table
 
 _MOST = 1e12
 """Above what any run counts or measures."""

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from params import Params
-from speech_recognition.distributed import Launch
 from speech_recognition.errors import one_line
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.training import division, preflight, resumption, timed
-from speech_recognition.training.results import LOG_NAME, newest_log
+from speech_recognition.runs.folder import LOG_NAME, newest_log
+from speech_recognition.runtime.distributed import Launch
+from speech_recognition.training import division, preflight, resume, timed
 from speech_recognition.training.run import Job
 
 
@@ -38,11 +38,11 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
     """The job on a device like `device`; or an exit status, if nothing is left to run. Raises InputError."""
     params, given, root = request.params, request.output_dir, request.results_root
     preflight.check_parameters(params, device)
-    begun = resumption.begun(params.preset, given, root, launch.run_id) if launch.restarted else None
+    begun = resume.begun(params.preset, given, root, launch.run_id) if launch.restarted else None
     found = None
     if begun or request.resume:
         epoch = None if begun else request.epoch  # what has begun has gone on from there already
-        found = resumption.find(params.preset, begun or given, root, epoch, request.seed)
+        found = resume.find(params.preset, begun or given, root, epoch, request.seed)
     if found and found.ended:
         print(f"note: the run in {found.folder} has ended; nothing is left to do", file=sys.stderr)
         return _verdict(found, request.timed)
@@ -59,7 +59,7 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
     return preflight.make_job(params, seed, device, folder, request.data_dir, manifests, snapshot, verified)
 
 
-def _verdict(found: resumption.Resumption, timed: bool) -> int:
+def _verdict(found: resume.Resumption, timed: bool) -> int:
     """Return the exit status of a run that has ended, the same as when it ended.
 
     What is wrong with a timed run's log is said on standard error: standard output has no more than the log.
@@ -75,5 +75,5 @@ def _verdict(found: resumption.Resumption, timed: bool) -> int:
 
 def _seed(asked: int | None, begun: Path | None) -> int:
     """That of the command, of the run that torchrun has begun before, or a new one."""
-    logged = resumption.logged_seed(begun) if begun else None
+    logged = resume.logged_seed(begun) if begun else None
     return next((seed for seed in (asked, logged) if seed is not None), preflight.draw_seed())

@@ -8,16 +8,17 @@ from pathlib import Path
 import torch
 
 from params import Params
-from speech_recognition import distributed, settings
+from speech_recognition import settings
 from speech_recognition.augment import check_noise
 from speech_recognition.corpus.counts import SplitCounts, read_counts
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.stamp import Verified
-from speech_recognition.devices import use_precision
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_writable
 from speech_recognition.model import DeepSpeech2
-from speech_recognition.training.checkpoint import Snapshot
+from speech_recognition.runs.checkpoint import Snapshot
+from speech_recognition.runtime import distributed
+from speech_recognition.runtime.devices import use_precision
 from speech_recognition.training.run import Job
 
 _MARGIN_BYTES = 50_000_000

@@ -8,7 +8,7 @@ import torch
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation, evaluate
-from speech_recognition.training import checkpoint
+from speech_recognition.runs import checkpoint
 
 Row = dict[str, str]
 """Columns in their order: epoch, a WER in percent for each subset and each set of several, recipe."""

@@ -13,21 +13,21 @@ from pathlib import Path
 import torch
 
 from params import Params
-from speech_recognition import distributed, settings
+from speech_recognition import settings
 from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.corpus.stamp import Verified
-from speech_recognition.distributed import ALONE, Launch
 from speech_recognition.errors import InputError, WorkerError
 from speech_recognition.evaluation import Evaluation, write_rows
-from speech_recognition.interruption import Stopped, between_steps
 from speech_recognition.lengths import ctc_frames
 from speech_recognition.mlperf.run_log import RunLog
+from speech_recognition.runs.checkpoint import Snapshot
+from speech_recognition.runs.folder import UTTERANCES_NAME, EpochMetrics, write_metrics
+from speech_recognition.runs.steps import StepTable
+from speech_recognition.runtime import distributed
+from speech_recognition.runtime.distributed import ALONE, Launch
+from speech_recognition.runtime.interruption import Stopped, between_steps
 from speech_recognition.scoring import target_reached
-from speech_recognition.training import results
-from speech_recognition.training.checkpoint import Snapshot
-from speech_recognition.training.results import EpochMetrics
-from speech_recognition.training.snapshots import Snapshots
-from speech_recognition.training.step_table import StepTable
+from speech_recognition.training.saving import Snapshots
 from speech_recognition.training.tally import Tally
 from speech_recognition.training.trainer import Trainer
 
@@ -178,9 +178,9 @@ class _Epochs:
         )
         self._metrics.append(row)
         if distributed.is_first():
-            results.write_metrics(self._job.output_dir, self._metrics)
+            write_metrics(self._job.output_dir, self._metrics)
             if row.wer <= min(each.wer for each in self._metrics):
-                write_rows(self._job.output_dir / results.UTTERANCES_NAME, evaluation)
+                write_rows(self._job.output_dir / UTTERANCES_NAME, evaluation)
         print(row.line(), file=self._output)
         print(row.timing(), file=sys.stderr)
         _show_transcripts(evaluation, self._job.params.training.sample_transcripts)

@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from speech_recognition import alphabet, distributed
+from speech_recognition import alphabet
 from speech_recognition.augment import Inputs
 from speech_recognition.batches import Batch
 from speech_recognition.model import DeepSpeech2
+from speech_recognition.runtime import distributed
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ from params import Params
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.mlperf.frame import run_seconds
+from speech_recognition.mlperf.log_table import run_seconds
+from speech_recognition.runs.folder import Output, Silence
 from speech_recognition.training import division
-from speech_recognition.training.results import Output, Silence
 from speech_recognition.training.run import Job, run
 
 _STARTING = "STARTING TIMING RUN AT "

@@ -12,18 +12,19 @@ import xxhash
 from torch import Tensor
 
 from params import SAMPLE_RATE, Params
-from speech_recognition import alphabet, distributed
+from speech_recognition import alphabet
 from speech_recognition.augment import Augmentation, plain, read_noise
 from speech_recognition.batches import Batch, load
 from speech_recognition.corpus.manifest import Utterance
-from speech_recognition.devices import use_precision
 from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.evaluation import Evaluation, do_nothing, evaluate, transcribe
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
 from speech_recognition.orders import Indices, epoch_batches
-from speech_recognition.progress import Progress
-from speech_recognition.training.checkpoint import Snapshot
+from speech_recognition.runs.checkpoint import Snapshot
+from speech_recognition.runtime import distributed
+from speech_recognition.runtime.devices import use_precision
+from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
 from speech_recognition.training.pictures import draw_augmented
 from speech_recognition.training.step import training_step

@@ -1,0 +1,62 @@
+"""The archives of LibriSpeech and the options made of them, read from reference_checksums/librispeech.json.
+
+Bytes, digests, hours, utterances and speakers are those that the publisher, torchaudio,
+TensorFlow Datasets and the paper (Panayotov et al., ICASSP 2015) agree on.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from speech_recognition.corpus.counts import SPLITS
+from speech_recognition.corpus.librispeech.layout import split_of
+from speech_recognition.errors import InputError
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One archive, <subset>.tar.gz. `older_bytes` is its size in the release before, which differs in content."""
+
+    subset: str
+    bytes: int
+    md5: str
+    sha256: str
+    hours: float
+    utterances: int
+    speakers: int
+    older_bytes: int
+
+    @property
+    def file(self) -> str:
+        """Name of the archive's file, the same on every mirror."""
+        return f"{self.subset}.tar.gz"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What there is to download: `options` by name, and the sites that have the archives, best first."""
+
+    options: dict[str, tuple[Archive, ...]]
+    mirrors: tuple[str, ...]
+
+
+def read_catalog(path: Path) -> Catalog:
+    """Read the catalog. Raises InputError if the file is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        archives = {each["subset"]: Archive(**each) for each in content["archives"]}
+        options = {name: tuple(archives[subset] for subset in subsets) for name, subsets in content["options"].items()}
+        return Catalog(options, tuple(content["mirrors"]))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); restore it") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: damaged; restore it") from None
+
+
+def utterances_by_split(archives: Sequence[Archive]) -> dict[str, int]:
+    """Return how many utterances a dataset made of `archives` has in each of SPLITS."""
+    counts = dict.fromkeys(SPLITS, 0)
+    for archive in archives:
+        counts[split_of(archive.subset, archive.file)] += archive.utterances
+    return counts

@@ -1,0 +1,160 @@
+"""LibriSpeech as it comes, as archives or as a folder: a stream of its FLAC and transcript files.
+
+Archives are read as streams. Nothing is unpacked, and no name in them becomes a path.
+"""
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from params import SAMPLE_RATE
+from speech_recognition.corpus.audio import LONGEST_SECONDS
+from speech_recognition.corpus.librispeech.layout import FLAC, TRANSCRIPTS, check_place, split_of
+from speech_recognition.corpus.librispeech.tar_reader import Entry, TarReader
+from speech_recognition.errors import InputError
+from speech_recognition.files import open_regular, read_regular
+
+_ARCHIVE = ".tar.gz"
+_TOP = "LibriSpeech"
+"""The folder that holds the subset in every archive."""
+
+_LARGEST_BYTES = {FLAC: 2 * LONGEST_SECONDS * SAMPLE_RATE + (1 << 20), TRANSCRIPTS: 1 << 24}
+"""Files are held in memory. FLAC takes no more than its samples do, and may have pictures and comments."""
+
+_FETCH = "the archive is damaged or no LibriSpeech; fetch it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A FLAC or transcript file of a source. `where` names it in messages."""
+
+    subset: str
+    name: str
+    content: bytes
+    where: str
+
+
+def find_files(source: Path) -> list[Path]:
+    """What `source` has to read: archives (it is one, or holds some), or the files of a folder in LibriSpeech's layout.
+
+    Raises InputError if it has neither, if a subset has another name or no recordings, or
+    if a file lies at another place than its name tells. Links are followed; one that leads to
+    nothing, or to a folder that is read already, is refused.
+    """
+    if not source.exists():
+        raise InputError(f"{source}: no such folder; give a folder in LibriSpeech's layout, or archives")
+    if not source.is_dir():
+        if not is_archive(source):
+            raise InputError(f"{source}: not an archive (*{_ARCHIVE}); give one, or a folder in LibriSpeech's layout")
+        return [source]
+    entries = sorted(path for path in source.iterdir() if not path.name.startswith("."))
+    archives = [path for path in entries if is_archive(path)]
+    if archives:
+        return archives
+    for path in entries:
+        _check_link(path)
+    subsets = [path for path in entries if path.is_dir()]
+    if not subsets:
+        raise InputError(f"{source}: no subset folder (train-*, dev-*, test-*); give the folder that holds them")
+    return [file for subset in subsets for file in _files_of(subset)]
+
+
+def is_archive(path: Path) -> bool:
+    """Whether it is one by its name."""
+    return path.name.endswith(_ARCHIVE) and not path.name.startswith(".")
+
+
+def _files_of(subset: Path) -> list[Path]:
+    split_of(subset.name, str(subset))
+    try:
+        files = list(_walk(subset))
+    except RecursionError:
+        raise InputError(f"{subset}: folders too deep to look into; remove them") from None
+    transcripts, flacs = (sorted(path for path in files if path.name.endswith(end)) for end in (TRANSCRIPTS, FLAC))
+    if not flacs:
+        raise InputError(f"{subset}: no recordings (<speaker>/<chapter>/*.flac); fill it or remove it")
+    for path in transcripts + flacs:
+        if not path.is_file():
+            raise InputError(f"{path}: is no file; remove it")
+        check_place(path.relative_to(subset.parent).parts, str(path))
+    return transcripts + flacs
+
+
+def _walk(subset: Path) -> Iterator[Path]:
+    """Yield the path of every file below a subset, through links too.
+
+    Raises InputError for a link to nothing, and for a folder that was there before: it may be one that holds the link.
+    """
+    seen: dict[tuple[int, int], str] = {}
+    for folder, folders, names in os.walk(subset, onerror=_refuse, followlinks=True):
+        folders.sort()
+        status = os.stat(folder)
+        first = seen.setdefault((status.st_dev, status.st_ino), folder)
+        if first != folder:
+            raise InputError(f"{folder}: a link to {first}, which is read already; remove the link")
+        for name in names:
+            path = Path(folder, name)
+            _check_link(path)
+            yield path
+
+
+def _check_link(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path}: a link to nothing; restore what it names or remove it")
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"{error.filename}: cannot be read ({error.strerror}); change its permissions")
+
+
+def read_members(file: Path) -> Iterator[Member]:
+    """The members of an archive, in its order, or the one that a file of a folder is.
+
+    Raises InputError if it cannot be read to its end, if it is too large to be a recording or
+    transcripts, or if an archive is damaged as `TarReader` says, or holds a link, a device, a sparse
+    file, an absolute name, a name with "..", or a file at another place than its name tells.
+    """
+    try:
+        if is_archive(file):
+            yield from _read_archive(file)
+        else:
+            yield Member(file.parts[-4], file.name, read_regular(file, _most_bytes(file.name)), str(file))
+    except InputError:
+        raise
+    except (zlib.error, EOFError, gzip.BadGzipFile, ValueError, MemoryError) as error:
+        raise InputError(f"{file}: {error or 'truncated'}; {_FETCH}") from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror or error}); fetch it again") from None
+
+
+def _read_archive(archive: Path) -> Iterator[Member]:
+    with open_regular(archive) as zipped, gzip.open(zipped) as unzipped:
+        tar = TarReader(unzipped, str(archive))
+        for entry in tar:
+            path = _place(entry, archive)
+            if path is not None:
+                yield Member(path.parts[0], path.name, tar.read(entry.size), f"{archive}: {entry.name}")
+
+
+def _place(entry: Entry, archive: Path) -> PurePosixPath | None:
+    """Where a file that is wanted lies below the top folder; None for folders and other files."""
+    path = PurePosixPath(entry.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise InputError(f"{archive}: {entry.name!r} leads out of the archive; {_FETCH}")
+    if not (entry.is_file or entry.is_folder):
+        raise InputError(f"{archive}: {entry.name!r} is neither a file nor a folder; {_FETCH}")
+    if entry.is_folder or not path.name.endswith((FLAC, TRANSCRIPTS)):
+        return None
+    if path.parts[0] != _TOP or entry.size > _most_bytes(path.name):
+        raise InputError(f"{archive}: {entry.name!r} is not below {_TOP}/, or too large; {_FETCH}")
+    below = path.relative_to(_TOP)
+    check_place(below.parts, f"{archive}: {entry.name}")
+    split_of(below.parts[0], f"{archive}: {entry.name}")
+    return below
+
+
+def _most_bytes(name: str) -> int:
+    return _LARGEST_BYTES[TRANSCRIPTS if name.endswith(TRANSCRIPTS) else FLAC]

@@ -1,0 +1,181 @@
+"""The speech synthesiser eSpeak NG, in a process of its own.
+
+eSpeak NG is GPL-3.0-or-later, so this program never loads it: `Synthesizer`
+starts `python -m speech_recognition.corpus.mini.espeak`, which reads a job a line on
+standard input and answers on standard output. That worker is the only code that
+touches the library, which comes with the optional package `espeakng-loader`.
+
+An utterance's bytes must not depend on what was spoken before. The library keeps
+state through Terminate and Initialize (its random generator, its echo buffer), so
+the worker loads it anew for every utterance and seeds it (some 6 ms of work).
+"""
+
+import _ctypes
+import ctypes
+import importlib.util
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech_recognition.errors import InputError
+
+SAMPLE_RATE = 22_050
+"""Samples per second of what the synthesiser returns."""
+
+_REPLY = struct.Struct("<?I")
+"""Whether it worked, and the number of bytes (PCM, or a message) that follow."""
+
+_SYNCHRONOUS_OUTPUT = 2
+_RATE, _PITCH = 1, 3
+_UTF8 = 1
+_SEED = 1
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+
+
+class SynthesisError(RuntimeError):
+    """The synthesiser refused a job."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One utterance to speak.
+
+    `voice` is a language with a variant, as in "en-us+f3"; `rate` is in words per
+    minute (80 to 450), `pitch` goes from 0 to 99.
+    """
+
+    voice: str
+    rate: int
+    pitch: int
+    text: str
+
+
+class Synthesizer:
+    """A running worker; a context manager that ends it.
+
+    Raises InputError if the package with the library is not installed.
+    """
+
+    def __init__(self) -> None:
+        if importlib.util.find_spec("espeakng_loader") is None:
+            raise InputError("the speech synthesiser is missing (package espeakng-loader): run pip install '.[mini]'")
+        # The worker finds this very package, whatever the caller's folder and PYTHONPATH are.
+        root = str(Path(__file__).resolve().parents[3])
+        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        self._worker = subprocess.Popen(
+            [sys.executable, "-P", "-m", "speech_recognition.corpus.mini.espeak"],
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker, which stops at the end of its input."""
+        self._worker.communicate()
+
+    def speak(self, voice: str, rate: int, pitch: int, text: str) -> NDArray[np.int16]:
+        """Speak `text` (see Speech for the units). Returns samples at SAMPLE_RATE.
+
+        Raises SynthesisError if the voice is unknown or the worker has ended.
+        """
+        assert self._worker.stdin is not None and self._worker.stdout is not None
+        try:
+            self._worker.stdin.write(json.dumps(asdict(Speech(voice, rate, pitch, text))).encode() + b"\n")
+            self._worker.stdin.flush()
+        except BrokenPipeError:
+            raise SynthesisError(f"the synthesiser's worker ended with status {self._worker.wait()}") from None
+        worked, payload = _read_reply(self._worker.stdout)
+        if not worked:
+            raise SynthesisError(f"{voice}: {payload.decode()}")
+        return np.frombuffer(payload, dtype="<i2")
+
+
+def _read_reply(stream: IO[bytes]) -> tuple[bool, bytes]:
+    header = stream.read(_REPLY.size)
+    if len(header) < _REPLY.size:
+        return False, b"the synthesiser's worker ended"
+    worked, size = _REPLY.unpack(header)
+    payload = stream.read(size)
+    return (worked, payload) if len(payload) == size else (False, b"the synthesiser's worker ended")
+
+
+def _check(status: int, call: str) -> None:
+    if status != 0:
+        raise SynthesisError(f"{call} returned {status}")
+
+
+def _say(job: Speech, library_path: str, data_path: str) -> bytes:
+    """Speak one job in a fresh copy of the library. Returns little-endian 16-bit PCM."""
+    pieces: list[bytes] = []
+
+    def receive(samples: int | None, count: int, _events: int | None) -> int:
+        if samples and count > 0:
+            pieces.append(ctypes.string_at(samples, 2 * count))
+        return 0
+
+    callback = _Callback(receive)
+    library = ctypes.CDLL(library_path)
+    try:
+        rate = library.espeak_Initialize(_SYNCHRONOUS_OUTPUT, 0, data_path.encode(), 0)
+        if rate != SAMPLE_RATE:
+            raise SynthesisError(f"espeak_Initialize returned {rate}, not the rate {SAMPLE_RATE}")
+        _check(library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED)), "espeak_ng_SetRandSeed")
+        _set_voice(library, job, Path(data_path))
+        library.espeak_SetSynthCallback(callback)
+        text = job.text.encode()
+        none = ctypes.c_void_p(None)
+        _check(
+            library.espeak_Synth(text, ctypes.c_size_t(len(text) + 1), 0, 1, 0, _UTF8, none, none),
+            "espeak_Synth",
+        )
+        _check(library.espeak_Terminate(), "espeak_Terminate")
+    finally:
+        _ctypes.dlclose(library._handle)
+    return b"".join(pieces)
+
+
+def _set_voice(library: ctypes.CDLL, job: Speech, data_path: Path) -> None:
+    variant = job.voice.partition("+")[2]
+    # The library speaks with the plain voice when it does not know the variant, and says nothing.
+    if variant and not (data_path / "voices" / "!v" / variant).is_file():
+        raise SynthesisError(f"there is no variant {variant}")
+    _check(library.espeak_SetVoiceByName(job.voice.encode()), "espeak_SetVoiceByName")
+    _check(library.espeak_SetParameter(_RATE, job.rate, 0), "espeak_SetParameter(rate)")
+    _check(library.espeak_SetParameter(_PITCH, job.pitch, 0), "espeak_SetParameter(pitch)")
+
+
+def serve(jobs: IO[bytes], replies: IO[bytes]) -> None:
+    """The worker: answer each line of `jobs` (a Speech in JSON) until there are no more."""
+    import espeakng_loader
+
+    # Ctrl-C in a terminal reaches this process too; it leaves when its parent does, without a word.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    library_path, data_path = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
+    for line in jobs:
+        try:
+            worked, payload = True, _say(Speech(**json.loads(line)), library_path, data_path)
+        except SynthesisError as error:
+            worked, payload = False, str(error).encode()
+        replies.write(_REPLY.pack(worked, len(payload)) + payload)
+        replies.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)

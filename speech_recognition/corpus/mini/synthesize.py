@@ -1,0 +1,141 @@
+"""The embedded corpus: synthesised in LibriSpeech's layout, then prepared like LibriSpeech.
+
+The samples are the same on every run, with any number of workers, on any x86-64
+processor. The FLAC files hold the same samples everywhere, but their own bytes depend
+on libFLAC's version; the processed WAV files do not.
+"""
+
+import shutil
+import threading
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import soundfile
+
+from params import SAMPLE_RATE
+from speech_recognition.corpus.counts import SPLITS, Counts, read_counts
+from speech_recognition.corpus.dataset import check_replaceable
+from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.manifest import read_manifest
+from speech_recognition.corpus.mini.espeak import Synthesizer
+from speech_recognition.corpus.mini.plan import PlannedUtterance, Speaker, plan
+from speech_recognition.corpus.mini.resample import coefficients, resample
+from speech_recognition.corpus.parallel import in_threads
+from speech_recognition.errors import InputError
+from speech_recognition.files import atomic_folder, check_writable, held
+from speech_recognition.runtime.progress import Progress
+
+_BYTES_PER_UTTERANCE = 90_000
+"""Generous estimate of the disk for one utterance's FLAC, and of that for its WAV and text."""
+
+
+def synthesize(folder: Path, workers: int | None = None) -> None:
+    """Make the embedded corpus in LibriSpeech's layout at `folder`, which is there whole or not at all.
+
+    `workers` synthesisers speak at the same time, by default one for each processor; the
+    result does not depend on it. Raises InputError if `folder` holds anything, cannot be
+    written, or the synthesiser is not installed.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"--output {folder}: exists; choose a new folder or remove it first")
+    utterances = plan()
+    check_writable(folder, _BYTES_PER_UTTERANCE * len(utterances), "--output")
+    with atomic_folder(folder) as partial:
+        write_corpus(utterances, partial, workers)
+
+
+def write_corpus(utterances: Sequence[PlannedUtterance], folder: Path, workers: int | None) -> None:
+    """Speak `utterances` into an existing folder, with their transcripts and SPEAKERS.TXT."""
+    coefficients()
+    chapters = [list(chapter) for _, chapter in groupby(utterances, key=lambda each: (each.speaker, each.chapter))]
+    with (
+        _SynthesizerPool() as pool,
+        Progress("synthesize", len(utterances), "utterances") as progress,
+        in_threads(lambda chapter: _write_chapter(chapter, folder, pool.get()), chapters, workers) as counts,
+    ):
+        for count in counts:
+            progress.advance(count)
+    _write_speakers(utterances, folder)
+
+
+class _SynthesizerPool:
+    """A synthesiser for each thread that asks."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._all: list[Synthesizer] = []
+
+    def __enter__(self) -> "_SynthesizerPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for synthesizer in self._all:
+            synthesizer.close()
+
+    def get(self) -> Synthesizer:
+        """This thread's synthesiser, started on first use."""
+        synthesizer: Synthesizer | None = getattr(self._local, "synthesizer", None)
+        if synthesizer is None:
+            synthesizer = self._local.synthesizer = Synthesizer()
+            with self._lock:
+                self._all.append(synthesizer)
+        return synthesizer
+
+
+def _write_chapter(chapter: Sequence[PlannedUtterance], folder: Path, synthesizer: Synthesizer) -> int:
+    """Write a chapter's FLAC files and transcripts. Returns the number of utterances."""
+    speaker, number = chapter[0].speaker, chapter[0].chapter
+    place = folder / speaker.subset / str(speaker.number) / str(number)
+    place.mkdir(parents=True)
+    lines = []
+    for each in chapter:
+        # Lower case, since the synthesiser may spell out a word in capitals.
+        spoken = synthesizer.speak(speaker.voice, speaker.rate, speaker.pitch, each.transcript.lower())
+        samples = resample(spoken)
+        soundfile.write(place / f"{each.utterance_id}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+        lines.append(f"{each.utterance_id} {each.transcript}\n")
+    transcripts = place / f"{speaker.number}-{number}.trans.txt"
+    transcripts.write_text("".join(lines), encoding="utf-8", newline="\n")
+    return len(chapter)
+
+
+def _write_speakers(utterances: Sequence[PlannedUtterance], folder: Path) -> None:
+    """SPEAKERS.TXT: a line per speaker, columns separated by bars as in LibriSpeech's."""
+    speakers: list[Speaker] = sorted({each.speaker for each in utterances}, key=lambda speaker: speaker.number)
+    lines = ["; speaker | subset | synthesiser's voice | words per minute | pitch\n"]
+    lines += [f"{each.number} | {each.subset} | {each.voice} | {each.rate} | {each.pitch}\n" for each in speakers]
+    (folder / "SPEAKERS.TXT").write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def make_mini(data_dir: Path, workers: int | None = None) -> Counts:
+    """Synthesise and prepare the embedded corpus at `data_dir`; at once if it is complete there.
+
+    Complete means that the manifests list every utterance and their recordings exist; whether
+    the bytes are right is for `verify`. Raises InputError as `synthesize` and `prepare` do.
+    """
+    if _is_complete(data_dir):
+        return read_counts(data_dir)
+    check_replaceable(data_dir, "mini")
+    check_writable(data_dir, 2 * _BYTES_PER_UTTERANCE * len(plan()), "--data-dir")
+    raw = data_dir.absolute().with_name(f".{data_dir.name}.raw")
+    busy = f"{data_dir}: another process is making it; wait for it"
+    if raw.exists():
+        with held(raw, busy):
+            shutil.rmtree(raw)
+    synthesize(raw, workers)
+    try:
+        with held(raw, busy):
+            return prepare(raw, data_dir, "mini", workers)
+    finally:
+        shutil.rmtree(raw, ignore_errors=True)
+
+
+def _is_complete(data_dir: Path) -> bool:
+    try:
+        dataset = read_counts(data_dir).dataset
+        found = [row.id for split in SPLITS for row in read_manifest(data_dir / "manifests" / f"{split}.csv")]
+    except InputError:
+        return False
+    return dataset == "mini" and set(found) == {each.utterance_id for each in plan()}

@@ -1,0 +1,251 @@
+"""Checkpoints: a run between two steps on disk, from which it goes on to the same bits, and a model to evaluate.
+
+A checkpoint carries a digest of its own contents: torch's format does not notice a byte that has changed.
+"""
+
+import math
+import os
+import re
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+import xxhash
+from torch import Tensor
+
+from params import Params
+from speech_recognition import settings
+from speech_recognition.errors import InputError, one_line
+from speech_recognition.features import Features
+from speech_recognition.files import atomic_write, check_file
+from speech_recognition.model import DeepSpeech2
+from speech_recognition.runs.folder import EpochMetrics
+from speech_recognition.runtime.devices import use_precision
+from speech_recognition.training.tally import Tally
+
+VERSION = 2
+"""Format of a checkpoint's content; a change of its fields raises it. Version 1 had no number and no `val_set`."""
+
+
+class OtherVersionError(InputError):
+    """A checkpoint is whole, and a different version of this program wrote it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything that a run's later steps depend on."""
+
+    params: Params
+    seed: int
+    train_set: str
+    """digest of the utterances that are trained on"""
+    val_set: str
+    """digest of the utterances that are evaluated on"""
+    tally: dict[str, float]
+    """what the epoch has given so far: its number, its steps, its sums"""
+    metrics: list[dict[str, Any]]
+    """a row for each evaluation so far"""
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+
+    @property
+    def wer(self) -> float:
+        """That of the last evaluation; not a number where there was none."""
+        return float(self.metrics[-1]["wer"]) if self.metrics else math.nan
+
+    @property
+    def evaluated_epoch(self) -> int:
+        """The last epoch that was trained and evaluated; 0 where there is none."""
+        return int(self.metrics[-1]["epoch"]) if self.metrics else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model ready to evaluate, and the parameters that made it."""
+
+    params: Params
+    model: DeepSpeech2
+    features: Features
+
+
+def save(path: Path, snapshot: Snapshot, others: Sequence[str] = ()) -> None:
+    """Write a checkpoint, and let `others` in its folder be further names of it. Raises OSError on a full disk."""
+    content = {field.name: getattr(snapshot, field.name) for field in fields(snapshot)}
+    content |= {"version": VERSION, "params": settings.to_dict(snapshot.params)}
+    content["digest"] = digest(content)
+    try:
+        with atomic_write(path) as partial, partial.open("wb") as file:
+            _write(content, file)
+        for name in others:
+            with atomic_write(path.with_name(name)) as partial:
+                try:
+                    os.link(path, partial)
+                except OSError:  # a file system without hard links
+                    shutil.copyfile(path, partial)
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror or error}); free some disk, then --resume"
+        raise OSError(error.errno, reason, str(path)) from None
+
+
+def _write(content: object, file: IO[bytes]) -> None:
+    """Write as torch does. Raises what has ended it, such as a full disk: torch hides that behind its own error."""
+    before = sys.exception()
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        if error.__context__ is None or error.__context__ is before:
+            raise
+        raise error.__context__ from None
+
+
+def read(path: Path) -> Snapshot:
+    """Read a checkpoint, on the CPU; runs no code from it.
+
+    Raises InputError on a file that is none, or damaged, and OtherVersionError on one whose content is not what
+    this version of the program writes.
+    """
+    content = _content(path)
+    try:
+        return _snapshot(content)
+    except Exception as error:  # a forged one can hold anything
+        raise OtherVersionError(
+            f"{path}: written by a different version of this program ({error}); use the one that wrote it, or train"
+            " again"
+        ) from None
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint holds, without its digest, which is right. Raises InputError."""
+    check_file(path, "")
+    if not path.exists():
+        raise InputError(f"{path}: no such checkpoint; a run writes them to its results folder, checkpoints/best.pt")
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+    try:
+        with file:
+            _check_size(file)
+            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        if content.pop("digest") != digest(content):
+            raise ValueError("digest")
+        return content
+    except Exception:  # torch raises anything of damaged bytes
+        raise InputError(f"{path}: no checkpoint of this benchmark, or damaged; train again or name another") from None
+
+
+def _check_size(file: IO[bytes]) -> None:
+    """Raise an error unless `file` is a zip archive of no more than its own size, so that it cannot fill the memory."""
+    unpacked = sum(each.file_size for each in zipfile.ZipFile(file).infolist())
+    if unpacked > file.seek(0, os.SEEK_END):
+        raise ValueError("larger when unpacked")
+    file.seek(0)
+
+
+def _snapshot(content: dict[str, Any]) -> Snapshot:
+    """Return the snapshot that `content` is. Raises an error that says what in it this version does not know."""
+    version = content.pop("version", 1)
+    if type(version) is not int or version != VERSION:
+        raise ValueError(f"it has version {version!r} of the format, this program reads version {VERSION}")
+    snapshot = Snapshot(**content | {"params": settings.from_dict(content["params"])})
+    tally, rows = Tally(**snapshot.tally), [EpochMetrics(**row) for row in snapshot.metrics]  # type: ignore[arg-type]
+    whole = [snapshot.seed, tally.epoch, tally.steps, *(row.epoch for row in rows)]
+    numbers = [*vars(tally).values(), *(wer for row in rows for wer in (row.wer, *row.subset_wer.values()))]
+    kinds: list[tuple[Iterable[object], Any]] = [
+        (whole, int),
+        (numbers, int | float),
+        (snapshot.model.values(), Tensor),
+    ]
+    if not all(isinstance(value, kind) for values, kind in kinds for value in values):
+        raise TypeError("a value is of the wrong kind")
+    return snapshot
+
+
+def load(path: Path, device: torch.device) -> Checkpoint:
+    """A checkpoint's model on `device`. Raises InputError as `read` does."""
+    return trained(read(path), path, device)
+
+
+def trained(snapshot: Snapshot, path: Path, device: torch.device) -> Checkpoint:
+    """The model on `device` of a snapshot that was read from `path`. Raises InputError if they do not fit."""
+    params = snapshot.params
+    with torch.device("meta"):  # a small file can claim parameters of a model that fits in no memory
+        wanted = DeepSpeech2(params.model, params.features.bins).state_dict()
+    if _shapes(wanted) != _shapes(snapshot.model):
+        raise InputError(f"{path}: its weights do not fit its parameters; train again or name another")
+    use_precision(params.model.precision, device)
+    model = DeepSpeech2(params.model, params.features.bins)
+    model.load_state_dict(snapshot.model)
+    return Checkpoint(params=params, model=model.to(device).eval(), features=Features(params.features).to(device))
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}
+
+
+def newest(folder: Path) -> tuple[Path, Snapshot] | None:
+    """The newest checkpoint of a run's folder that is whole: last.pt, else that of the last epoch; None without files.
+
+    One that is not is named on standard error and passed over. Raises InputError if none is whole, or if the newest
+    whole one is of a different version of this program: a run from an older one would write over it.
+    """
+    paths = [path for path in (folder / "last.pt", *epoch_paths(folder)) if path.is_file()]
+    for path in paths:
+        try:
+            return path, read(path)
+        except OtherVersionError:
+            raise
+        except InputError as error:
+            print(f"note: {one_line(str(error))}; the one before is used", file=sys.stderr)
+    if paths:
+        raise InputError(f"{folder}: no checkpoint is whole; train again with another --output-dir")
+    return None
+
+
+def digest(content: object) -> str:
+    """Of tensors to the bit and of everything else as text, in nested dictionaries and lists."""
+    digested = xxhash.xxh3_128()
+    for piece in _pieces(content):
+        digested.update(piece)
+    return digested.hexdigest()
+
+
+def epoch_path(folder: Path, epoch: int) -> Path:
+    """The checkpoint of an epoch in a run's folder of checkpoints."""
+    return folder / f"epoch_{epoch:02d}.pt"
+
+
+def epoch_paths(folder: Path) -> list[Path]:
+    """The checkpoints of epochs, the last first."""
+    numbered = [(int(match[1]), path) for path in folder.glob("epoch_*.pt") if (match := _EPOCH.fullmatch(path.name))]
+    return [path for _, path in sorted(numbered, reverse=True)]
+
+
+_EPOCH = re.compile(r"epoch_(\d+)\.pt")
+
+
+def _pieces(value: object) -> Iterator[bytes]:
+    """The bytes of tensors and the text of everything else, in its order."""
+    if isinstance(value, Tensor):
+        if value.nbytes > value.untyped_storage().nbytes():  # a forged one can repeat four bytes into terabytes
+            raise ValueError("elements that share memory")
+        yield f"{value.dtype} {tuple(value.shape)}".encode()
+        yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _pieces(key)
+            yield b":"
+            yield from _pieces(entry)
+    elif isinstance(value, list | tuple):
+        yield f"{len(value)} of".encode()
+        for entry in value:
+            yield from _pieces(entry)
+    elif isinstance(value, str | int | float | None):
+        yield repr(value).encode()
+    else:
+        raise TypeError(type(value).__name__)

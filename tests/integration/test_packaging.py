@@ -1,0 +1,126 @@
+"""pyproject.toml and requirements.lock agree with each other, with the code, and name no place of their origin."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from speech_recognition.commands import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "requirements.lock").read_text()
+ENTRIES = re.findall(r"^([a-z0-9-]+)==([^\s;]+)[^\n]*\\\n((?:    --hash=[^\n]+\n)+)", LOCK, re.MULTILINE)
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def split(requirement: str) -> tuple[str, str, tuple[int, ...]]:
+    """(name, operator, version) of a requirement."""
+    match = re.fullmatch(r"([\w.-]+?)(==|>=)([\d.]+)", requirement)
+    assert match is not None, f"{requirement}: write NAME==VERSION or NAME>=VERSION"
+    return normal(match[1]), match[2], numbers(match[3])
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
+
+
+def requirements(*extras: str) -> list[str]:
+    """The direct dependencies, with those of some extras."""
+    return [*PROJECT["dependencies"], *(line for extra in extras for line in PROJECT["optional-dependencies"][extra])]
+
+
+def declared(*extras: str) -> set[str]:
+    """Their names."""
+    return {split(requirement)[0] for requirement in requirements(*extras)}
+
+
+def test_every_line_of_the_lock_has_hashes() -> None:
+    pinned = re.findall(r"^[^\s#][^\n]*", LOCK, re.MULTILINE)
+    assert len(pinned) == len(ENTRIES) > 50
+    for name, _, hashes in ENTRIES:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", hashes), name
+
+
+def test_the_lock_names_each_package_once() -> None:
+    names = [name for name, _, _ in ENTRIES]
+    assert len(names) == len(set(names)), "one version for both Pythons: the scripts compare with it"
+
+
+def test_the_lock_tells_no_place() -> None:
+    comments = "".join(re.findall(r"#.*", LOCK))
+    assert "://" not in LOCK and "index" not in re.sub("--no-emit-index-url", "", LOCK)
+    assert not re.search(r"(?<![\w.])/\w", comments)
+
+
+def test_the_lock_is_for_both_pythons() -> None:
+    assert "python_full_version" not in LOCK and "python_version" not in LOCK
+    assert PROJECT["requires-python"] == ">=3.11,<3.13"
+
+
+@pytest.mark.parametrize("requirement", requirements("mini", "tensorboard", "dev"))
+def test_the_lock_has_what_is_asked(requirement: str) -> None:
+    name, operator, asked = split(requirement)
+    locked = numbers({name: version for name, version, _ in ENTRIES}[name])
+    assert locked == asked if operator == "==" else locked >= asked
+
+
+def test_the_pair_that_imports_together_is_pinned() -> None:
+    pins = {split(line)[0]: split(line)[1:] for line in PROJECT["dependencies"]}
+    assert pins["torch"] == pins["torchaudio"] == ("==", (2, 11, 0))
+    assert pins["mlperf-logging"] == ("==", (4, 1, 68))
+
+
+def imported(*paths: Path) -> set[str]:
+    """Distributions of the modules that these files import, ours and the standard library left out."""
+    modules: set[str] = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules.add(node.module.partition(".")[0])
+    own = {"params", "speech_recognition", "tests", "environment", *(path.stem for path in paths)}
+    distributions = packages_distributions() | {"Levenshtein": ["python-levenshtein"]}  # which is a name for it
+    return {normal(distributions[module][0]) for module in modules - sys.stdlib_module_names - own - {"_ctypes"}}
+
+
+def test_the_package_imports_what_is_declared_and_all_of_it() -> None:
+    assert imported(ROOT / "params.py", *(ROOT / "speech_recognition").rglob("*.py")) == declared("mini")
+
+
+def test_the_tests_import_what_is_declared() -> None:
+    assert imported(*(ROOT / "tests").rglob("*.py")) <= declared("mini", "tensorboard", "dev")
+
+
+def test_the_wheel_has_the_modules_and_their_data(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "speech_recognition", source / "speech_recognition")
+    for name in ("pyproject.toml", "params.py", "README.md", "LICENSE", "NOTICE"):
+        shutil.copyfile(ROOT / name, source / name)
+    (source / "results").mkdir()
+    build = "from setuptools.build_meta import build_wheel; build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
+    (wheel,) = source.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    package = (ROOT / "speech_recognition").rglob("*.*")
+    expected = {str(path.relative_to(ROOT)) for path in package if path.suffix in {".py", ".yaml", ".html", ".json"}}
+    assert expected | {"params.py"} == {name for name in held if ".dist-info/" not in name}
+    assert {Path(name).name for name in held if ".dist-info/" in name} >= {"LICENSE", "NOTICE", "METADATA"}
+
+
+def test_the_licences_are_there() -> None:
+    assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE").read_text()
+    notice = (ROOT / "NOTICE").read_text()
+    missing = {name for name in declared("mini", "tensorboard", "dev") if name not in notice.lower()}
+    assert missing == set()
+    assert "CC BY 4.0" in notice

@@ -1,0 +1,118 @@
+"""The README says what is there."""
+
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import params
+from speech_recognition.cli import main
+from speech_recognition.commands import ROOT
+from speech_recognition.corpus.mini.plan import plan
+from speech_recognition.model import DeepSpeech2
+
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+def commands() -> list[str]:
+    """Every line of the documents' shell blocks."""
+    blocks = [block for text in DOCUMENTS for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def tree() -> set[str]:
+    """Paths that the file tree names."""
+    block = README.split("## The files", 1)[1].split("```")[1]
+    paths, folders = set(), []
+    for line in block.strip("\n").splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 4, line.split()[0]
+        folders[depth:] = [name]
+        paths.add("".join(folders))
+    return paths
+
+
+def test_the_tree_names_every_module_and_nothing_else() -> None:
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "speech_recognition").rglob("*.py")}
+    named = {path for path in tree() if path.startswith("speech_recognition/") and path.endswith(".py")}
+    assert named == {path for path in there if not path.endswith("__init__.py")}
+
+
+def test_what_the_tree_names_is_there() -> None:
+    assert not [path for path in tree() if not (ROOT / path).exists()]
+
+
+def test_the_table_of_layers_is_the_models() -> None:
+    with torch.device("meta"):
+        model = DeepSpeech2(params.reference().model, params.reference().features.bins)
+    rows = re.findall(r"^\| ([a-z]+(?:\.\d)?) \|.*\| ([\d,]+) \|$", README, re.MULTILINE)
+    table = {name: int(count.replace(",", "")) for name, count in rows}
+    assert table.pop("all") == sum(weight.numel() for weight in model.parameters())
+    assert table.pop("features") == 0
+    counted = {name: 0 for name in table}
+    for name, weight in model.named_parameters():
+        layer = name.split(".")[0]
+        counted[layer if layer in counted else ".".join(name.split(".")[:2])] += weight.numel()
+    assert table == counted
+
+
+def test_paths_that_the_text_names_are_there() -> None:
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    names = {name for name in re.findall(r"`([\w/]+\.(?:py|sh|lock|md))`", prose)}
+    places = [ROOT, ROOT / "speech_recognition", ROOT / "benchmarks"]
+    assert names and not [name for name in names if not any((place / name).exists() for place in places)]
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if re.search(r"\bsh \S+\.sh", line)])
+def test_the_scripts_of_the_commands_answer_h(line: str) -> None:
+    script = re.search(r"\bsh (\S+\.sh)", line)
+    assert script
+    result = subprocess.run(["sh", ROOT / script[1], "-h"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stdout.startswith("usage: sh ") and result.stderr == ""
+
+
+def of_the_package(line: str) -> list[str]:
+    """Command and options that a line gives to the package; none if it gives it none."""
+    words = line.partition(" |")[0].split()
+    if "speech_recognition" in words and "-m" in words:
+        return words[words.index("speech_recognition") + 1 :]
+    scripts = ("run_and_time.sh", "script/train.sh", "script/slurm.sbatch")
+    place = next((place for place, word in enumerate(words) if word in scripts), None)
+    return [] if place is None else ["train", *words[place + 1 :]]
+
+
+@pytest.mark.parametrize("line", sorted({line for line in commands() if of_the_package(line)}))
+def test_the_options_of_the_commands_exist(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = of_the_package(line)
+    with pytest.raises(SystemExit, match="0"):
+        main([words[0], "--help"])
+    listed = capsys.readouterr().out
+    assert [word for word in words if word.startswith("--") and word not in listed] == []
+    fields = {word.partition("=")[0] for before, word in itertools.pairwise(words) if before == "--set"}
+    assert [name for name in fields if f"{name}=" not in listed] == []
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if "--nnodes" in line])
+def test_commands_for_several_nodes_say_where_they_meet(line: str) -> None:
+    assert all(option in line for option in ("--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+def test_the_benchmarks_answer_h_and_the_readme_names_them(path: Path) -> None:
+    result = subprocess.run([sys.executable, path, "-h"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stdout.startswith("usage: ")
+    assert any(line.startswith(f"python benchmarks/{path.name}") for line in commands())
+
+
+def test_the_readmes_numbers_of_the_embedded_corpus_are_its_plans() -> None:
+    utterances = plan()
+    words = {word for each in utterances for word in each.transcript.split()}
+    counts = {len(each.transcript.split()) for each in utterances}
+    speakers = {each.speaker.number for each in utterances}
+    assert (min(counts), max(counts)) == (3, 7)
+    assert f"`mini`: {len(utterances):,} sentences of\n  three to seven words out of {len(words)}" in README
+    assert f"spoken by {len(speakers)} synthetic speakers" in README

@@ -1,0 +1,114 @@
+"""A good log, made by RunLog itself, that the tests damage and check."""
+
+import copy
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import params
+from speech_recognition.commands import REFERENCES
+from speech_recognition.mlperf.check import Division, Violation, check_log
+from speech_recognition.mlperf.run_log import RunLog
+
+LIBRISPEECH, MINI = (281_241, 5_567), (3_600, 300)
+MINI_SHA256 = json.loads((REFERENCES / "mini.json").read_text())["sha256"]
+MARK = ":::MLLOG "
+
+AUGMENTED = dataclasses.replace(
+    params.mini(),
+    augmentation=params.AugmentationParams(
+        tempo_min=0.9, speed_max=1.1, gain_min_db=-3.0, noise_folder="noise", frequency_masks=2, time_masks=10
+    ),
+)
+"""The preset mini, with all augmentation that has log lines."""
+
+
+class LogLines(list[str]):
+    """The lines of a log, MLLOG and plain ones."""
+
+    def records(self) -> list[tuple[int, str, dict[str, Any]]]:
+        """Index, key and content of each MLLOG line."""
+        parsed = [(index, json.loads(line.removeprefix(MARK))) for index, line in enumerate(self) if MARK in line]
+        return [(index, record["key"], record) for index, record in parsed]
+
+    def only_mllog(self) -> "LogLines":
+        return LogLines(line for line in self if MARK in line)
+
+    def edited(
+        self, which_key: str, which: int = 0, metadata: dict[str, Any] | None = None, **fields: Any
+    ) -> "LogLines":
+        """With `fields` set in the record number `which` of a key, and `metadata` added to its own."""
+        index, _, record = [entry for entry in self.records() if entry[1] == which_key][which]
+        changed = record | {"metadata": record["metadata"] | (metadata or {})} | fields
+        return LogLines([*self[:index], MARK + json.dumps(changed), *self[index + 1 :]])
+
+    def without_metadata(self, which_key: str) -> "LogLines":
+        """With empty metadata in the first record of a key."""
+        index, _, record = next(entry for entry in self.records() if entry[1] == which_key)
+        return LogLines([*self[:index], MARK + json.dumps(record | {"metadata": {}}), *self[index + 1 :]])
+
+
+def build_log(
+    preset: str = "mini",
+    counts: tuple[int, int] | None = None,
+    wers: Sequence[float] = (53.2, 23.0),
+    division: str = "closed",
+) -> LogLines:
+    """A successful run whose evaluations gave `wers`, with plain lines among the MLLOG ones."""
+    chosen = AUGMENTED if preset == "augmented" else params.PRESETS[preset]()
+    submission = dataclasses.replace(chosen.submission, division=division)
+    train, evaluation = counts or (MINI if chosen.preset == "mini" else LIBRISPEECH)
+    stream = io.StringIO()
+    with RunLog(stream) as log:
+        log.cache_cleared(False)
+        with log.initialization(dataclasses.replace(chosen, submission=submission), seed=7) as init:
+            stream.write("params: a plain line\n")
+            init.weights(["conv.weight", "conv.bias", "linear.weight"])
+            if division == "closed":
+                init.dataset("mini" if chosen.preset == "mini" else "all", MINI_SHA256)
+            init.samples(train, evaluation)
+        with log.run() as run:
+            for epoch, wer in enumerate(wers, start=1):
+                with log.epoch(epoch, samples=epoch * train):
+                    pass
+                with log.evaluation(epoch, samples=epoch * train) as result:
+                    result.accuracy(wer)
+                stream.write(f"epoch {epoch}: WER {wer}\n")
+            run.success()
+    return LogLines(stream.getvalue().splitlines())
+
+
+@pytest.fixture(scope="session")
+def good_log() -> Callable[..., LogLines]:
+    return build_log
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Callable[..., list[Violation]]:
+    """Checks lines as the log of a division."""
+
+    def check_lines(lines: Sequence[str], division: Division = "closed") -> list[Violation]:
+        path = tmp_path / "speech_ds2.out"
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        return check_log(path, division)
+
+    return check_lines
+
+
+@pytest.fixture
+def rules_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parse each rules file once, for tests that check hundreds of logs."""
+    load, parsed = yaml.load, {}
+
+    def load_once(stream: Any, Loader: Any) -> Any:
+        if stream.name not in parsed:
+            parsed[stream.name] = load(stream, Loader=Loader)
+        return copy.deepcopy(parsed[stream.name])
+
+    monkeypatch.setattr(yaml, "load", load_once)

@@ -1,0 +1,87 @@
+"""The folder of a run, as training leaves it, made by its own parts in a moment."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+import params
+from speech_recognition import settings
+from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.evaluation import Evaluation, write_rows
+from speech_recognition.mlperf.run_log import RunLog
+from speech_recognition.mlperf.system import describe
+from speech_recognition.runs.folder import LOG_NAME, UTTERANCES_NAME, EpochMetrics, write_metrics
+from speech_recognition.runs.steps import StepTable
+from speech_recognition.scoring import score
+from speech_recognition.training.step import Step
+from speech_recognition.training.tally import Tally
+
+REFERENCES = ["THE CAT SAT", "A DOG RAN", "NO ONE CAME HOME", "YES"]
+HYPOTHESES = ["THE CAT SAT", "A DOC RAN", "NO CAME HOME NOW", "<SCRIPT>ALERT(1)</SCRIPT>"]
+
+
+def utterances() -> list[Utterance]:
+    return [
+        Utterance(f"{number}-1-0", Path("a.wav"), None, text, 1.5 + number, 16_000, f"00{number}", "dev-mini", 1)
+        for number, text in enumerate(REFERENCES)
+    ]
+
+
+def write_log(folder: Path, wers: Sequence[float], seed: int, reached: bool) -> None:
+    stream = io.StringIO()
+    with RunLog(stream) as log:
+        log.cache_cleared(False)
+        with log.initialization(params.mini(), seed=seed) as init:
+            init.weights(["conv.weight"])
+            init.samples(3_600, 300)
+        with log.run() as run:
+            for epoch, wer in enumerate(wers, start=1):
+                with log.epoch(epoch, samples=epoch * 3_600):
+                    pass
+                with log.evaluation(epoch, samples=epoch * 3_600) as result:
+                    result.accuracy(wer)
+            if reached:
+                run.success()
+    (folder / LOG_NAME).write_text(stream.getvalue())
+
+
+def make_run(
+    folder: Path, wers: Sequence[float] = (53.2, 21.0), seed: int = 7, hypotheses: Sequence[str] = HYPOTHESES
+) -> Path:
+    folder.mkdir(parents=True)
+    (folder / settings.PARAMS_NAME).write_text(json.dumps(settings.to_dict(params.mini())))
+    (folder / "system.json").write_text(
+        json.dumps(describe(vars(params.mini().submission), nodes=1, gpus=0, storage=folder))
+    )
+    write_log(folder, wers, seed, reached=wers[-1] <= 23)
+    steps, epochs = StepTable(folder, Tally()), []
+    for epoch, wer in enumerate(wers, start=1):
+        tally = Tally(epoch=epoch)
+        for number in range(225):
+            tally.add([32_000] * 16, Step(100 / (number + 1), True), learning_rate=1e-3)
+            tally.seconds, tally.waiting, tally.saving = 0.2 * tally.steps, 0.01 * tally.steps, 0.0
+            steps.after_step(tally)
+        row = EpochMetrics(epoch=epoch, wer=wer, cer=wer / 3, utterance_wer=wer, eval_seconds=2.0, **tally.metrics())
+        epochs.append(row)
+    write_metrics(folder, epochs)
+    scores = [score(one, other) for one, other in zip(REFERENCES, hypotheses, strict=True)]
+    write_rows(
+        folder / UTTERANCES_NAME,
+        Evaluation(utterances=utterances(), hypotheses=list(hypotheses), scores=scores),
+    )
+    return folder
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes the folder of a run of this name."""
+    return lambda name="run", **values: make_run(tmp_path / name, **values)
+
+
+@pytest.fixture(scope="session")
+def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run, for tests that change a copy of it."""
+    return make_run(tmp_path_factory.mktemp("good") / "run")
