@@ -112,7 +112,10 @@ def terminate(process: subprocess.Popen[str], folder: Path, begun: int) -> str:
 
 def is_whole(folder: Path) -> bool:
     """Whether the checkpoint is that of the last epoch, which is saved when the clock has stopped."""
-    snapshot = checkpoint.read(folder / "checkpoints" / "last.pt")
+    path = folder / "checkpoints" / "last.pt"
+    if not path.exists():
+        return False
+    snapshot = checkpoint.read(path)
     return snapshot.evaluated_epoch == snapshot.params.training.epochs
 
 

@@ -26,6 +26,9 @@ from speech_recognition.runtime.signals import SIGNALS
 PATIENCE = 300.0
 """Seconds without a batch after which the processes that read are given up: one is stopped, or a disk hangs."""
 
+_SHUTDOWN_SECONDS = 10.0
+"""Of these processes together; torch waits five seconds for each, and for ever for a thread that reads from one."""
+
 Item = tuple[int, Tensor, Tensor]
 
 
@@ -105,7 +108,7 @@ def load(
 ) -> Generator[Batch, None, None]:
     """Read the given batches in turn, in `workers` processes; an empty one gives `nothing()`.
 
-    Close it where it is not read to its end: the processes do not end by a signal, as one that ends Python would be.
+    Close it (contextlib.closing) where it is not read to its end: its processes end only then, or with this one.
     Raises InputError on audio that cannot be read, WorkerError if one of the processes ends or gives nothing.
     """
     processes = _Processes()
@@ -126,13 +129,8 @@ def load(
                 raise batch
             yield batch
     finally:
-        # Not left to the loader's own end, which a traceback that refers to it puts off until Python's.
-        if workers and loaded:
-            loaded._shutdown_workers()
-        for process in processes.started:
-            if process.is_alive():
-                process.kill()
-                process.join(1)
+        if workers:
+            _end(loaded, processes.started)
 
 
 def _begin(loader: DataLoader[Item | InputError]) -> Iterator[Batch | InputError]:
@@ -145,6 +143,24 @@ def _begin(loader: DataLoader[Item | InputError]) -> Iterator[Batch | InputError
         # Torch's handler raises wherever the program is when a worker ends, in the midst of a step or of a save.
         signal.signal(signal.SIGCHLD, on_child)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end(loaded: Any, workers: Sequence["_Process"]) -> None:
+    """End the workers now: a traceback that refers to the loader puts its own end off until Python's."""
+    begin = time.monotonic()
+
+    def kill() -> None:
+        if time.monotonic() - begin >= _SHUTDOWN_SECONDS:
+            for worker in workers:
+                worker.kill()
+
+    if loaded:
+        with _every_second(kill):
+            loaded._shutdown_workers()
+    for worker in workers:
+        if worker.is_alive():
+            worker.kill()
+            worker.join(1)
 
 
 class _Process(ForkProcess):
