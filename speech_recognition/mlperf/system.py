@@ -4,6 +4,7 @@ The fields are those that mlperf_logging's system_desc_checker asks for; every v
 a machine cannot tell (cooling, interconnects, notes) is left empty, to be completed in a JSON file.
 """
 
+import hashlib
 import os
 import platform
 import re
@@ -155,16 +156,57 @@ def _gpu(query: str) -> str:
 
 
 def software_notes() -> str:
-    """Which commit of this repository this is, with "-dirty" where files differ from it."""
-    command = ("git", "-C", str(REPOSITORY), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
-    return f"benchmark at commit {_said_by(*command) or 'unknown'}"
+    """Return which commit of this repository this is, with "-dirty" where files differ from it."""
+    commit = _git("rev-parse", "--verify", "HEAD")
+    dirty = "-dirty" if commit and _differs() else ""
+    return f"benchmark at commit {commit or 'unknown'}{dirty}"
 
 
-def _said_by(*command: str) -> str:
+def _git(*command: str) -> str:
+    """Return what git says of this repository, also where another user has made it and written its configuration.
+
+    That configuration can name programs. So this is for commands that read objects and the index alone: those that
+    look at the files, such as `describe --dirty`, run filters. Hooks, a file system monitor and the fetch of objects
+    that are missing are turned off.
+    """
+    settings = (f"safe.directory={REPOSITORY.resolve()}", "core.fsmonitor=false", "core.hooksPath=/dev/null")
+    options = [option for setting in settings for option in ("-c", setting)]
+    return _said_by("git", "-C", str(REPOSITORY), *options, *command, GIT_NO_LAZY_FETCH="1", GIT_ALLOW_PROTOCOL="")
+
+
+def _differs() -> bool:
+    """Return whether the index or a file in it differs from the commit."""
+    contents, staged = {}, {}
+    for line in _git("ls-tree", "-r", "-z", "--full-tree", "HEAD").split("\0")[:-1]:
+        description, _, name = line.partition("\t")
+        contents[name] = description.split()[2]
+    for line in _git("ls-files", "-s", "-z").split("\0")[:-1]:
+        description, _, name = line.partition("\t")
+        staged[name] = description.split()[1]
+    return not contents or contents != staged or any(_blob(REPOSITORY / name) != contents[name] for name in contents)
+
+
+def _blob(path: Path) -> str:
+    """Return git's name of a file's contents; "" if there is no file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        start = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        return hashlib.file_digest(file, lambda: start).hexdigest()
+
+
+def _said_by(*command: str, **variables: str) -> str:
+    environment = os.environ | variables
     try:
+<<<<<<< HEAD
         said = subprocess.run(command, capture_output=True, timeout=30, check=True).stdout
         return said.decode(errors="replace").strip()
     except (OSError, subprocess.SubprocessError):
+=======
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
+        return result.stdout.strip()
+    except (OSError, ValueError, subprocess.SubprocessError):
+>>>>>>> wt-b
         return ""
 
 

@@ -85,6 +85,7 @@ class Watch:
             connection.settimeout(min(left, self._patience.connect))
             try:
                 connection.connect(address)
+                connection.settimeout(self._patience.connect)
                 self._hold(connection)
                 return connection
             except OSError as error:

@@ -264,17 +264,17 @@ def test_too_little_disk_is_found_before_anything_is_written(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech import prepare
 
-decode, count = librispeech.decode_flac, 0
+decode, count = prepare.decode_flac, 0
 def decode_four(content, where):
     global count
     count += 1
     if count == 5:
         os.kill(os.getpid(), signal.SIGKILL)
     return decode(content, where)
-librispeech.decode_flac = decode_four
-librispeech.prepare(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)
+prepare.decode_flac = decode_four
+prepare.prepare(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)
 """
 
 

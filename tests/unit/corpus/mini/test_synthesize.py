@@ -73,7 +73,7 @@ def test_the_number_of_workers_changes_nothing(sample: Path, tmp_path: Path) -> 
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
-from test_mini import SAMPLE, make, recordings
+from test_synthesize import SAMPLE, make, recordings
 print(json.dumps(recordings(make(SAMPLE, Path(sys.argv[1]), 2))))
 """
 
