@@ -198,15 +198,9 @@ def _blob(path: Path) -> str:
 def _said_by(*command: str, **variables: str) -> str:
     environment = os.environ | variables
     try:
-<<<<<<< HEAD
-        said = subprocess.run(command, capture_output=True, timeout=30, check=True).stdout
+        said = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=True).stdout
         return said.decode(errors="replace").strip()
-    except (OSError, subprocess.SubprocessError):
-=======
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
-        return result.stdout.strip()
     except (OSError, ValueError, subprocess.SubprocessError):
->>>>>>> wt-b
         return ""
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from speech_recognition.corpus.librispeech import connections
 from speech_recognition.corpus.librispeech.catalog import Archive
 from speech_recognition.corpus.librispeech.connections import Patience, new_manager
 from speech_recognition.corpus.librispeech.download import fetch_archives
-from speech_recognition.corpus.librispeech import connections
 from speech_recognition.errors import DownloadError, InputError
 
 CONTENT = bytes(range(256)) * 1200

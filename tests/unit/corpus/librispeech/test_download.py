@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from speech_recognition.commands import ROOT
+from speech_recognition.corpus.librispeech import download
 from speech_recognition.corpus.librispeech.catalog import Archive
 from speech_recognition.corpus.librispeech.connections import Patience
 from speech_recognition.corpus.librispeech.download import fetch_archives
-from speech_recognition.corpus.librispeech import download
 from speech_recognition.errors import DownloadError, InputError
 
 CONTENT = {f"{name}.tar.gz": np.random.default_rng(seed).bytes(300_000) for seed, name in enumerate(["dev-a", "dev-b"])}
