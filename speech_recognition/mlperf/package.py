@@ -22,7 +22,8 @@ from speech_recognition.files import atomic_folder, atomic_write
 from speech_recognition.mlperf.log_table import log_frame
 from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
-from speech_recognition.mlperf.system import STATUSES, SYSTEM_NAME, completed, read
+from speech_recognition.mlperf.system import STATUSES, completed, read
+from speech_recognition.runs.folder import RunFolder
 
 IMPLEMENTATION = "speech_recognition"
 _SUBMISSION = ("org", "platform", "division", "status")
@@ -64,8 +65,9 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
     folder = output / submission["org"]
     if folder.exists():
         raise InputError(f"--output-dir {output}: has a submission of {submission['org']} already; choose another")
-    params = settings.read(runs / "run_0" / settings.PARAMS_NAME)
-    system = ran = read(runs / "run_0" / SYSTEM_NAME)  # of the machine that ran, which may be another one
+    first = RunFolder(runs / "run_0")
+    params = settings.read(first.params)
+    system = ran = read(first.system)  # of the machine that ran, which may be another one
     if completion:
         system = completed(system, completion)
     with atomic_folder(folder) as partial:

@@ -33,10 +33,6 @@ STATUSES = {
 _PACKAGES = ("torchaudio", "numpy", "soundfile", "mlperf-logging")
 
 
-SYSTEM_NAME = "system.json"
-"""The description in a run's folder."""
-
-
 def submitted(submission: Mapping[str, str]) -> Description:
     """The part of a description that says what the log's org, platform, division and status say."""
     return {

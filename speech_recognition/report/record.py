@@ -13,7 +13,7 @@ from speech_recognition.mlperf import system
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.log_table import has_lines, log_frame
 from speech_recognition.report.tables import read_epochs, read_utterances
-from speech_recognition.runs.folder import LOG_NAME, UTTERANCES_NAME
+from speech_recognition.runs.folder import RunFolder, runs_of_series
 from speech_recognition.runs.steps import read_steps
 
 
@@ -81,10 +81,11 @@ def find_runs(paths: list[Path]) -> list[Path]:
     """The folders of runs that `paths` are, or hold: those of a `--runs`. Raises InputError on one without."""
     found: list[Path] = []
     for path in paths:
-        here = [path] if (path / LOG_NAME).is_file() else [log.parent for log in path.glob(f"run_*/{LOG_NAME}")]
+        here = [path] if RunFolder(path).log.is_file() else runs_of_series(path)
         if not here:
-            raise InputError(f"{path}: no {LOG_NAME} in it; give the folder of a run, or of several (--runs)")
-        found += sorted(here, key=lambda folder: (len(folder.name), folder.name))
+            name = RunFolder(path).log.name
+            raise InputError(f"{path}: no {name} in it; give the folder of a run, or of several (--runs)")
+        found += here
     return list(dict.fromkeys(found))
 
 
@@ -100,18 +101,17 @@ def read_records(folders: Sequence[Path]) -> list[Record]:
 
 def read_record(folder: Path) -> Record:
     """The run in `folder`. Raises InputError, naming the file, if something in it cannot be read."""
-    params = settings.read(folder / settings.PARAMS_NAME)
-    log, *further = sorted(folder.glob("speech_ds2*.out"), key=lambda path: (len(path.name), path.name))
-    described = folder / system.SYSTEM_NAME
+    run = RunFolder(folder)
+    params, logs = settings.read(run.params), run.logs()
     return Record(
         name=one_line(folder.resolve().name),
         parameters=_flat(settings.to_dict(params)),
-        system=system.read(described) if described.exists() else {},
-        epochs=read_epochs(folder / "metrics.csv"),
-        steps=pd.DataFrame(read_steps(folder)),
-        utterances=read_utterances(folder / UTTERANCES_NAME),
-        logs=[log_frame(path) for path in (log, *further) if has_lines(path)],
-        violations=[str(violation) for violation in check_log(log, params.submission.division)],
+        system=system.read(run.system) if run.system.exists() else {},
+        epochs=read_epochs(run.metrics),
+        steps=pd.DataFrame(read_steps(run.steps)),
+        utterances=read_utterances(run.utterances),
+        logs=[log_frame(path) for path in logs if has_lines(path)],
+        violations=[str(violation) for violation in check_log(logs[0], params.submission.division)],
     )
 
 
