@@ -174,8 +174,10 @@ def _run(job: "Job", options: argparse.Namespace) -> int:
     from speech_recognition.mlperf import system
     from speech_recognition.report import page
     from speech_recognition.runs.folder import open_folder
+    from speech_recognition.runs.log import Output
     from speech_recognition.runtime import distributed
     from speech_recognition.training import division, run, timed
+    from speech_recognition.training.outcome import outcome
 
     launch = job.launch
     if job.verified and launch.first_on_its_machine and not distributed.is_first():
@@ -185,13 +187,12 @@ def _run(job: "Job", options: argparse.Namespace) -> int:
     described = distributed.from_first(
         lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=job.data_dir)
     )
-    with (
-        open_folder(job.output_dir, job.params, described, launch) as output,
-        page.own_report(job.output_dir, launch),
-    ):
-        if options.timed:
-            return timed.run_and_time(job, output)
-        return 0 if run.run(job, output) else 3
+    with open_folder(job.output_dir, job.params, described, launch) as output:
+        with page.own_report(job.output_dir, launch):
+            status = timed.run_and_time(job, output) if options.timed else 0 if run.run(job, output) else 3
+        if isinstance(output, Output):
+            output.show(outcome(job, output.path))
+    return status
 
 
 def add_evaluate(commands: Commands) -> None:
