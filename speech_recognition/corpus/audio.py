@@ -48,8 +48,8 @@ class FlacHeader:
 def parse_flac_header(content: bytes, where: str) -> FlacHeader:
     """Return the checked STREAMINFO of a FLAC file.
 
-    Raises InputError, its message beginning with `where`, if `content` is not FLAC, not 16 kHz mono
-    16-bit, or if the header promises no samples or more than LONGEST_SECONDS.
+    Raises InputError, its message beginning with `where`, if `content` is not FLAC or not 16 kHz
+    mono 16-bit, or if its header promises no samples or more than LONGEST_SECONDS.
     """
     raw = content[:_FLAC_HEADER_BYTES]
     # The first block must be STREAMINFO (type 0); the highest bit of its type byte only marks the last block.
@@ -100,7 +100,7 @@ def decode_flac(content: bytes, where: str) -> NDArray[np.int16]:
 
 
 def write_wav(path: Path, samples: NDArray[np.int16]) -> None:
-    """Write int16 [samples] as a 16 kHz mono WAV file: WAV_HEADER_BYTES of header, then the samples, no other chunk."""
+    """Write int16 [samples] as a 16 kHz mono WAV file: WAV_HEADER_BYTES of header, then only samples."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -148,7 +148,7 @@ def _check_length(path: Path, promised: int, unclaimed: int) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[wave.Wave_read]:
-    """Yield an open WAV file whose header has been checked. Raises InputError for every fault, also in the block."""
+    """Yield an open WAV file with a checked header. Raises InputError for its faults, and for failing reads."""
     try:
         with open_regular(path) as content:
             unclaimed = unclaimed_bytes(content)

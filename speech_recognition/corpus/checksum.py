@@ -35,7 +35,7 @@ _LARGEST_TAR = 1 << 50
 
 @dataclass(frozen=True)
 class Reference:
-    """Expected content of a dataset. `sums` has a short sum by path; `origin` says who recorded it, for messages."""
+    """Expected content of a dataset. `sums` maps paths to short sums; `origin` says who recorded them, for messages."""
 
     dataset: str
     sha256: str
@@ -44,7 +44,7 @@ class Reference:
     sums: dict[str, str]
     origin: str
     archives: dict[str, str] = field(default_factory=dict)
-    """SHA-256 by file name of the archives that the dataset was made from; empty for a pinned reference"""
+    """SHA-256 of each archive that the dataset was made from, by file name; empty for a pinned reference."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def verify(folder: Path, reference: Reference, tar_path: Path | None = None) -> 
         check_writable(tar_path.parent, reference.tar_bytes, "--tar")
         with atomic_write(tar_path) as partial, partial.open("wb") as file:
             found = scan(folder, file)
+    # In the stream's order; names may be bytes that are not UTF-8.
     names = sorted(found.sums | reference.sums, key=os.fsencode)
     kinds = {name: _compare(found.sums.get(name), reference.sums.get(name)) for name in names}
     differences = [FileDifference(name, kind) for name, kind in kinds.items() if kind]
@@ -118,7 +119,7 @@ def find_reference(name: str, pinned: Path, folder: Path) -> Reference:
 def _check_record(reference: Reference, archives: Sequence[Archive], folder: Path) -> None:
     """Raise InputError unless a recorded reference names the catalog's archives and has their numbers of utterances.
 
-    Anyone can write the record of a dataset, for example of a shorter one.
+    A record alone proves nothing: a user could write one for a dataset with fewer utterances.
     """
     counts = {split: getattr(reference.counts, split).utterances for split in SPLITS}
     made_of = {archive.file: archive.sha256 for archive in archives}

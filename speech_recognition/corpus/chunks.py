@@ -37,7 +37,7 @@ def unclaimed_bytes(file: BinaryIO) -> int:
 
 
 def _after_samples(file: BinaryIO, end: int, order: _Order) -> int:
-    """Skip the chunks up to the samples and return the unclaimed bytes after them. The file stands at the first one."""
+    """Return the number of unclaimed bytes after the samples. `file` is at the first chunk's beginning."""
     position = file.tell()
     while True:
         file.seek(position)
@@ -53,7 +53,7 @@ def _after_samples(file: BinaryIO, end: int, order: _Order) -> int:
 
 
 def _unclaimed(file: BinaryIO, position: int, end: int, order: _Order) -> int:
-    """Return the number of bytes from the first position after `position` where no whole chunk begins to the end.
+    """Follow the chunks from `position`; return the number of bytes from the first that is not a whole chunk to `end`.
 
     A single byte at the end may be padding and counts as 0.
     """

@@ -37,8 +37,8 @@ class Utterance:
     """One recording with its transcript, as a row of a processed dataset's manifest.
 
     `audio` is a 16 kHz mono WAV file of `bytes` bytes with `samples` samples, which last `seconds`.
-    `text` is a file with `transcript` and a newline, or None. `speaker` and `subset` are names, for
-    LibriSpeech its reader's number and a folder such as dev-clean.
+    `text` is a file with `transcript` and a newline, or None. `speaker` and `subset` are names;
+    LibriSpeech's are a reader's number and a folder such as dev-clean.
     """
 
     id: str
@@ -134,10 +134,9 @@ def read_manifest(path: Path) -> list[Utterance]:
 
 
 def find_source(row: Row, base: Path, manifest: Path) -> Source:
-    """Return the utterance of a row, its id taken from the audio file's name and its transcript from the text file.
+    """Return the utterance of a row. A missing id is taken from the audio file's name, a transcript from the text file.
 
-    Both are only taken from there if the row has no column for them. Raises InputError for a bad name, an audio
-    file that does not exist, or a text file that cannot be read.
+    Raises InputError for a bad name, an audio file that does not exist, or a text file that cannot be read.
     """
     fields, where = row.fields, row.where
     audio = base / fields["audio"]

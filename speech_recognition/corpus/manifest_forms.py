@@ -53,6 +53,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     forms, or has a row with the wrong number of fields.
     """
     try:
+        # utf-8-sig, because spreadsheets on Windows begin a CSV file with a byte order mark.
         with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
             read = _reader(file.readline(_FIRST_LINE_CHARACTERS), path)
             file.seek(0)
@@ -106,7 +107,7 @@ def _read_table(
     reader = csv.reader(_lines(file, path), delimiter=delimiter, strict=True)
     if header:
         next(reader)
-    for values in filter(None, reader):
+    for values in filter(None, reader):  # an empty line has no values
         where = f"{path}:{reader.line_num}"
         if len(values) != len(columns):
             raise InputError(f"{where}: {len(values)} fields, must be {len(columns)} ({','.join(columns)})")

@@ -48,7 +48,7 @@ _MOST_VALUES = LONGEST_SECONDS * 96_000
 """Most samples of all channels together, as 8-byte floats in memory (2.8 GB): an hour of stereo at 48 kHz."""
 
 _UNKNOWN_LENGTH = 0x7FFF_0000
-"""Least length in bytes that stands for "unknown" in a header, as programs write it that write to a pipe."""
+"""Lowest length in a header, in bytes, that means "unknown": programs that write to a pipe cannot know the length."""
 
 _PROMISE = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)$", re.MULTILINE)
 """Line in libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes (first) than exist (second)."""
@@ -143,7 +143,7 @@ def read_any(path: Path) -> NDArray[np.int16]:
     """
     promised = _info(path).frames
     try:
-        # float64: differences between processors are about 1e-16 and vanish in the rounding to 16 bits.
+        # In float64, processors differ by about 1e-16 of full scale; rounding to 16 bits hides that.
         channels, rate = soundfile.read(os.fsencode(path), dtype="float64", always_2d=True)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise _unreadable(path, error) from None
@@ -157,7 +157,7 @@ def read_any(path: Path) -> NDArray[np.int16]:
     samples *= _FULL_SCALE + 1
     if len(samples) == 0:
         raise InputError(f"{path}: too short for one sample at {SAMPLE_RATE} Hz; remove its row")
-    # Averaging and resampling may overshoot. Scaling keeps the waveform's shape, which clipping would distort.
+    # Float files may exceed full scale, and resampling overshoots. Scaling keeps the waveform; clipping distorts it.
     if np.rint(samples).max(initial=0) > _FULL_SCALE or np.rint(samples).min(initial=0) < -_FULL_SCALE - 1:
         samples *= _FULL_SCALE / np.abs(samples).max()
     rounded: NDArray[np.int16] = np.rint(samples).astype(np.int16)

@@ -25,7 +25,7 @@ class Verified:
 
     dataset: str
     sha256: str
-    """SHA-256 of the dataset's tar stream, in hex"""
+    """SHA-256 of the dataset's tar stream, in hex."""
 
 
 def verify_and_stamp(folder: Path, reference: Reference, tar_path: Path | None = None) -> list[FileDifference]:

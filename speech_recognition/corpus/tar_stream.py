@@ -102,7 +102,7 @@ def list_files(folder: Path) -> tuple[list[str], list[str]]:
 
     Paths are relative to `folder` and sorted by their bytes. The second list also has the paths of more than 100
     bytes: files, and folders, which are not entered. A link to a folder is listed there too and not followed. Empty
-    folders are ignored, like RECORDED.
+    folders and the folder RECORDED are left out.
     """
     regular: list[str] = []
     special: list[str] = []

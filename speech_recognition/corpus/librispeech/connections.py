@@ -24,21 +24,21 @@ class Patience:
     """Time limits of a download, in seconds, and the rate, in bytes per second, below which it is too slow."""
 
     connect: float = 15.0
-    """for the connection to one address of a server"""
+    """Time limit of the connection to one address of a server."""
     read: float = 30.0
-    """without a single byte"""
+    """Longest time without a single byte."""
     answer: float = 60.0
-    """from the first connection to the first byte of the body, with proxies, TLS, redirects and headers"""
+    """Time limit from the first connection to the first byte of the body: proxies, TLS, redirects and headers."""
     window: float = 60.0
-    """over which the rate is measured"""
+    """Time over which the rate is measured."""
     least_rate: float = 20_000.0
-    """bytes per second; the largest archive, 31 GB, would take 18 days"""
+    """Lowest rate that is accepted. At this rate, the largest archive, 31 GB, would take 18 days."""
     first_pause: float = 1.0
-    """after the first round of all mirrors has failed; doubled after each further round"""
+    """Pause between two rounds of all mirrors; each fruitless round in a row doubles it."""
     longest_pause: float = 60.0
-    """at which the doubling ends"""
+    """Longest pause, at which the doubling ends."""
     rounds: int = 5
-    """consecutive rounds of all mirrors below the least rate, after which the download fails"""
+    """Number of fruitless rounds in a row, all mirrors below `least_rate`, after which the download fails."""
 
 
 class Watch:
@@ -86,9 +86,11 @@ class Watch:
             if left <= 0:
                 break
             connection = socket.socket(family, kind, protocol)
+            # Each address has its own time limit, and all of them share the watch's deadline.
             connection.settimeout(min(left, self._patience.connect))
             try:
                 connection.connect(address)
+                # For the TLS handshake; urllib3 sets the limit of reads after it.
                 connection.settimeout(self._patience.connect)
                 self._hold(connection)
                 return connection

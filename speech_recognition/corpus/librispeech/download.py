@@ -131,7 +131,7 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
                 transfer.resume()
                 _from_any(transfer, mirrors, patience, stop)
                 ended.put(None)
-            except Exception as error:
+            except Exception as error:  # of any kind: the calling thread raises it
                 ended.put(error)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_AT_ONCE, len(archives)))]
@@ -141,6 +141,7 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
         _wait(transfers, ended)
     finally:
         stop.set()
+        # A thread that hangs in a read is left behind: a second is enough for the others.
         for thread in threads:
             thread.join(timeout=1.0)
 

@@ -124,6 +124,7 @@ def read_members(file: Path) -> Iterator[Member]:
         if is_archive(file):
             yield from _read_archive(file)
         else:
+            # The path ends in <subset>/<speaker>/<chapter>/<name>: find_files has checked it.
             yield Member(file.parts[-4], file.name, read_regular(file, _most_bytes(file.name)), str(file))
     except InputError:
         raise

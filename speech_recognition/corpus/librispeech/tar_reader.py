@@ -74,7 +74,7 @@ class TarReader:
             raise self._damaged("ends in the middle of a member")
 
     def read(self, size: int) -> bytes:
-        """Return the next `size` bytes: for the latest entry's size, its content."""
+        """Return the next `size` bytes, which are the latest entry's content if `size` is its size."""
         content = self._stream.read(size)
         self._position += len(content)
         if len(content) < size:
@@ -95,14 +95,18 @@ class TarReader:
         try:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except tarfile.HeaderError as error:
-            reason = f"bad header at byte {place}: {error}" if len(block) == _BLOCK else "truncated, without an end"
+            reason = (
+                f"bad header at byte {place}: {error}"
+                if len(block) == _BLOCK
+                else "truncated, without the zeros that end it"
+            )
             raise self._damaged(reason) from None
         # A folder's size is disk space reserved for it (POSIX); no content follows.
         self._announce(0 if header.isdir() else header.size)
         return header
 
     def _announce(self, size: int) -> None:
-        """Note that `size` bytes of content and their padding follow."""
+        """Record that `size` bytes of content and their padding follow."""
         if size < 0:
             raise self._damaged(f"a member of {size} bytes")
         self._end = self._position + size + -size % _BLOCK
@@ -111,7 +115,7 @@ class TarReader:
         """Read the rest of the stream: a second block of zeros, then those that fill a record (10 KiB for GNU tar)."""
         rest = self._stream.read(_BLOCK)
         if len(rest) < _BLOCK:
-            raise self._damaged("truncated in its end")
+            raise self._damaged("truncated in the zeros that end it")
         while rest:
             if rest.count(0) < len(rest):
                 raise self._damaged("has data after the zeros that end it")

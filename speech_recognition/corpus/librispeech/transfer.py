@@ -22,10 +22,10 @@ from speech_recognition.corpus.librispeech.connections import Patience, Watch, n
 from speech_recognition.errors import InputError
 
 _READ_BYTES = 1 << 18
-"""Most bytes of one read, which is also how often a stop is noticed and progress shown."""
+"""Most bytes of one read. A stop is noticed after each read."""
 
 _REDIRECTS = 5
-"""Most redirects that are followed: mirrors need one or two, and a loop must end."""
+"""Most redirects that are followed before a server is taken for one that redirects in a circle."""
 
 
 class TransferError(Exception):
@@ -147,9 +147,10 @@ class Transfer:
             if response.status == 416:  # no bytes after `done`: the server may have a shorter, different file
                 self._start_over()
             raise TransferError(f"HTTP {response.status} {response.reason or ''}".strip())
-        if response.status == 200 and self.done:
+        if response.status == 200 and self.done:  # the whole archive: this server ignores Range
             self._start_over()
         expected = self.archive.bytes - self.done
+        # A chunked answer has no Content-Length; the count at its end is checked instead.
         length = response.headers.get("Content-Length", str(expected))
         if length != str(expected):
             raise TransferError(f"it offers {length} bytes, must be {expected}")
@@ -211,4 +212,5 @@ def open_own(path: Path, flags: int) -> int:
     """
     if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
         raise InputError(f"{path}: is not a regular file; remove it")
+    # O_NONBLOCK: opening a FIFO for reading would wait for a writer.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)

@@ -63,6 +63,7 @@ def _to_16_bits(sums: NDArray[np.int64]) -> NDArray[np.int16]:
     The filter's overshoot can exceed 16 bits. Dividing by the peak then keeps the waveform's shape,
     which clipping would distort.
     """
+    # Half a unit before each floor division makes it round to nearest.
     unit = 1 << UNIT_BITS
     peak = int(np.abs(sums).max(initial=0))
     if (peak + unit // 2) // unit <= _FULL_SCALE:
@@ -81,6 +82,7 @@ def coefficients() -> NDArray[np.int64]:
         response = [_impulse_response(step) for step in range(HALF_TAPS * UP + 1)]
     table = np.empty((UP, 2 * HALF_TAPS), dtype=np.int64)
     for phase in range(UP):
+        # The output sample lies fraction / 320 input samples after an input sample.
         fraction = phase * DOWN % UP
         row = [response[abs((tap - HALF_TAPS + 1) * UP - fraction)] for tap in range(2 * HALF_TAPS)]
         table[phase] = _whole_units(row)

@@ -92,10 +92,10 @@ def twice(blocks: list[bytes]) -> bytes:
     ("make", "message"),
     [
         pytest.param(spoil_header, "bad header at byte .*bad checksum", id="a damaged header in the middle"),
-        pytest.param(lambda blocks: b"".join(blocks[:4]), "truncated, without an end", id="cut at a member's end"),
+        pytest.param(lambda blocks: b"".join(blocks[:4]), "truncated, without the zeros", id="cut at a member's end"),
         pytest.param(lambda blocks: b"".join(blocks)[:-300], "truncated", id="cut at a header's middle"),
         pytest.param(
-            lambda blocks: b"".join(blocks) + bytes(512), "truncated in its end", id="one block of zeros at the end"
+            lambda blocks: b"".join(blocks) + bytes(512), "truncated in the zeros", id="one block of zeros at the end"
         ),
         pytest.param(with_zeros(512), "has data after the zeros", id="one block of zeros within"),
         pytest.param(with_zeros(1024), "has data after the zeros", id="two blocks of zeros within"),
