@@ -207,8 +207,8 @@ def check_regular(path: Path) -> None:
 def open_own(path: Path, flags: int) -> int:
     """Return a descriptor of a file that this program made or makes.
 
-    Raises InputError if `path` is a link, FIFO or device, and OSError if one appears there between the check
-    and the opening: no link is followed and no FIFO waited for.
+    Raises InputError if `path` is a link, FIFO or device. If one appears between this check and the opening, a
+    link raises OSError instead of being followed, and a FIFO is not waited for.
     """
     if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
         raise InputError(f"{path}: is not a regular file; remove it")
