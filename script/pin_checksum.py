@@ -1,9 +1,9 @@
-"""Make the checksum of a dataset the reference: write reference_checksums/NAME.json and NAME.files.
+"""Pin a dataset's checksum as the reference: write reference_checksums/NAME.json and NAME.files.
 
     .venv/bin/python script/pin_checksum.py NAME DATA_DIR
 
-For maintainers. A pinned checksum is part of the benchmark's definition: it decides which data a run of the closed
-division may use. Pin one only of a dataset whose making you can show, and give its digest in
+For maintainers only. A pinned checksum is part of the benchmark's definition: it decides which data a run of the
+closed division may use. Pin a dataset only if you can show how it was made, and then enter its SHA-256 in
 speech_recognition/mlperf/rules/closed.yaml too.
 """
 
@@ -19,7 +19,7 @@ from speech_recognition.errors import InputError  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
-    """Pin the dataset that is named; return the exit status."""
+    """Pin the dataset NAME in DATA_DIR, the two arguments; return the exit status, 2 for bad usage or input."""
     if len(arguments) != 2 or arguments[0].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ import torch
 import params
 from speech_recognition.cli import main
 from speech_recognition.commands import ROOT
-from speech_recognition.corpus.mini.plan import plan
+from speech_recognition.corpus.mini.plan import planned_utterances
 from speech_recognition.model import DeepSpeech2
 
 DOCUMENTS = {
@@ -127,7 +127,7 @@ def test_the_benchmarks_answer_h_and_the_readme_names_them(path: Path) -> None:
 
 
 def test_the_readmes_numbers_of_the_embedded_corpus_are_its_plans() -> None:
-    utterances = plan()
+    utterances = planned_utterances()
     words = {word for each in utterances for word in each.transcript.split()}
     counts = {len(each.transcript.split()) for each in utterances}
     speakers = {each.speaker.number for each in utterances}

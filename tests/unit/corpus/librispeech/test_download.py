@@ -330,7 +330,7 @@ def test_a_damaged_partial_file_is_fetched_anew(server: Server, tmp_path: Path) 
 
 def test_the_older_release_is_refused_by_name(server: Server, tmp_path: Path) -> None:
     (tmp_path / "dev-a.tar.gz").write_bytes(bytes(400_000))
-    with pytest.raises(InputError, match=r"dev-a\.tar\.gz: the older release of LibriSpeech"):
+    with pytest.raises(InputError, match=r"dev-a\.tar\.gz: an older release of LibriSpeech"):
         fetch_archives([archive()], tmp_path, [server.url], HASTE)
     assert server.requests == []
 

@@ -176,17 +176,17 @@ def not_text(source: Path) -> None:
         (lines("19-198-0001", "198-0001"), ["19-198.trans.txt:2: ", "<utterance> TRANSCRIPT"]),
         (lines("19-198-0001", "19-199-0001"), ["19-198.trans.txt:2: ", "<utterance> TRANSCRIPT"]),
         (lines("19-198-0001", "\n19-198-0001"), ["19-198.trans.txt:2: ", "<utterance> TRANSCRIPT"]),
-        (lines("19-198-0001", "19-198-0000"), ["19-198.trans.txt:2: ", "19-198-0000 is there twice"]),
+        (lines("19-198-0001", "19-198-0000"), ["19-198.trans.txt:2: ", "19-198-0000 appears twice"]),
         (lines(" DON'T LOOK BACK", ""), ["19-198.trans.txt:2: ", "19-198-0001 is empty"]),
         (lines(" DON'T LOOK BACK", "  "), ["19-198.trans.txt:2: ", "19-198-0001 is empty"]),
         (lines("DON'T", "DON\u2019T"), ["19-198.trans.txt:2: ", "'\u2019' in utterance 19-198-0001"]),
         (lines("LOOK BACK", "LOOK\tBACK"), ["19-198.trans.txt:2: ", r"'\t' in utterance 19-198-0001"]),
-        (not_text, ["19-198.trans.txt: ", "cannot be read as text"]),
+        (not_text, ["19-198.trans.txt: ", "not UTF-8 text"]),
         (truncate_flac, ["19-198-0000.flac: truncated"]),
         (spoil_flac, ["19-198-0000.flac: not a FLAC"]),
         (make_stereo, ["19-198-0000.flac: 2 channels"]),
         (make_8_khz, ["19-198-0000.flac: 8000 Hz"]),
-        (repeat_utterance, ["19-198-0000 is there twice"]),
+        (repeat_utterance, ["19-198-0000 appears twice"]),
         (name_subset("clean-5"), ["clean-5: subset folders are named train-*"]),
         (name_subset("train"), ["train: subset folders are named train-*"]),
         (move_flac, ["19-198-0000.flac: does not lie at"]),
@@ -243,7 +243,7 @@ def test_files_of_the_user_at_the_output_are_never_removed(source: Path, output:
     (output / "thesis.txt").unlink()
     prepare(source, output)
     (output / "manifests" / "fifty.csv").touch()
-    with pytest.raises(InputError, match=r"fifty\.csv is no part of the dataset"):
+    with pytest.raises(InputError, match=r"fifty\.csv is not part of the dataset"):
         prepare(source, output)
     assert (output / "manifests" / "fifty.csv").exists()
 
