@@ -8,7 +8,7 @@ from pathlib import Path
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
-from speech_recognition.errors import InputError
+from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.runtime.allocator import keep_memory
 
 
@@ -85,7 +85,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _train_several(options: argparse.Namespace) -> int:
+def _train_several(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf import series
     from speech_recognition.training import preflight
 
@@ -151,7 +151,7 @@ def _train(options: argparse.Namespace) -> int:
         ):
             if options.timed:
                 return timed.run_and_time(job, output)
-            return 0 if run.run(job, output) else 3
+            return ExitStatus.DONE if run.run(job, output) else ExitStatus.TARGET_MISSED
 
 
 def add_evaluate(commands: Commands) -> None:
@@ -171,7 +171,7 @@ def add_evaluate(commands: Commands) -> None:
     parser.set_defaults(run=_evaluate)
 
 
-def _evaluate(options: argparse.Namespace) -> int:
+def _evaluate(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.manifest import read_manifest
     from speech_recognition.evaluation import write_rows
     from speech_recognition.files import check_file, check_writable
@@ -194,7 +194,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             rows.append(row)
         if options.output:
             write_table(options.output, rows)
-        return 0
+        return ExitStatus.DONE
     trained = checkpoint.load(options.checkpoint, device)
     together = [utterance for each in sets for utterance in each]
     result = quality_table.evaluate_checkpoint(trained, together, device)
@@ -203,4 +203,4 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"all: {result.total}")
     if options.output:
         write_rows(options.output, result)
-    return 0
+    return ExitStatus.DONE

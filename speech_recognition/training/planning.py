@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from params import Params
-from speech_recognition.errors import one_line
+from speech_recognition.errors import ExitStatus, one_line
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.runs.folder import LOG_NAME, newest_log
 from speech_recognition.runtime.distributed import Launch
@@ -34,7 +34,7 @@ class Request:
     timed: bool
 
 
-def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
+def plan(request: Request, launch: Launch, device: torch.device) -> Job | ExitStatus:
     """The job on a device like `device`; or an exit status, if nothing is left to run. Raises InputError."""
     params, given, root = request.params, request.output_dir, request.results_root
     preflight.check_parameters(params, device)
@@ -59,7 +59,7 @@ def plan(request: Request, launch: Launch, device: torch.device) -> Job | int:
     return preflight.make_job(params, seed, device, folder, request.data_dir, manifests, snapshot, verified)
 
 
-def _verdict(found: resume.Resumption, timed: bool) -> int:
+def _verdict(found: resume.Resumption, timed: bool) -> ExitStatus:
     """Return the exit status of a run that has ended, the same as when it ended.
 
     What is wrong with a timed run's log is said on standard error: standard output has no more than the log.
@@ -70,7 +70,9 @@ def _verdict(found: resume.Resumption, timed: bool) -> int:
         violations = check_log(log, found.snapshot.params.submission.division)
         for violation in violations:
             print(f"NOT COMPLIANT: {one_line(str(violation))}", file=sys.stderr)
-    return 3 if not found.reached else 1 if violations else 0
+    if not found.reached:
+        return ExitStatus.TARGET_MISSED
+    return ExitStatus.FAILURE if violations else ExitStatus.DONE
 
 
 def _seed(asked: int | None, begun: Path | None) -> int:

@@ -48,7 +48,7 @@ def results_folder(
 ) -> Path:
     """The folder that a run, or a series of `runs`, will make: `given`, or one in `root` of preset, time and seed.
 
-    Raises InputError if it is there already, cannot be written, or lacks the disk for all checkpoints.
+    Raises InputError if it is there already or cannot be written, DiskFullError without room for all checkpoints.
     With `resume` it may be that of a run which ended before its first checkpoint.
     """
     folder = given or root / f"{params.preset}_{time.strftime('%Y%m%d_%H%M%S')}_{seed}"
