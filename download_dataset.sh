@@ -8,7 +8,7 @@
 #   sh download_dataset.sh mini        synthesises the embedded corpus into ./mini_dataset
 #   sh download_dataset.sh all --help  every option
 #
-# What has arrived stays in ./LibriSpeech_archives (or --archives): started again, it goes on where it was.
+# Downloads stay in ./LibriSpeech_archives (or --archives); run it again to continue a broken download.
 #
 # Exit status: 0 done; 1 a failure, such as a download that no mirror completes; 2 bad usage or input.
 

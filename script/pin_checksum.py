@@ -3,8 +3,8 @@
     .venv/bin/python script/pin_checksum.py NAME DATA_DIR
 
 For maintainers. A pinned checksum is part of the benchmark's definition: it decides which data a run of the closed
-division may use. Pin one only of a dataset whose making you can show, and give its digest in
-speech_recognition/mlperf/rules/closed.yaml too.
+division may use. Pin only a dataset that others can make again in a way that you can show, and add its digest to
+speech_recognition/mlperf/rules/closed.yaml.
 """
 
 import sys
@@ -18,8 +18,8 @@ from speech_recognition.corpus.checksum import write_reference  # noqa: E402
 from speech_recognition.errors import ExitStatus, InputError  # noqa: E402
 
 
-def main(arguments: list[str]) -> int:
-    """Pin the dataset that is named; return the exit status."""
+def main(arguments: list[str]) -> ExitStatus:
+    """Pin the dataset that the arguments name; return the exit status."""
     if len(arguments) != 2 or arguments[0].startswith("-"):
         print(__doc__, file=sys.stderr)
         return ExitStatus.BAD_INPUT
