@@ -244,15 +244,19 @@ def progress() -> str:
     """Return a line that tells how far the installation is."""
     locked, downloaded, installed, size = locked_packages(), 0, 0, 0
     for folder, folders, names in os.walk(VENV):
-        for name in folders:
-            package, _, version = name.partition(".dist-info")[0].partition("-")
-            installed += locked.get(package.lower().replace("_", "-")) == version
+        installed += sum(is_locked(name.partition(".dist-info")[0], locked) for name in folders)
         for name in names:
-            downloaded += name.endswith(".whl")
+            downloaded += name.endswith(".whl") and is_locked(name, locked)
             with suppress(OSError):  # a temporary file may be gone
                 size += os.lstat(os.path.join(folder, name)).st_size
     arrived = max(downloaded, installed)  # pip installs a local wheel without copying it
     return f".venv: {arrived} of {len(locked)} packages downloaded, {installed} installed, {size / 1e9:.1f} GB"
+
+
+def is_locked(name: str, locked: dict[str, str]) -> bool:
+    """Return whether `name`, which begins with PACKAGE-VERSION, is that of a locked package."""
+    package, _, rest = name.partition("-")
+    return locked.get(package.lower().replace("_", "-")) == rest.partition("-")[0]
 
 
 def run(command: Sequence[str], guard: IO[str]) -> None:

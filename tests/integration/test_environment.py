@@ -66,7 +66,8 @@ def repo(tmp_path: Path) -> Path:
     content = wheel_bytes(tmp_path)
     (repo / "pyproject.toml").write_text(
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        f'[project]\nname = "tiny-project"\nversion = "1.0"\ndependencies = ["{PACKAGE}"]\noptional-dependencies = {{ mini = [] }}\n'
+        f'[project]\nname = "tiny-project"\nversion = "1.0"\n'
+        f'dependencies = ["{PACKAGE}"]\noptional-dependencies = {{ mini = [] }}\n'
     )
     (repo / "backend.py").write_text(BACKEND)
     (repo / "requirements.lock").write_text(
@@ -390,7 +391,7 @@ def test_an_installation_tells_how_far_it_is(
     (packages / "tiny.so").write_bytes(bytes(10**8))
     unpacked = environment.DOWNLOADS / "pip-unpack-x"
     unpacked.mkdir(parents=True)
-    for name in (WHEEL, "other_package-2.0-py3-none-any.whl"):
+    for name in (WHEEL, "other_package-2.0-py3-none-any.whl", "pip-23.0-py3-none-any.whl"):
         (unpacked / name).touch()
     with environment.GUARD.open("a") as guard:
         environment.run(["sh", "-c", "sleep 1"], guard)
