@@ -42,8 +42,8 @@ def fetch_archives(
 ) -> list[Path]:
     """Have every archive complete in `folder`, with the bytes and the SHA-256 of the catalog; returns their paths.
 
-    Raises InputError if the folder cannot be written, lacks disk, is in use by another
-    download, or holds an archive with other contents; DownloadError if no mirror gives one.
+    Raises InputError if the folder cannot be written, is in use by a different download, or holds an archive
+    with other contents; DiskFullError if its disk has too little space; DownloadError if no mirror delivers one.
     """
     check_present(archives, folder)
     missing = [each for each in archives if not (folder / each.file).exists()]
