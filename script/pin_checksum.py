@@ -15,20 +15,20 @@ sys.path.insert(0, str(ROOT))
 
 from speech_recognition.commands import REFERENCES  # noqa: E402
 from speech_recognition.corpus.checksum import write_reference  # noqa: E402
-from speech_recognition.errors import InputError  # noqa: E402
+from speech_recognition.errors import ExitStatus, InputError  # noqa: E402
 
 
-def main(arguments: list[str]) -> int:
-    """Pin the dataset NAME in DATA_DIR, the two arguments; return the exit status, 2 for bad usage or input."""
+def main(arguments: list[str]) -> ExitStatus:
+    """Pin the dataset NAME in DATA_DIR, the two arguments; return the exit status."""
     if len(arguments) != 2 or arguments[0].startswith("-"):
         print(__doc__, file=sys.stderr)
-        return 2
+        return ExitStatus.BAD_INPUT
     try:
         write_reference(Path(arguments[1]), REFERENCES, arguments[0])
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return ExitStatus.BAD_INPUT
+    return ExitStatus.DONE
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import params
 from speech_recognition.commands import REFERENCES, ROOT, Commands
-from speech_recognition.errors import InputError
+from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import check_file, resolved
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_download(commands: Commands) -> None:
     parser.set_defaults(run=_download)
 
 
-def _download(options: argparse.Namespace) -> int:
+def _download(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.checksum import CATALOG_NAME
     from speech_recognition.corpus.librispeech.catalog import read_catalog
     from speech_recognition.corpus.librispeech.prepare import make_librispeech
@@ -67,7 +67,7 @@ def _download(options: argparse.Namespace) -> int:
         archives = options.archives or ROOT / "LibriSpeech_archives"
         counts = make_librispeech(options.dataset, catalog, _data_dir(options), archives, mirrors)
     _print_counts(counts)
-    return 0
+    return ExitStatus.DONE
 
 
 def _mirror(url: str) -> str:
@@ -87,11 +87,11 @@ def add_synthesize(commands: Commands) -> None:
     parser.set_defaults(run=_synthesize)
 
 
-def _synthesize(options: argparse.Namespace) -> int:
+def _synthesize(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.mini.synthesize import synthesize
 
     synthesize(options.output)
-    return 0
+    return ExitStatus.DONE
 
 
 def add_prepare(commands: Commands) -> None:
@@ -128,7 +128,7 @@ def add_prepare(commands: Commands) -> None:
     parser.set_defaults(run=_prepare)
 
 
-def _prepare(options: argparse.Namespace) -> int:
+def _prepare(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.dataset import add_manifests
     from speech_recognition.corpus.librispeech.prepare import prepare
     from speech_recognition.corpus.recordings import prepare_recordings
@@ -140,7 +140,7 @@ def _prepare(options: argparse.Namespace) -> int:
     for form in options.format:
         add_manifests(options.data_dir, form)
     _print_counts(counts)
-    return 0
+    return ExitStatus.DONE
 
 
 def _print_counts(counts: "Counts") -> None:
@@ -162,7 +162,7 @@ def add_verify(commands: Commands) -> None:
     parser.set_defaults(run=_verify)
 
 
-def _verify(options: argparse.Namespace) -> int:
+def _verify(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.checksum import find_reference
     from speech_recognition.corpus.stamp import verify_and_stamp
 
@@ -177,4 +177,4 @@ def _verify(options: argparse.Namespace) -> int:
     print(f"sha256 {reference.sha256}, {reference.tar_bytes} bytes, {reference.origin}", file=sys.stderr)
     for difference in differences:
         print(difference)
-    return 1 if differences else 0
+    return ExitStatus.FAILURE if differences else ExitStatus.DONE

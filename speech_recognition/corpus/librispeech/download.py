@@ -43,8 +43,8 @@ def fetch_archives(
 ) -> list[Path]:
     """Complete every archive in `folder` and check its SHA-256 against the catalog; return the paths of the archives.
 
-    Raises InputError if the folder cannot be written, has too little free disk, is in use by a second
-    download, or holds an archive with different content. Raises DownloadError if no mirror completes an archive.
+    Raises InputError if the folder cannot be written, is in use by a second download, or holds an archive with
+    different content; DiskFullError if its disk has too little space; DownloadError if no mirror completes an archive.
     """
     check_present(archives, folder)
     missing = [each for each in archives if not (folder / each.file).exists()]

@@ -5,6 +5,7 @@ The bytes of the FLAC files depend on libFLAC's version, although their samples 
 bytes of the processed WAV files are always the same.
 """
 
+import io
 import shutil
 import threading
 from collections.abc import Sequence
@@ -94,7 +95,9 @@ def _write_chapter(chapter: Sequence[PlannedUtterance], folder: Path, synthesize
         # Lower case, because the synthesiser may spell out a word in capitals.
         spoken = synthesizer.speak(speaker.voice, speaker.rate, speaker.pitch, each.transcript.lower())
         samples = resample(spoken)
-        soundfile.write(place / f"{each.utterance_id}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+        content = io.BytesIO()  # libsndfile's own error for a full disk says something else
+        soundfile.write(content, samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+        (place / f"{each.utterance_id}.flac").write_bytes(content.getbuffer())
         lines.append(f"{each.utterance_id} {each.transcript}\n")
     transcripts = place / f"{speaker.number}-{number}.trans.txt"
     transcripts.write_text("".join(lines), encoding="utf-8", newline="\n")

@@ -14,7 +14,7 @@ from speech_recognition.corpus.counts import SplitCounts, read_counts
 from speech_recognition.corpus.librispeech.prepare import prepare
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.tar_stream import scan
-from speech_recognition.errors import InputError
+from speech_recognition.errors import DiskFullError, InputError
 from speech_recognition.files import check_writable
 
 SAMPLES = ROOT.parent / "shared" / "speech_samples" / "LibriSpeech"
@@ -256,7 +256,7 @@ def test_too_little_disk_is_found_before_anything_is_written(
         check_writable(folder, needed_bytes + 10**18, parameter)
 
     monkeypatch.setattr("speech_recognition.corpus.dataset.check_writable", demand)
-    with pytest.raises(InputError, match=r"--data-dir .* of free disk"):
+    with pytest.raises(DiskFullError, match=r"--data-dir .* of free disk"):
         prepare(source, output)
     assert not output.exists()
 
