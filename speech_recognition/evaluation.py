@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 
-from speech_recognition.batches import Batch, load
+from speech_recognition.batches import Batch
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.decoding.greedy import greedy
 from speech_recognition.features import Features
 from speech_recognition.model import DeepSpeech2
 from speech_recognition.orders import make_batches
+from speech_recognition.reading import load
 from speech_recognition.runs.csv_tables import write_table
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.progress import Progress

@@ -14,13 +14,14 @@ from torch import Tensor
 from params import SAMPLE_RATE, Params
 from speech_recognition import alphabet
 from speech_recognition.augment import Augmentation, plain, read_noise
-from speech_recognition.batches import Batch, load
+from speech_recognition.batches import Batch
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.evaluation import Evaluation, do_nothing, evaluate, transcribe
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
 from speech_recognition.orders import Indices, epoch_batches
+from speech_recognition.reading import load
 from speech_recognition.runs.checkpoint import Snapshot
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.devices import use_precision

@@ -212,7 +212,7 @@ def test_a_folder_without_recordings_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tempo_min": 1.2}, "augmentation.tempo_max=1.0: must be from tempo_min"),
+        ({"tempo_min": 1.2}, "augmentation.tempo_max=1.0: must be at least augmentation.tempo_min"),
         ({"tempo_min": 0.1}, "augmentation.tempo_min=0.1: must be from 0.5 to 2.0"),
         ({"time_mask_max": 1.5}, "augmentation.time_mask_max=1.5"),
         ({"noise_probability": 2.0}, "augmentation.noise_probability=2.0"),
