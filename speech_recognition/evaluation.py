@@ -1,4 +1,4 @@
-"""A model over a manifest: transcripts, and edit counts for the whole and for each subset."""
+"""Evaluation of a model on a manifest: transcripts, and edit counts in total and for each subset."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -24,7 +24,7 @@ _COUNTS = ["words", "word_errors", "characters", "character_errors"]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a model made of some utterances, in the order of their manifest."""
+    """Transcripts and edit counts of a set of utterances, in the order of their manifest."""
 
     utterances: Sequence[Utterance]
     hypotheses: list[str]
@@ -32,11 +32,11 @@ class Evaluation:
 
     @property
     def total(self) -> Score:
-        """Counts over all utterances."""
+        """Edit counts of all utterances."""
         return sum(self.scores, Score())
 
     def by_subset(self) -> dict[str, Score]:
-        """Counts of each subset, such as dev-clean and dev-other."""
+        """Return the edit counts of each subset, such as dev-clean and dev-other, sorted by name."""
         totals: dict[str, Score] = {}
         for utterance, counts in zip(self.utterances, self.scores, strict=True):
             totals[utterance.subset] = totals.get(utterance.subset, Score()) + counts
@@ -44,12 +44,12 @@ class Evaluation:
 
 
 def do_nothing() -> None:
-    """After a batch or a step, where there is nothing to do."""
+    """Do nothing: the default of `after_batch` and `after_step`."""
 
 
 @torch.inference_mode()
 def transcribe(model: DeepSpeech2, features: Features, batch: Batch) -> list[str]:
-    """Greedy text of each utterance of a batch that is on the model's device."""
+    """Return the greedy transcript of each utterance of a batch that is on the model's device."""
     log_probs, lengths = model(*features(batch.waveforms, batch.lengths))
     return greedy(log_probs, lengths)
 
@@ -64,9 +64,10 @@ def evaluate(
     device: torch.device,
     after_batch: Callable[[], None] = do_nothing,
 ) -> Evaluation:
-    """Transcribe and score every utterance once, over all processes. Leaves the model in evaluation mode.
+    """Return transcripts and scores of all utterances, computed by all processes together.
 
-    What `after_batch` raises ends it between two batches.
+    Leaves the model in evaluation mode. An exception from `after_batch`, which is called after each batch, ends the
+    evaluation.
     """
     model.eval()
     texts: dict[int, str] = {}
@@ -74,7 +75,8 @@ def evaluate(
     size = distributed.size()
     reading = load(utterances, batches[distributed.rank() :: size], workers, pin=device.type == "cuda")
     with Progress("evaluation", total=len(utterances), unit="utterances") as progress, closing(reading) as loaded:
-        for turn in range(0, len(batches), size):  # as many in every process: the last may have no batch
+        # Every process takes the same number of turns, or `after_batch` would wait for one that has finished.
+        for turn in range(0, len(batches), size):
             if turn + distributed.rank() < len(batches):
                 batch = next(loaded)
                 texts |= zip(batch.indices.tolist(), transcribe(model, features, batch.to(device)), strict=True)
