@@ -198,15 +198,15 @@ class AugmentationParams(Section, name="augmentation"):
     frequency_masks: Annotated[int, Range(0, 1000)] = 0
     """SpecAugment's masks over bins (MLPerf's RNN-T: 2)"""
     frequency_mask_min: Annotated[int, Range(0, 1024)] = 0
-    """narrowest of them, in bins"""
+    """narrowest mask over bins, in bins"""
     frequency_mask_max: Annotated[int, Range(0, 1024)] = 20
-    """widest of them, in bins"""
+    """widest mask over bins, in bins"""
     time_masks: Annotated[int, Range(0, 1000)] = 0
     """SpecAugment's masks over frames (MLPerf's RNN-T: 10)"""
     time_mask_min: Share = 0.0
-    """narrowest of them, as a share of the utterance"""
+    """narrowest mask over frames, as a share of the utterance"""
     time_mask_max: Share = 0.03
-    """widest of them, as a share of the utterance"""
+    """widest mask over frames, as a share of the utterance"""
     pictures: Annotated[int, Range(0, 1000)] = 0
     """utterances whose spectrograms before and after are drawn into the results folder when the run has ended"""
 

@@ -55,7 +55,7 @@ def _collate_or_fault(items: Sequence[Item | InputError]) -> Batch | InputError:
 def load(
     utterances: Sequence[Utterance], batches: Sequence[Indices], workers: int, pin: bool = False
 ) -> Generator[Batch, None, None]:
-    """Yield the given batches in order, read by `workers` processes (0: by this one); `nothing()` for an empty one.
+    """Yield the given batches in order, read by `workers` processes, or by this one if 0; an empty one as `nothing()`.
 
     Callers that may stop early must close it (contextlib.closing): only that, or the end of this process, ends the
     workers. Raises InputError for audio that cannot be read, and WorkerError if a worker dies or hangs.

@@ -225,12 +225,12 @@ def test_a_pipe_is_neither_waited_for_nor_read(tmp_path: Path) -> None:
 def test_a_link_that_leads_back_to_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with (
-        pytest.raises(InputError, match="loop: a link that leads back to itself"),
+        pytest.raises(InputError, match="loop: a link that points to itself"),
         files.atomic_folder(tmp_path / "loop"),
     ):
         pass
     with (
-        pytest.raises(InputError, match="loop: a link that leads back to itself"),
+        pytest.raises(InputError, match="loop: a link that points to itself"),
         files.atomic_write(tmp_path / "loop"),
     ):
         pass
