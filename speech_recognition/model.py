@@ -49,7 +49,7 @@ def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
 
 
 class ConvBlock(nn.Module):
-    """Convolution, BatchNorm, Hardtanh (Hardtanh first if `activation_before_norm`). Padding frames are zero."""
+    """Convolution, BatchNorm, Hardtanh (Hardtanh first if `activation_before_norm`). The output is zero on padding."""
 
     def __init__(self, params: ModelParams, in_channels: int, shape: ConvShape) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Recurrent(nn.Module):
         self.outputs = 2 * units if self.concat else units
 
     def forward(self, x: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-        """Return the layer's output [t, b, outputs]. Values in padding frames are undefined; callers must mask them.
+        """Return the layer's output [t, b, outputs]. Its values on padding are undefined; callers must mask them.
 
         x: [t, b, d], the longest utterance first; lengths: [b], in output frames; mask: [t, b, 1], false on padding.
         """
@@ -173,7 +173,7 @@ class DeepSpeech2(nn.Module):
     def _pad_to_kernels(self, spectrograms: Tensor) -> Tensor:
         """Return `spectrograms` [b, f, t], padded with zero frames to fit the kernels of one output frame.
 
-        Without, a batch that has only very short utterances would fail; its lengths stay 0.
+        A convolution fails on an input that is shorter than its kernel, as in a batch of very short utterances.
         """
         first, second = self.conv_shapes
         needed = 1
