@@ -1,9 +1,9 @@
 """A GRU layer over time on the CPU, in one or two directions at once, with its gradient written out.
 
 On a CPU, torch's GRU runs many small operations per output frame, records each one for autograd, and adds up the
-gradient of its weights one output frame after the other. Here an output frame takes six operations forwards and eight backwards, shared
-by both directions; utterances that have ended are skipped; the weights' gradient is one product over all output
-frames. A step of `mini` falls from 315 to 215 ms (docs/LOG.md).
+gradient of its weights one output frame after the other. Here an output frame takes six operations forwards and eight
+backwards, shared by both directions; utterances that have ended are skipped; the weights' gradient is one product
+over all output frames. A step of `mini` falls from 315 to 215 ms (docs/LOG.md).
 
 Cho et al. 2014, with the reset gate applied after the product as in torch.nn.GRU (* is elementwise):
 
