@@ -1,9 +1,8 @@
 """Every parameter of the benchmark, and the presets by name.
 
-A run is described by one frozen `Params`: seven sections of plain fields, each
-with its meaning, unit and source under it. `train --preset NAME` picks one of
-`PRESETS`, `--set section.name=value` changes a field, and every section checks
-its own values, so that a `Params` that exists makes sense.
+One frozen `Params` describes a run: seven sections of plain fields, each with its meaning, unit and source under it.
+`train --preset NAME` picks one of `PRESETS`, `--set section.name=value` changes a field. Every section checks its
+values when it is made, so a `Params` is always valid.
 """
 
 from collections.abc import Callable
@@ -11,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, get_type_hints
 
 LIBRISPEECH_FOLDER, MINI_FOLDER = "LibriSpeech_dataset", "mini_dataset"
-"""Folders of the datasets, under the repository root unless --data-dir says otherwise."""
+"""Folders of the datasets, under the repository root unless --data-dir names a different place."""
 
 SAMPLE_RATE = 16_000
-"""Samples per second of every processed recording (LibriSpeech's own rate)."""
+"""Sampling rate of every processed recording, in Hz (LibriSpeech's own)."""
 
 
 def _check(holds: bool, name: str, value: object, rule: object) -> None:
@@ -24,7 +23,7 @@ def _check(holds: bool, name: str, value: object, rule: object) -> None:
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number: checked when a section is made, shown by the help. `above` and `below` leave an end out."""
+    """Bounds of a number, which sections check and the help shows; `above` and `below` exclude an end."""
 
     least: float
     most: float
@@ -32,7 +31,7 @@ class Range:
     below: bool = False
 
     def holds(self, value: float) -> bool:
-        """Return whether `value` lies within; NaN does not."""
+        """Return whether `value` is within the bounds; NaN is not."""
         inside = self.least <= value <= self.most
         return inside and not (self.above and value == self.least) and not (self.below and value == self.most)
 
@@ -48,7 +47,7 @@ Share = Annotated[float, Range(0, 1)]
 
 
 class Section:
-    """Base of the sections: each value is checked against its own Range, then the section against itself."""
+    """Base of the sections; checks each value against its Range, then the values against each other."""
 
     _name: ClassVar[str]
 
@@ -63,12 +62,12 @@ class Section:
         self._check_together()
 
     def _check_together(self) -> None:
-        """Raise ValueError where values do not fit each other."""
+        """Raise ValueError if values contradict each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataParams(Section, name="data"):
-    """Which dataset, and how its utterances become batches."""
+    """Parameters of the dataset and of its division into batches."""
 
     dataset: str = LIBRISPEECH_FOLDER
     """folder of the processed dataset, under the repository root"""
@@ -77,17 +76,17 @@ class DataParams(Section, name="data"):
     eval_batch_size: Count = 32
     """utterances in an evaluation batch; changes speed, not results"""
     longest_seconds: Annotated[float, Range(0, 1_000_000)] = 0.0
-    """training utterances that are longer are left out and named in the log; 0 keeps all"""
+    """length above which training utterances are left out and named in the log; 0 keeps all"""
     batch_seconds: Annotated[float, Range(0, 1_000_000)] = 0.0
-    """most seconds of audio in a training step, padding included; 0 sets no bound beside batch_size"""
+    """most seconds of audio in a training step, padding included; 0 sets no such bound"""
     accumulation_steps: Count = 1
     """parts of a training step whose gradients are added before the update (BatchNorm sees one part)"""
     order: Literal["ascending", "batch_shuffle", "sorta_grad", "buckets"] = "ascending"
     """ascending: shortest first, every epoch (MLPerf reference); batch_shuffle: consecutive
     blocks of the sorted list in a shuffled order (TensorFlow's deep_speech); sorta_grad: the first epoch ascending,
-    the others batch_shuffle; buckets: utterances are shuffled among neighbours in length, then the batches"""
+    the others batch_shuffle; buckets: utterances shuffled among those of similar length, then batches shuffled"""
     bucket_batches: Count = 16
-    """batches that a bucket of neighbours in length holds (buckets)"""
+    """number of batches in a bucket of utterances of similar length (buckets)"""
     workers: Annotated[int, Range(0, 64)] = 2
     """processes that read audio; 0 reads in the training process"""
 
@@ -103,7 +102,7 @@ class DataParams(Section, name="data"):
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureParams(Section, name="features"):
-    """How a waveform becomes a spectrogram."""
+    """Parameters of the spectrogram."""
 
     kind: Literal["linear", "power", "mel", "mfcc"] = "linear"
     """linear: log(1 + magnitude) of every FFT bin, samples on a scale of 32 bits (MLPerf reference); power: log of
@@ -130,7 +129,7 @@ class FeatureParams(Section, name="features"):
             self.hop_seconds,
             f"at most features.window_seconds ({self.window_seconds})",
         )
-        # With more, the lowest bands would be narrower than a bin of the FFT, and empty.
+        # With more bands, the lowest would be narrower than a bin of the FFT, and empty.
         most = self.fft_samples // 5
         _check(
             not self._banded or self.mel_bands <= most,
@@ -151,7 +150,7 @@ class FeatureParams(Section, name="features"):
 
     @property
     def window_samples(self) -> int:
-        """Samples in a window; also the FFT's length."""
+        """Samples in a window."""
         return round(self.window_seconds * SAMPLE_RATE)
 
     @property
@@ -161,7 +160,7 @@ class FeatureParams(Section, name="features"):
 
     @property
     def fft_samples(self) -> int:
-        """Length of the FFT: the window itself, for mel bands the next power of two."""
+        """Length of the FFT in samples: that of the window; for mel bands, the next power of two."""
         return 1 << (self.window_samples - 1).bit_length() if self._banded else self.window_samples
 
     @property
@@ -174,7 +173,7 @@ class FeatureParams(Section, name="features"):
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationParams(Section, name="augmentation"):
-    """What happens to training utterances; drawn for each utterance and epoch. The defaults change nothing."""
+    """Random changes to training utterances, drawn for each utterance and epoch. The defaults change nothing."""
 
     tempo_min: Annotated[float, Range(0.5, 2.0)] = 1.0
     """lowest tempo, as a factor; the pitch is kept"""
@@ -199,15 +198,15 @@ class AugmentationParams(Section, name="augmentation"):
     frequency_masks: Annotated[int, Range(0, 1000)] = 0
     """SpecAugment's masks over bins (MLPerf's RNN-T: 2)"""
     frequency_mask_min: Annotated[int, Range(0, 1024)] = 0
-    """narrowest of them, in bins"""
+    """narrowest mask over bins, in bins"""
     frequency_mask_max: Annotated[int, Range(0, 1024)] = 20
-    """widest of them, in bins"""
+    """widest mask over bins, in bins"""
     time_masks: Annotated[int, Range(0, 1000)] = 0
     """SpecAugment's masks over frames (MLPerf's RNN-T: 10)"""
     time_mask_min: Share = 0.0
-    """narrowest of them, as a share of the utterance"""
+    """narrowest mask over frames, as a share of the utterance"""
     time_mask_max: Share = 0.03
-    """widest of them, as a share of the utterance"""
+    """widest mask over frames, as a share of the utterance"""
     pictures: Annotated[int, Range(0, 1000)] = 0
     """utterances whose spectrograms before and after are drawn into the results folder when the run has ended"""
 
@@ -219,39 +218,39 @@ class AugmentationParams(Section, name="augmentation"):
 
     @property
     def changes_tempo(self) -> bool:
-        """Whether any utterance gets another tempo."""
+        """True if the tempo of utterances changes."""
         return (self.tempo_min, self.tempo_max) != (1.0, 1.0)
 
     @property
     def changes_speed(self) -> bool:
-        """Whether any utterance gets another speed."""
+        """True if the speed of utterances changes."""
         return (self.speed_min, self.speed_max) != (1.0, 1.0)
 
     @property
     def active(self) -> bool:
-        """Whether anything happens at all."""
+        """True if anything changes at all."""
         return self.changes_tempo or self.changes_waveforms or self.frequency_masks > 0 or self.time_masks > 0
 
     @property
     def changes_waveforms(self) -> bool:
-        """Whether there is anything to do before the spectrogram."""
+        """True if speed, gain or noise change waveforms before the spectrogram."""
         return self.changes_speed or (self.gain_min_db, self.gain_max_db) != (0.0, 0.0) or self.noise_folder != ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelParams(Section, name="model"):
-    """DeepSpeech2: two convolutions, recurrent layers, one linear layer."""
+    """Sizes of DeepSpeech2: two convolutions, recurrent layers, one linear layer."""
 
     conv_channels: Annotated[int, Range(1, 1024)] = 32
     """output channels of both convolutions"""
     conv_padding: bool = False
-    """pad the convolutions' input to keep the borders (20 and 10 bins, 5 frames each side)"""
+    """pad the convolutions' inputs to keep the borders (20 and 10 bins, 5 frames each side)"""
     conv_bias: bool = True
-    """convolutions with a bias"""
+    """bias in the convolutions"""
     activation_limit: Annotated[float, Range(0, 1_000_000, above=True)] = 20.0
-    """upper limit of the clipped ReLU (Hardtanh) of each convolution"""
+    """upper limit of the clipped ReLU (Hardtanh) after each convolution"""
     activation_before_norm: bool = False
-    """clipped ReLU before BatchNorm (TensorFlow), not after it (paper, MLPerf reference)"""
+    """clipped ReLU before BatchNorm (TensorFlow) instead of after it (paper, MLPerf reference)"""
     rnn_type: Literal["gru", "lstm", "rnn"] = "gru"
     """kind of the recurrent layers (rnn: the plain one, with tanh)"""
     rnn_layers: Annotated[int, Range(1, 16)] = 3
@@ -265,7 +264,7 @@ class ModelParams(Section, name="model"):
     rnn_batch_norm: bool = False
     """BatchNorm before every recurrent layer but the first"""
     linear_bias: bool = False
-    """the last layer with a bias"""
+    """bias in the last layer"""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     """fp32; tf32: products with mantissas of 10 bits (GPUs only); bf16: convolutions and products in
     bfloat16, weights, sums, BatchNorm, loss and optimizer in float32"""
@@ -275,12 +274,12 @@ class ModelParams(Section, name="model"):
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerParams(Section, name="optimizer"):
-    """How gradients change the weights."""
+    """Parameters of the optimizer and of its learning rate."""
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
     """sgd: stochastic gradient descent with Nesterov momentum; adam; adamw: Adam with decoupled weight decay"""
     learning_rate: Annotated[float, Range(0, 10, above=True)] = 1e-4
-    """the highest learning rate of the schedule"""
+    """highest learning rate of the schedule"""
     momentum: Annotated[float, Range(0, 1, below=True)] = 0.9
     """Nesterov momentum (sgd)"""
     beta1: Annotated[float, Range(0, 1, below=True)] = 0.9
@@ -292,7 +291,7 @@ class OptimizerParams(Section, name="optimizer"):
     weight_decay: Share = 0.0
     """pull of the weights towards zero, per step and unit of learning rate"""
     clip_norm: Annotated[float, Range(0, 1e9, above=True)] = 400.0
-    """largest Euclidean norm of the gradient of a step; a longer one is scaled down to it"""
+    """largest Euclidean norm of a step's gradient; a larger one is scaled down to it"""
     schedule: Literal["anneal", "one_cycle", "warmup_cosine"] = "anneal"
     """anneal: divide by anneal_factor after every epoch; one_cycle: linear rise, then cosine fall towards 0 over the
     steps of all epochs; warmup_cosine: likewise, with warmup_steps and end_learning_rate"""
@@ -303,7 +302,7 @@ class OptimizerParams(Section, name="optimizer"):
     warmup_steps: Annotated[int, Range(0, 10**9)] = 1000
     """steps in which the learning rate rises (warmup_cosine)"""
     end_learning_rate: Annotated[float, Range(0, 10)] = 0.0
-    """learning rate that the cosine would reach one step after the last (warmup_cosine)"""
+    """learning rate that the cosine reaches one step after the last (warmup_cosine)"""
 
     def _check_together(self) -> None:
         _check(
@@ -316,34 +315,34 @@ class OptimizerParams(Section, name="optimizer"):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingParams(Section, name="training"):
-    """When a run evaluates and ends."""
+    """Parameters of evaluations, checkpoints and the end of a run."""
 
     epochs: Annotated[int, Range(1, 10_000)] = 10
     """passes over the training data, at most"""
     target_wer: Annotated[float, Range(0, 100)] = 23.0
-    """word error rate on val, in percent, at or below which the run ends with success"""
+    """word error rate on val, in percent, at or below which the run succeeds and ends"""
     evaluate_first: bool = False
     """evaluate once before the first step (epoch 0 in metrics.csv, not in the MLPerf log)"""
     save_minutes: Annotated[float, Range(0, 1_000_000)] = 10.0
     """time between two checkpoints within an epoch, in minutes; 0 saves after evaluations only"""
     save_steps: Annotated[int, Range(0, 10**9)] = 0
-    """steps between two checkpoints within an epoch; 0 leaves it to save_minutes"""
+    """steps between two checkpoints within an epoch; 0 uses save_minutes alone"""
     max_skipped: Annotated[int, Range(1, 10**9)] = 20
-    """steps in a row without a finite loss and gradient (they change nothing) after which training has diverged"""
+    """skipped steps in a row (loss or gradient not finite) after which training counts as diverged"""
     sample_transcripts: Annotated[int, Range(0, 100)] = 3
     """utterances of val whose reference and hypothesis are shown after each evaluation"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubmissionParams(Section, name="submission"):
-    """Who submits the result of what: the submission_* lines of the log."""
+    """Values of the submission_* lines of the log."""
 
     org: str = "reference_implementation"
     """submitting organisation"""
     platform: str = "reference_platform"
     """name of the system"""
     division: Literal["closed", "open"] = "closed"
-    """closed: the preset's data, features, model and optimizer; open: anything that reaches the target"""
+    """closed: data, features, model and optimizer are the preset's; open: any that reach the target"""
     status: Literal["onprem", "cloud", "research", "preview"] = "research"
     """availability of the system"""
 
@@ -354,26 +353,26 @@ class SubmissionParams(Section, name="submission"):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(Section, name="stages"):
-    """Values that replace a run's own from one epoch on: a recipe that was changed on the way."""
+    """Values that replace a run's own from `first_epoch` on."""
 
     first_epoch: Annotated[int, Range(1, 10_000)]
-    """counted from 1"""
+    """first epoch of the stage, counted from 1"""
     batch_size: Count
-    """data.batch_size"""
+    """replaces data.batch_size"""
     momentum: Annotated[float, Range(0, 1, below=True)]
-    """optimizer.momentum"""
+    """replaces optimizer.momentum"""
     anneal_factor: Annotated[float, Range(1, 1000)]
-    """optimizer.anneal_factor"""
+    """replaces optimizer.anneal_factor"""
     learning_rate: Annotated[float | None, Range(0, 10, above=True)] = None
-    """of the first epoch; None goes on from the one before"""
+    """learning rate of the first epoch; None continues from the epoch before"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Params:
-    """One run, described whole."""
+    """All parameters of one run."""
 
     preset: str
-    """name of the preset that this started from"""
+    """preset from which the parameters were made"""
     data: DataParams = field(default_factory=DataParams)
     features: FeatureParams = field(default_factory=FeatureParams)
     augmentation: AugmentationParams = field(default_factory=AugmentationParams)
@@ -382,7 +381,7 @@ class Params:
     training: TrainingParams = field(default_factory=TrainingParams)
     submission: SubmissionParams = field(default_factory=SubmissionParams)
     stages: tuple[Stage, ...] = ()
-    """later stages of the recipe, in their order; not for --set"""
+    """later stages of the recipe, in order; --set cannot change them"""
 
     def __post_init__(self) -> None:
         # The second convolution is 21 bins tall and sees every second row of the first, which is 41 tall.
@@ -390,7 +389,7 @@ class Params:
             self.model.conv_padding or self.features.bins >= 81,
             "model.conv_padding",
             self.model.conv_padding,
-            f"true for spectrograms of fewer than 81 bins (features give {self.features.bins})",
+            f"true for spectrograms of fewer than 81 bins (the features have {self.features.bins})",
         )
         for stage in self.stages:
             _check(
@@ -401,7 +400,7 @@ class Params:
             )
 
     def stage(self, epoch: int) -> Stage:
-        """The values of an epoch."""
+        """Return the stage that `epoch`, counted from 1, belongs to."""
         own = Stage(
             first_epoch=1,
             batch_size=self.data.batch_size,
@@ -413,7 +412,7 @@ class Params:
 
 
 def mini() -> Params:
-    """A scaled DeepSpeech2 for the embedded corpus, minutes on two CPU cores."""
+    """Return a scaled DeepSpeech2 for the embedded corpus, which trains in minutes on two CPU cores."""
     return Params(
         preset="mini",
         data=DataParams(dataset=MINI_FOLDER, batch_size=16, order="batch_shuffle", workers=0),
@@ -428,18 +427,18 @@ def mini() -> Params:
 
 
 _REFERENCE_AUGMENTATION = AugmentationParams(tempo_min=0.85, tempo_max=1.15, gain_min_db=-6.0, gain_max_db=8.0)
-"""Of the reference's data_loader.py: `sox tempo` and `gain`, both drawn uniformly."""
+"""Augmentation of the reference's data_loader.py: `sox tempo` and `gain`, both drawn uniformly."""
 
 
 def reference() -> Params:
-    """The MLPerf reference as it was coded in 2018 (its recipe stopped near a WER of 34)."""
+    """Return the MLPerf reference as it was coded in 2018; its recipe stopped near a WER of 34."""
     return Params(preset="reference", augmentation=_REFERENCE_AUGMENTATION)
 
 
 def tuned() -> Params:
-    """The reference's model with a recipe that is meant to reach 23.0 within ten epochs of LibriSpeech.
+    """Return the reference's model with a recipe meant to reach a WER of 23.0 within ten epochs of LibriSpeech.
 
-    Not run on the whole data: the README says what it rests on.
+    Nobody has run it on the whole of LibriSpeech; the README says what it is based on.
     """
     return Params(
         preset="tuned",
@@ -457,10 +456,10 @@ def tuned() -> Params:
 
 
 def tensorflow() -> Params:
-    """The TensorFlow model garden's deep_speech, its kernels along the axes that the paper has.
+    """Return the TensorFlow model garden's deep_speech, with the kernels' axes corrected to those of the paper.
 
-    What else is not as there: evaluation leaves no utterance out, spectrograms begin and end with the
-    signal mirrored, the GRUs reset after their product, and weights are drawn as PyTorch draws them.
+    Other differences: evaluation leaves no utterance out, spectrograms mirror the signal at both ends, the GRUs
+    apply the reset gate after the product, and weights are initialised as in PyTorch.
     """
     return Params(
         preset="tensorflow",
@@ -487,23 +486,23 @@ _ORIGINAL_PAPER = (
     Stage(first_epoch=5, batch_size=16, momentum=0.99, anneal_factor=1.2),
     Stage(first_epoch=7, batch_size=16, momentum=0.90, anneal_factor=1.01),
 )
-"""Of mlcommons/inference's quality table (its params.py by stages), after four epochs of the reference."""
+"""Stages of mlcommons/inference's quality table (its params.py), which follow four epochs of the reference."""
 
 _AGGRESSIVE = Stage(first_epoch=11, batch_size=16, momentum=0.85, anneal_factor=1.01, learning_rate=3e-4)
 
 
 def original_paper() -> Params:
-    """The quality table's run of ten epochs: the reference, then two stages called "original paper"."""
+    """Return the quality table's run of ten epochs: the reference, then two stages called "original paper"."""
     return Params(preset="original_paper", augmentation=_REFERENCE_AUGMENTATION, stages=_ORIGINAL_PAPER)
 
 
 def aggressive_lr() -> Params:
-    """The quality table's run of twenty epochs: `original_paper`, then a stage called "aggressive LR"."""
+    """Return the quality table's run of twenty epochs: `original_paper`, then a stage called "aggressive LR"."""
     return Params(
         preset="aggressive_lr",
         augmentation=_REFERENCE_AUGMENTATION,
         training=TrainingParams(epochs=20),
-        submission=SubmissionParams(division="open"),  # the closed one ends after ten
+        submission=SubmissionParams(division="open"),  # closed runs end after ten epochs
         stages=(*_ORIGINAL_PAPER, _AGGRESSIVE),
     )
 

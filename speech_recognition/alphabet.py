@@ -1,7 +1,6 @@
-"""The 29 symbols of the benchmark: text to ids and back.
+"""The 29 symbols of the benchmark, and their ids.
 
-Index 0 is the blank of CTC, then apostrophe, A to Z, and the space between
-words (labels of the MLPerf reference).
+Id 0 is the blank of CTC; then come the apostrophe, A to Z, and the space between words (the MLPerf reference's labels).
 """
 
 from collections.abc import Iterable
@@ -13,12 +12,12 @@ _ID = {symbol: index for index, symbol in enumerate(SYMBOLS) if index != BLANK}
 
 
 def unknown_symbols(text: str) -> str:
-    """The characters of `text` that are outside the alphabet, each once, in order."""
+    """Return the characters of `text` that are outside the alphabet, each once, in order of appearance."""
     return "".join(dict.fromkeys(symbol for symbol in text if symbol not in _ID))
 
 
 def encode(text: str) -> list[int]:
-    """Ids of the symbols of `text`. Raises ValueError on a character outside the alphabet."""
+    """Return the ids of the symbols of `text`. Raises ValueError on a character outside the alphabet."""
     unknown = unknown_symbols(text)
     if unknown:
         raise ValueError(f"{unknown!r} is outside the alphabet (A to Z, apostrophe, space)")
@@ -26,5 +25,5 @@ def encode(text: str) -> list[int]:
 
 
 def decode(ids: Iterable[int]) -> str:
-    """Text of symbol ids (none of them blank)."""
+    """Return the text of symbol ids, none of which may be blank."""
     return "".join(SYMBOLS[index] for index in ids)

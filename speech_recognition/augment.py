@@ -1,8 +1,10 @@
 """Augmentation of training utterances: tempo, gain, speed and noise on waveforms, SpecAugment on spectrograms.
 
-Everything happens on tensors in the batch, on its device. What an utterance gets is drawn
-from seed, epoch and utterance alone: it does not depend on the batch, the number of processes
-or a resumption.
+All of it works on the tensors of a batch, on the model's device. An utterance's random numbers come from the seed, the
+epoch and the utterance's index alone, so they stay the same in a different batch, with more processes, and after a
+resumption.
+
+Shapes: b utterances, s samples, f frequency bins, t frames, k masks of an utterance.
 """
 
 import math
@@ -23,14 +25,14 @@ from speech_recognition.features import Features
 from speech_recognition.lengths import ctc_frames, length_mask
 
 Featurize = Callable[[Batch], tuple[Tensor, Tensor]]
-"""Turns a batch on the host into spectrograms [batch, bins, frames] and their lengths, on the features' device."""
+"""Function from a batch on the host to spectrograms [b, f, t] and their lengths [b], on the features' device."""
 
 OutputFrames = Callable[[Tensor, Tensor], Tensor]
-"""Frames of log-probabilities for lengths in samples and tempos."""
+"""Function from lengths [b] in samples and tempos [b] to numbers of output frames [b]."""
 
 
 def plain(features: Features) -> Featurize:
-    """Return a function that makes the spectrograms of utterances as they are."""
+    """Return the function that makes spectrograms without augmentation."""
 
     def featurize(part: Batch) -> tuple[Tensor, Tensor]:
         device = features.window.device
@@ -42,31 +44,31 @@ def plain(features: Features) -> Featurize:
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """What some utterances get; each tensor is [batch]."""
+    """Random values for the utterances of a batch; each tensor is [b]."""
 
     tempo: Tensor
     speed: Tensor
     gain_db: Tensor
     noise_db: Tensor
-    """signal-to-noise ratio; infinite where there is no noise"""
+    """signal-to-noise ratio; infinite for utterances without noise"""
     noise_start: Tensor
-    """share of the noise at which it begins"""
+    """start of the stretch of noise, as a share of all noise"""
     masks: Tensor
-    """[batch, masks, 2], uniform in [0, 1): a width and a place for each mask"""
+    """[b, k, 2], uniform in [0, 1): a width and a place for each mask"""
 
 
 class Augmentation:
-    """Turns batches into augmented spectrograms."""
+    """Augmented spectrograms of batches."""
 
     def __init__(self, params: AugmentationParams, features: Features, seed: int, output_frames: OutputFrames) -> None:
-        """`output_frames` tells whether an utterance still has a CTC path at another tempo."""
+        """Make an augmentation; `output_frames` finds utterances that a new tempo would leave without a CTC path."""
         self.params, self.features = params, features
         self.noise = torch.zeros(0, dtype=torch.int16)
-        """16-bit samples, all recordings of the noise folder one after another"""
+        """all recordings of the noise folder, joined: [samples], 16 bits"""
         self._seed, self._output_frames = seed, output_frames
 
     def __call__(self, part: Batch, epoch: int) -> tuple[Tensor, Tensor]:
-        """Return spectrograms [batch, bins, frames] and their lengths, on the features' device; `part` is on the host.
+        """Return spectrograms [b, f, t] and their lengths [b] on the features' device; `part` is on the host.
 
         `epoch` counts from 1.
         """
@@ -84,9 +86,12 @@ class Augmentation:
         return spectrograms, frames
 
     def draw(self, part: Batch, epoch: int) -> Draw:
-        """Draw for each utterance of a batch. Tempo and speed stay at 1 where no CTC path would be left."""
+        """Return the random values of a batch's utterances for an epoch.
+
+        Tempo and speed are 1 for an utterance that would become too short for its transcript.
+        """
         params, rows = self.params, [self._row(index, epoch) for index in part.indices.tolist()]
-        table = torch.from_numpy(np.stack([row[:6] for row in rows]))
+        table = torch.from_numpy(np.stack([row[:6] for row in rows]))  # [b, 6]
         tempo, speed, gain, noisy, level, start = table.unbind(1)
         tempo = params.tempo_min + (params.tempo_max - params.tempo_min) * tempo
         speed = params.speed_min + (params.speed_max - params.speed_min) * speed
@@ -104,12 +109,12 @@ class Augmentation:
         )
 
     def _row(self, index: int, epoch: int) -> np.ndarray:
-        """Return numbers in [0, 1) for one utterance in an epoch."""
+        """Return random numbers in [0, 1) for one utterance in an epoch: six, then two for each mask."""
         masks = self.params.frequency_masks + self.params.time_masks
         return np.random.default_rng([self._seed, epoch, max(index, 0), 1]).random(6 + 2 * masks)
 
     def waveforms(self, waveforms: Tensor, lengths: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        """Speed, noise, gain: waveforms [batch, samples] as floats of 16-bit scale, and their lengths."""
+        """Return waveforms [b, s] after speed, noise and gain, as floats of 16-bit scale, and their lengths [b]."""
         params, device = self.params, waveforms.device
         waveforms = waveforms.float()
         if params.changes_speed:
@@ -120,20 +125,23 @@ class Augmentation:
         if params.noise_folder and len(self.noise):
             waveforms = waveforms + self._noise(waveforms, lengths, draw)
         scale = (10 ** (draw.gain_db / 20)).float().to(device)
-        return (waveforms * scale[:, None]).clamp(-32768, 32767), lengths  # sox clips there too
+        return (waveforms * scale[:, None]).clamp(-32768, 32767), lengths  # sox clips at 16 bits too
 
     def _noise(self, waveforms: Tensor, lengths: Tensor, draw: Draw) -> Tensor:
-        """[batch, samples]: for each utterance a stretch of the noise at its signal-to-noise ratio, going round."""
+        """Return noise [b, s], scaled to each utterance's signal-to-noise ratio; it starts again after its end."""
         device, samples = waveforms.device, torch.arange(waveforms.shape[1])
         starts = (draw.noise_start * len(self.noise)).long()
         noise = self.noise[(starts[:, None] + samples) % len(self.noise)].to(device).float()
         noise = noise * length_mask(lengths, waveforms.shape[1])
         powers = [each.square().sum(1) / lengths.clamp(min=1) for each in (waveforms, noise)]
-        ratio = (10 ** (draw.noise_db / 10)).float().to(device)  # infinite: no noise
+        ratio = (10 ** (draw.noise_db / 10)).float().to(device)  # infinite: the noise becomes 0
         return noise * (powers[0] / (powers[1].clamp(min=1e-9) * ratio)).sqrt()[:, None]
 
     def _kept(self, spectrograms: Tensor, frames: Tensor, masks: Tensor) -> Tensor:
-        """[batch, bins, frames], false under a mask (SpecAugment, Park et al. 2019; times as shares of the length)."""
+        """Return a mask [b, f, t] that is false where SpecAugment (Park et al. 2019) hides a cell.
+
+        Widths over frames are shares of the utterance's length, as in MLPerf's RNN-T.
+        """
         params, bins = self.params, spectrograms.shape[1]
         frequency, time = masks[:, : params.frequency_masks], masks[:, params.frequency_masks :]
         widths = params.frequency_mask_min + frequency[..., 0] * (
@@ -147,9 +155,9 @@ class Augmentation:
 
 
 def check_noise(folder: Path) -> list[Path]:
-    """Return the recordings of a folder, their headers read. Raises InputError if there are none, or on another file.
+    """Return the recordings of a folder. Raises InputError if there are none, or if a file is not a recording.
 
-    Called before the run begins, so that a wrong folder costs nothing.
+    Reads the headers only: a preflight calls it, so that a wrong folder stops a run before it begins.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     if not paths:
@@ -160,12 +168,16 @@ def check_noise(folder: Path) -> list[Path]:
 
 
 def read_noise(folder: Path) -> Tensor:
-    """Return all recordings of a folder one after another: [samples], 16 kHz, 16 bits. Raises as `check_noise`."""
+    """Return all recordings of a folder, joined: [samples], 16 kHz, 16 bits. Raises InputError as `check_noise`."""
     return torch.from_numpy(np.concatenate([read_any(path) for path in check_noise(folder)]))
 
 
 def _covered(widths: Tensor, places: Tensor, sizes: Tensor, size: int) -> Tensor:
-    """[batch, size]: what masks of these widths [batch, masks] cover, each at its place in [0, 1) below `sizes`."""
+    """Return a mask [b, size] that is true where one of an utterance's masks lies.
+
+    widths: [b, k]; places: [b, k] in [0, 1), from the first possible start to the last; sizes: [b], the cells of
+    each utterance that masks may cover.
+    """
     starts = (places * (sizes[:, None] - widths + 1).clamp(min=1)).floor()
     positions = torch.arange(size, device=widths.device)
     inside = (positions >= starts[..., None]) & (positions < (starts + widths)[..., None])
@@ -174,7 +186,10 @@ def _covered(widths: Tensor, places: Tensor, sizes: Tensor, size: int) -> Tensor
 
 
 def change_speed(waveform: Tensor, speed: Tensor) -> Tensor:
-    """`waveform` [samples] played `speed` times as fast, pitch and tempo together: band-limited, by its spectrum."""
+    """Return `waveform` [s] played `speed` times as fast, which raises its pitch too.
+
+    Cuts or extends the spectrum, which is the exact resampling of a band-limited, periodic signal.
+    """
     size = len(waveform)
     new = int(_faster(torch.tensor(size), speed))
     if size == 0 or new == size:

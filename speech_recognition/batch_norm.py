@@ -1,6 +1,20 @@
 """BatchNorm whose statistics leave the padding out and are those of the whole batch, over all processes.
 
-Ioffe and Szegedy 2015. torch's SyncBatchNorm needs GPUs and knows no padding.
+torch's SyncBatchNorm needs GPUs and has no mask. Ioffe and Szegedy 2015, algorithm 1, over the m cells of one feature
+that are not padding, in all processes:
+
+    mu_B = sum(x) / m
+    sigma2_B = sum((x - mu_B)^2) / m
+    x_hat = (x - mu_B) / sqrt(sigma2_B + epsilon)
+    y = gamma * x_hat + beta
+
+and its gradient (their section 3, with the terms collected):
+
+    dbeta = sum(dy)
+    dgamma = sum(dy * x_hat)
+    dx = gamma / sqrt(sigma2_B + epsilon) * (dy - dbeta / m - x_hat * dgamma / m)
+
+Shapes: x and y have f features along one axis, such as [b, f, h, t] or [t, b, f]; statistics, gamma and beta are [f].
 """
 
 from typing import Any
@@ -13,34 +27,39 @@ from speech_recognition.runtime import distributed
 
 
 class MaskedBatchNorm(nn.Module):
-    """Normalised input, zero on padding; cut off to [0, limit] where there is a limit.
+    """BatchNorm that ignores padding and outputs zero there; clips to [0, limit] if a limit is set.
 
-    In training the running variance is the unbiased one, as in torch's own.
+    As in torch, evaluation uses running averages of mu_B and of the unbiased variance, sigma2_B * m / (m - 1).
     """
 
     running_mean: Tensor
     running_var: Tensor
 
     def __init__(self, features: int, axis: int, momentum: float, limit: float | None = None) -> None:
-        """`axis` of the input holds the `features`."""
+        """Make a layer for inputs with `features` along `axis`; momentum: weight of a batch in the running averages."""
         super().__init__()
         self.axis, self.momentum, self.limit, self.epsilon = axis, momentum, limit, 1e-5
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
+        self.weight = nn.Parameter(torch.ones(features))  # gamma
+        self.bias = nn.Parameter(torch.zeros(features))  # beta
         self.register_buffer("running_mean", torch.zeros(features))
         self.register_buffer("running_var", torch.ones(features))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """`mask` is false on padding and has size 1 along `axis`."""
+        """Return y, of x's shape, in the dtype of the weights.
+
+        mask: false on padding, with the axes of x and size 1 along `axis`. In training, all processes have to call
+        this together: they exchange m and two sums.
+        """
+        # Under autocast x is bfloat16, whose 8 bits of mantissa are too few for sums over 100,000 cells.
         x, mask = x.to(self.weight.dtype), mask.to(self.weight.dtype)
         if not self.training:
             return self._by_running_statistics(x, mask)
         arguments = (x, mask, self.weight, self.bias, self.axis, self.epsilon, self.limit)
         y: Tensor
-        y, mean, variance, count = _Normalize.apply(*arguments)  # type: ignore[no-untyped-call]
+        y, mu, sigma2, m = _Normalize.apply(*arguments)  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1).clamp(min=1), self.momentum)
+            self.running_mean.lerp_(mu, self.momentum)
+            self.running_var.lerp_(sigma2 * m / (m - 1).clamp(min=1), self.momentum)
         return y
 
     def _by_running_statistics(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -51,63 +70,72 @@ class MaskedBatchNorm(nn.Module):
 
 
 class _Normalize(torch.autograd.Function):
-    """Normalisation by the batch's own statistics, scaled, shifted and cut off, with its gradient written out.
+    """Normalisation by the batch's own statistics, then scale, shift and clipping, with the gradient written out.
 
-    Left to autograd, every masking is a pass over memory in both directions. Here products of the
-    mask with vectors, which are small, do all masking: five passes forwards and six back.
+    Left to autograd, each masking is one pass over memory forwards and one backwards, and these layers are bound by
+    memory. Here the mask is folded into per-feature vectors: five passes forwards and six backwards.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, axis: int, epsilon: float, limit: float | None
+        ctx: Any, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, axis: int, epsilon: float, limit: float | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Output, mean, biased variance and count of each feature's cells."""
+        """Return y of x's shape, mu_B [f], the biased sigma2_B [f], and m []."""
         others, shape = [other for other in range(x.ndim) if other != axis], _along(x, axis)
-        count = mask.sum() * (x.numel() // (mask.numel() * x.shape[axis]))
-        count, total = _over_all(count, _masked_sum(x, mask, axis))
-        mean = total / count
-        centred = torch.addcmul(-mean.view(shape) * mask, x, mask)
-        variance = distributed.all_reduce(torch.linalg.vector_norm(centred, dim=others).square()) / count
-        deviation = (variance + epsilon).sqrt()
-        y = torch.addcmul(bias.view(shape) * mask, centred, (weight / deviation).view(shape))
+        m = mask.sum() * (x.numel() // (mask.numel() * x.shape[axis]))  # the mask is broadcast along some axes
+        m, total = _over_all(m, _masked_sum(x, mask, axis))
+        mu = total / m
+        centred = torch.addcmul(-mu.view(shape) * mask, x, mask)  # x - mu_B; zero on padding
+        sigma2 = distributed.all_reduce(torch.linalg.vector_norm(centred, dim=others).square()) / m
+        deviation = (sigma2 + epsilon).sqrt()
+        y = torch.addcmul(beta.view(shape) * mask, centred, (gamma / deviation).view(shape))
         if limit is not None:
             y.clamp_(0, limit)
         ctx.axis, ctx.limit = axis, limit
-        ctx.save_for_backward(centred, mask, weight, deviation, count, y if limit is not None else None)
-        ctx.mark_non_differentiable(mean, variance, count)
-        return y, mean, variance, count
+        ctx.save_for_backward(centred, mask, gamma, deviation, m, y if limit is not None else None)
+        ctx.mark_non_differentiable(mu, sigma2, m)
+        return y, mu, sigma2, m
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        """Section 3 of the paper, over the cells that are no padding."""
-        centred, mask, weight, deviation, count, y = ctx.saved_tensors
+    def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        """Return dx of x's shape, then this process's own share of dgamma [f] and dbeta [f].
+
+        dx takes dgamma and dbeta from all processes; the step adds up the shares with all other gradients.
+        """
+        centred, mask, gamma, deviation, m, y = ctx.saved_tensors
         others, shape = [other for other in range(centred.ndim) if other != ctx.axis], _along(centred, ctx.axis)
-        # A cut-off output is 0 on padding, and what was cut off has no gradient.
+        # Clipped cells have no gradient. Padding has none either: y is 0 there, so the clipping masks it too.
         limit = ctx.limit
-        gradient = gradient * mask if limit is None else torch.ops.aten.hardtanh_backward(gradient, y, 0, limit)
-        own = torch.stack([gradient.sum(others), (gradient * centred).sum(others) / deviation])
-        shift, slope = distributed.all_reduce(own.clone()) / count
-        scale = weight / deviation
-        x = torch.addcmul((-shift * scale).view(shape) * mask, gradient, scale.view(shape))
-        x.addcmul_(centred, (-slope * scale / deviation).view(shape))
-        return x, None, own[1], own[0], None, None, None
+        dy = dy * mask if limit is None else torch.ops.aten.hardtanh_backward(dy, y, 0, limit)
+        own = torch.stack([dy.sum(others), (dy * centred).sum(others) / deviation])  # dbeta, dgamma
+        dbeta_per_m, dgamma_per_m = distributed.all_reduce(own.clone()) / m
+        scale = gamma / deviation
+        dx = torch.addcmul((-dbeta_per_m * scale).view(shape) * mask, dy, scale.view(shape))
+        dx.addcmul_(centred, (-dgamma_per_m * scale / deviation).view(shape))
+        return dx, None, own[1], own[0], None, None, None
 
 
 def _along(x: Tensor, axis: int) -> list[int]:
-    """The shape that lays a vector along `axis` of `x`."""
+    """Return the shape that broadcasts a vector along `axis` of `x`."""
     return [-1 if other == axis else 1 for other in range(x.ndim)]
 
 
 def _masked_sum(x: Tensor, mask: Tensor, axis: int) -> Tensor:
-    """Sum of each feature's cells that are no padding; axes along which the mask is one come first."""
+    """Return the sum [f] of each feature's cells that are not padding.
+
+    Axes where the mask has size 1 are summed before masking, which is cheaper.
+    """
     same = [other for other in range(x.ndim) if other != axis and mask.shape[other] == 1]
     reduced = x.sum(same, keepdim=True) if same else x
     return (reduced * mask).sum([other for other in range(x.ndim) if other != axis])
 
 
-def _over_all(count: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-    """A count and sums [features], over all processes; together, and in float64, which holds any count."""
+def _over_all(m: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `m` [] and `total` [f], each summed over all processes in one message.
+
+    The message is float64: float32 counts exactly only up to 2^24, and a batch of 1,024 has twice as many cells.
+    """
     if distributed.size() == 1:
-        return count, total
-    both = distributed.all_reduce(torch.cat([count.double()[None], total.double()]))
+        return m, total
+    both = distributed.all_reduce(torch.cat([m.double()[None], total.double()]))
     return both[0].to(total.dtype), both[1:].to(total.dtype)

@@ -1,13 +1,13 @@
-"""A model over a manifest: transcripts, and edit counts for the whole and for each subset."""
+"""Evaluation of a model on a manifest: transcripts, and edit counts in total and for each subset."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from speech_recognition.batches import load
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.orders import make_batches
+from speech_recognition.reading import load
 from speech_recognition.recognizer import Recognizer
 from speech_recognition.runs.csv_tables import write_table
 from speech_recognition.runtime import distributed
@@ -19,7 +19,7 @@ _COUNTS = ["words", "word_errors", "characters", "character_errors"]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a model made of some utterances, in the order of their manifest."""
+    """Transcripts and edit counts of a set of utterances, in the order of their manifest."""
 
     utterances: Sequence[Utterance]
     hypotheses: list[str]
@@ -27,11 +27,11 @@ class Evaluation:
 
     @property
     def total(self) -> Score:
-        """Counts over all utterances."""
+        """Edit counts of all utterances."""
         return sum(self.scores, Score())
 
     def by_subset(self) -> dict[str, Score]:
-        """Counts of each subset, such as dev-clean and dev-other."""
+        """Return the edit counts of each subset, such as dev-clean and dev-other, sorted by name."""
         totals: dict[str, Score] = {}
         for utterance, counts in zip(self.utterances, self.scores, strict=True):
             totals[utterance.subset] = totals.get(utterance.subset, Score()) + counts
@@ -39,16 +39,16 @@ class Evaluation:
 
 
 def do_nothing() -> None:
-    """After a batch or a step, where there is nothing to do."""
+    """Do nothing: the default of `after_batch` and `after_step`."""
 
 
 def evaluate(
     recognizer: Recognizer, utterances: Sequence[Utterance], after_batch: Callable[[], None] = do_nothing
 ) -> Evaluation:
-    """Transcribe and score every utterance once, over all processes. Leaves the model in evaluation mode.
+    """Return transcripts and scores of all utterances, computed by all processes together.
 
-    Batch size and workers are those of the recognizer's parameters. An exception of `after_batch` ends the
-    evaluation between two batches.
+    Leaves the model in evaluation mode. Batch size and workers are those of the recognizer's parameters. An
+    exception from `after_batch`, which is called after each batch, ends the evaluation.
     """
     recognizer.model.eval()
     data = recognizer.params.data
@@ -58,7 +58,8 @@ def evaluate(
     pin = recognizer.device.type == "cuda"
     reading = load(utterances, batches[distributed.rank() :: size], data.workers, pin)
     with Progress("evaluation", total=len(utterances), unit="utterances") as progress, closing(reading) as loaded:
-        for turn in range(0, len(batches), size):  # as many in every process: the last may have no batch
+        # Every process takes the same number of turns, or `after_batch` would wait for one that has finished.
+        for turn in range(0, len(batches), size):
             if turn + distributed.rank() < len(batches):
                 batch = next(loaded)
                 texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch), strict=True)

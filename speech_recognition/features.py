@@ -1,4 +1,7 @@
-"""Waveforms to normalised spectrograms, in the batch and on its device."""
+"""Normalised spectrograms from waveforms, computed for a whole batch on its device.
+
+Shapes: b utterances, s samples, f frequency bins (or bands, or coefficients), t frames of 10 ms, k bins of the FFT.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -9,23 +12,23 @@ from params import SAMPLE_RATE, FeatureParams
 from speech_recognition.lengths import length_mask
 
 _MEL_FLOOR = 1e-6
-"""Added to a mel band's power before the logarithm: about the power of one 16-bit step."""
+"""Power added to a mel band before the logarithm: about that of one 16-bit step."""
 
 _SOX_SCALE = 2.0**31
-"""The reference's torchaudio (of 2018) gave samples as sox has them: 16 bits in the upper half of 32."""
+"""Scale of the reference's samples: its torchaudio (of 2018) returned sox's, 16 bits in the upper half of 32."""
 
 _POWER_FLOOR = 1e-14
-"""Added to a bin's power before the logarithm (TensorFlow's featurizer.py)."""
+"""Power added to a bin before the logarithm (TensorFlow's featurizer.py)."""
 
 _WINDOWS = {"hamming": torch.hamming_window, "hann": torch.hann_window}
 
 
 class Features(nn.Module):
-    """`(waveforms, lengths)` to `(spectrograms, frames)`.
+    """Spectrograms of waveforms, of one of the kinds in `FeatureParams`.
 
-    The reference's features (its data_loader.py): STFT of a 20 ms Hamming
-    window every 10 ms, log(1 + magnitude) of samples on a scale of 32 bits, then one mean and one
-    standard deviation over the utterance's whole spectrogram. `FeatureParams` has the others.
+    The default is the MLPerf reference's (its data_loader.py): STFT of a 20 ms Hamming window every 10 ms,
+    log(1 + magnitude) of samples on a scale of 32 bits, then one mean and one standard deviation over the
+    utterance's whole spectrogram.
     """
 
     window: Tensor
@@ -36,10 +39,11 @@ class Features(nn.Module):
     def __init__(self, params: FeatureParams) -> None:
         super().__init__()
         self.params = params
-        # Not periodic: the reference hands scipy's window function to librosa, which calls it plainly.
+        # Symmetric, not periodic: the reference passes scipy's function to librosa, which calls it with its default.
         window = _WINDOWS[params.window](params.window_samples, periodic=False)
         self.register_buffer("window", window, persistent=False)
-        if params.kind == "power":  # per hertz, from both sides of the spectrum: the bins at its ends stand once
+        if params.kind == "power":
+            # A one-sided density per hertz: each bin stands for two of the spectrum, except 0 Hz and 8 kHz.
             sides = torch.tensor([1.0, *[2.0] * (params.bins - 2), 1.0])
             self.register_buffer("density", sides / (window.square().sum() * SAMPLE_RATE), persistent=False)
         if params.kind in ("mel", "mfcc"):
@@ -51,17 +55,20 @@ class Features(nn.Module):
             self.register_buffer("dct", dct, persistent=False)
 
     def frames(self, lengths: Tensor, tempo: Tensor | None = None) -> Tensor:
-        """Frames of waveforms of `lengths` samples: one on each hop, the first on sample 0; none of nothing."""
+        """Return 1 + samples // hop frames for `lengths` [b] in samples; 0 for an empty waveform.
+
+        tempo: [b], a factor by which the hop is multiplied.
+        """
         hop = self.params.hop_samples
         hops = lengths // hop if tempo is None else (lengths / (hop * tempo)).floor().long()
         frames: Tensor = (1 + hops) * (lengths > 0)
         return frames
 
     def forward(self, waveforms: Tensor, lengths: Tensor, tempo: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Spectrograms [batch, bins, frames], zero after each one's end, and their lengths [batch].
+        """Return spectrograms [b, f, t], zero on padding, and their lengths [b] in frames.
 
-        waveforms: [batch, samples], 16-bit integers or floats of the same scale; lengths: [batch], in samples;
-        tempo: [batch] in float64, how many times as fast each is spoken, at the same pitch.
+        waveforms: [b, s], 16-bit integers or floats of the same scale; lengths: [b], in samples;
+        tempo: [b] in float64, a factor on the speed of speech that leaves its pitch.
         """
         frames = self.frames(lengths, tempo)
         padded = _reflect_ends(waveforms.to(self.window.dtype) / 32768, lengths, self.params.fft_samples // 2)
@@ -72,7 +79,7 @@ class Features(nn.Module):
                 hop_length=self.params.hop_samples,
                 win_length=self.params.window_samples,
                 window=self.window,
-                center=False,
+                center=False,  # torch would mirror at the end of the batch: see _reflect_ends
                 return_complex=True,
             )
         else:
@@ -80,21 +87,21 @@ class Features(nn.Module):
         return _NORMALIZE[self.params.normalize](self._compress(spectrum), frames), frames
 
     def _spectrum_at_tempo(self, padded: Tensor, frames: int, tempo: Tensor) -> Tensor:
-        """[batch, fft bins, frames] with windows every `tempo` hops: faster speech, its pitch and sounds untouched.
+        """Return the complex spectrum [b, k, t] of windows that are `tempo` hops apart: faster speech at its own pitch.
 
-        Time-stretching programs such as sox put such windows back together to a waveform; here none is needed.
+        `sox tempo` joins such windows into a new waveform (WSOLA); a spectrogram needs the windows alone.
         """
         size, margin = self.params.fft_samples, self.params.fft_samples - self.params.window_samples
         hops = torch.arange(frames, device=padded.device) * self.params.hop_samples
         starts = (hops * tempo[:, None]).round().long().clamp(max=padded.shape[1] - size)
         rows = torch.arange(len(padded), device=padded.device)[:, None]
         window = F.pad(self.window, (margin // 2, margin - margin // 2))
-        windows = padded.unfold(1, size, 1)[rows, starts] * window
-        spectrum: Tensor = torch.fft.rfft(windows).transpose(1, 2)
+        windows = padded.unfold(1, size, 1)[rows, starts] * window  # [b, t, size]
+        spectrum: Tensor = torch.fft.rfft(windows).transpose(1, 2)  # [b, k, t]
         return spectrum
 
     def _compress(self, spectrum: Tensor) -> Tensor:
-        """[batch, bins, frames] of a complex spectrum [batch, fft bins, frames]."""
+        """Return the real features [b, f, t] of a complex spectrum [b, k, t], before normalisation."""
         if self.params.kind == "linear":
             return (spectrum.abs() * _SOX_SCALE).log1p()
         power = spectrum.real.square() + spectrum.imag.square()
@@ -105,13 +112,13 @@ class Features(nn.Module):
 
 
 def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
-    """Each waveform with `margin` samples mirrored at both of its own ends, then zeros.
+    """Return each of `waveforms` [b, s] with `margin` samples mirrored at both ends, [b, s + 2 * margin].
 
-    The mirror stands at the utterance's end and not at the batch's, so that the
-    spectrogram does not depend on the padding (librosa's `center`, per utterance).
+    As librosa's `center=True`, but at each utterance's own end and not at the end of the batch, so that a
+    spectrogram does not depend on its padding. Padding is zero.
     """
     batch, samples = waveforms.shape
-    last = lengths[:, None] - 1  # -1 where there is nothing; the frames of that are masked
+    last = lengths[:, None] - 1  # -1 for an empty waveform, whose frames are masked later
     padded = waveforms.new_zeros(batch, samples + 2 * margin)
     padded[:, margin : margin + samples] = waveforms * length_mask(lengths, samples)
     offsets = torch.arange(1, margin + 1, device=waveforms.device).expand(batch, margin)
@@ -123,18 +130,21 @@ def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
 
 
 def _normalize_utterance(spectrogram: Tensor, frames: Tensor) -> Tensor:
-    """Mean 0 and standard deviation 1 over all cells of each utterance; zero after its end."""
-    mask = length_mask(frames, spectrogram.shape[2])[:, None]  # [batch, 1, frames]
+    """Return each utterance's cells with mean 0 and unbiased standard deviation 1, zero on padding: [b, f, t]."""
+    mask = length_mask(frames, spectrogram.shape[2])[:, None]  # [b, 1, t]
     cells = (frames * spectrogram.shape[1]).clamp(min=2)[:, None, None]
     mean = (spectrogram * mask).sum((1, 2), keepdim=True) / cells
     centred = (spectrogram - mean) * mask
     deviation = (centred.square().sum((1, 2), keepdim=True) / (cells - 1)).sqrt()
-    return centred / deviation.clamp(min=1e-5)
+    return centred / deviation.clamp(min=1e-5)  # digital silence has a deviation of 0
 
 
 def _normalize_bin(spectrogram: Tensor, frames: Tensor) -> Tensor:
-    """Mean 0 and standard deviation 1 of each bin over time (TensorFlow's featurizer.py); zero after the end."""
-    mask = length_mask(frames, spectrogram.shape[2])[:, None]
+    """Return each bin with mean 0 and standard deviation 1 over time, zero on padding: [b, f, t].
+
+    TensorFlow's featurizer.py, with the biased deviation and its 1e-6.
+    """
+    mask = length_mask(frames, spectrogram.shape[2])[:, None]  # [b, 1, t]
     count = frames.clamp(min=1)[:, None, None]
     mean = (spectrogram * mask).sum(2, keepdim=True) / count
     centred = (spectrogram - mean) * mask

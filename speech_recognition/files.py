@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all."""
+"""Reads of regular files only, and writes that leave a whole file or folder, or none."""
 
 import fcntl
 import json
@@ -15,24 +15,24 @@ from typing import Any, BinaryIO
 from speech_recognition.errors import DiskFullError, InputError
 
 
-def open_regular(path: Path, advice: str = "replace it by one") -> BinaryIO:
-    """Open a regular file for reading. Raises OSError as `open` does; InputError, ending in `advice`, for others.
+def open_regular(path: Path, advice: str = "replace it with one") -> BinaryIO:
+    """Open a regular file for reading. Raises OSError as `open` does, and InputError, ending in `advice`, for others.
 
-    A pipe or a device would never end, and `open` itself waits for a pipe's writer.
+    Reading a device may never end, and opening a pipe waits for its writer.
     """
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise InputError(f"{path}: is no regular file; {advice}")
+        raise InputError(f"{path}: not a regular file; {advice}")
     return file
 
 
-def read_regular(path: Path, most_bytes: int, advice: str = "replace it by one") -> bytes:
-    """Return the content of a regular file. Raises as `open_regular` does, and InputError for one that is larger."""
+def read_regular(path: Path, most_bytes: int, advice: str = "replace it with one") -> bytes:
+    """Return a regular file's content. Raises as `open_regular`, and InputError if it is over `most_bytes`."""
     with open_regular(path, advice) as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
-        raise InputError(f"{path}: has over {most_bytes} bytes, too many for what it should be; {advice}")
+        raise InputError(f"{path}: has over {most_bytes} bytes, more than a file of this kind can have; {advice}")
     return content
 
 
@@ -41,13 +41,13 @@ def read_input(path: Path, advice: str, most_bytes: int = 2**28) -> bytes:
     try:
         return read_regular(path, most_bytes, advice)
     except IsADirectoryError:
-        raise InputError(f"{path}: is no regular file; {advice}") from None
+        raise InputError(f"{path}: not a regular file; {advice}") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; {advice}") from None
 
 
 def read_json(path: Path, advice: str) -> Any:
-    """Return the content of a JSON file. Raises InputError, ending in `advice`, if it cannot be read or is none."""
+    """Return the content of a JSON file. Raises InputError, ending in `advice`, if it cannot be read or parsed."""
     content = read_input(path, advice, most_bytes=2**24)
     try:
         return json.loads(content)
@@ -56,20 +56,20 @@ def read_json(path: Path, advice: str) -> Any:
 
 
 def resolved(path: Path) -> Path:
-    """Return the absolute path without links. Raises InputError for a link that leads back to itself."""
+    """Return the absolute path, links followed. Raises InputError for a link that points to itself."""
     try:
         return path.resolve()
     except RuntimeError:
-        raise InputError(f"{path}: a link that leads back to itself; remove it or name a different path") from None
+        raise InputError(f"{path}: a link that points to itself; remove it or name a different path") from None
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary name in the folder of `path`; what was written there becomes `path`.
+    """Yield a temporary path beside `path`; the file written there replaces `path` when the block ends.
 
-    A kill at any moment leaves the old file or the new one. The folder is made
-    if it is missing; an exception inside removes the temporary file. Of a link, what it points
-    to is replaced. Raises InputError if `path` is a folder or a device.
+    A kill at any moment leaves the old file or the new one. A missing folder is made; an exception in the block
+    removes the temporary file; a link is followed and its target replaced. Raises InputError if `path` is a folder
+    or a device.
     """
     path = resolved(path)
     check_file(path, "")
@@ -86,11 +86,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder beside `path` that takes its place when the block ends; of a link, where it points to.
+    """Yield an empty folder beside `path`, which replaces `path` when the block ends; a link is followed.
 
-    An exception removes the new folder and leaves what was at `path`. A kill leaves the old folder or the new one;
-    at the next call the old one is back, if it was moved already, and remains of the killed one are removed.
-    Raises InputError if another process is making `path`.
+    An exception in the block removes the new folder and keeps the old one. After a kill, the next call moves the old
+    folder back if it was moved away, and removes what the killed process had made. Raises InputError if a different
+    process is making `path`.
     """
     path = resolved(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         with held(partial, f"{path}: another process is making it; wait for it"):
             yield partial
         if path.exists():
-            path.rename(old)  # at once; to remove it takes time
+            path.rename(old)  # not removed: that takes time, during which a kill would leave part of a folder
         partial.rename(path)
     finally:
         if old.exists() and not path.exists():
@@ -117,9 +117,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _remains(parent: Path, prefix: str) -> list[Path]:
-    """List the folders of `parent` that are called `prefix` and what mkdtemp adds, or "old".
+    """Return the folders of `parent` whose name is `prefix` and then "old" or mkdtemp's letters.
 
-    No glob: the prefix has a user's name in it. No dot after it: ".a.partial.b.partial.x" is not a folder's named "a".
+    Not by glob, as the prefix contains a name that the user chose. The letters exclude dots: a folder
+    ".a.partial.b.partial.x" belongs to a dataset "a.partial.b", not to one called "a".
     """
     name = re.compile(re.escape(prefix) + "[a-z0-9_]+")
     with os.scandir(parent) as entries:
@@ -128,9 +129,9 @@ def _remains(parent: Path, prefix: str) -> list[Path]:
 
 @contextmanager
 def held(folder: Path, message: str) -> Iterator[None]:
-    """Keep other processes from holding `folder` in the block. Raises InputError of `message` if one does.
+    """Lock `folder` for this process in the block. Raises InputError with `message` if a different process has it.
 
-    The system lets it go if the process is killed. Does nothing on a file system that has no locks.
+    The system releases the lock if the process is killed. On a file system without locks, nothing is locked.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     _held.add(descriptor)
@@ -152,7 +153,7 @@ _held: set[int] = set()
 
 
 def _let_go() -> None:
-    """In a process that was forked, such as a loader's worker: it may live on for seconds when its parent is killed."""
+    """Close the locked folders in a forked process: a worker that outlives its killed parent would keep the locks."""
     while _held:
         os.close(_held.pop())
 
@@ -161,29 +162,28 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 def check_file(path: Path, parameter: str) -> None:
-    """Raise InputError unless `path` is a file or can become one; `parameter` is the option to name."""
+    """Raise InputError unless `path` is a regular file or missing; the message begins with the option `parameter`."""
     if path.exists() and not path.is_file():
-        raise InputError(f"{parameter} {path}: is no regular file; name one".strip())
+        raise InputError(f"{parameter} {path}: not a regular file; name one".strip())
 
 
 def check_writable(folder: Path, needed_bytes: int, parameter: str) -> None:
     """Raise InputError unless `folder` can be made and written, DiskFullError without `needed_bytes` of free disk.
 
-    `parameter` is the option to name in the message. Nothing is written: the
-    nearest existing parent is asked.
+    The message begins with the option `parameter`. Nothing is written: the nearest existing parent is examined.
     """
     existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent
     if not existing.is_dir():
-        raise InputError(f"{parameter} {folder}: {existing} is not a folder; choose another")
+        raise InputError(f"{parameter} {folder}: {existing} is not a folder; choose a different path")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(
-            f"{parameter} {folder}: {existing} cannot be written; choose another or change its permissions"
+            f"{parameter} {folder}: {existing} cannot be written; choose a different folder or change its permissions"
         )
     free = shutil.disk_usage(existing).free
     if free < needed_bytes:
         raise DiskFullError(
             f"{parameter} {folder}: needs {needed_bytes / 1e9:.1f} GB of free disk, {existing} has {free / 1e9:.1f} GB;"
-            " free some or choose another disk"
+            " free some or choose a different disk"
         )

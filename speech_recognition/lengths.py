@@ -1,4 +1,4 @@
-"""Lengths that travel with tensors: what is padding, and how long an utterance must be for its transcript."""
+"""Masks for padded tensors, and the shortest output that CTC can align with a transcript."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
-    """Mask [batch, size] that is true up to each length."""
+    """Return a mask [batch, size] that is true before each of `lengths` [batch] and false on padding."""
     return torch.arange(size, device=lengths.device) < lengths[:, None]
 
 
 def ctc_frames(symbols: Sequence[object]) -> int:
-    """Frames of the shortest CTC path: one for each symbol, and one for the blank between equal neighbours."""
+    """Return the output frames of the shortest CTC path: one per symbol, and one blank between equal neighbours."""
     return len(symbols) + sum(one == other for one, other in itertools.pairwise(symbols))

@@ -1,13 +1,15 @@
 """DeepSpeech2: two convolutions over the spectrogram, recurrent layers, a linear layer.
 
-Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and
-Mandarin"; the sizes of the MLPerf reference are `params.reference()`.
+Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin"; `params.reference()` has
+the sizes of the MLPerf reference.
 
-What an utterance gives does not depend on the others in its batch: everything
-after its end is zeroed where a layer could see it, BatchNorm's statistics leave
-it out, and a backward recurrent layer starts at the utterance's own end.
+The output for an utterance does not depend on the other utterances of its batch: padding is zeroed wherever a layer
+could see it, BatchNorm's statistics leave it out, and a backward recurrent layer starts at the utterance's own end.
 
-Shapes: b utterances, c channels, f frequency bins, t frames, d = c * f features.
+The spectrogram has a frame every 10 ms. The first convolution has stride 2 in time, so an output frame covers 20 ms.
+
+Shapes: b utterances, c channels, f frequency bins, t frames (output frames from the first convolution on),
+d = c * f features of an output frame, later the units of a recurrent layer.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,19 +29,19 @@ Size = TypeVar("Size", int, Tensor)
 
 
 class ConvShape(NamedTuple):
-    """A convolution along (frequency, time)."""
+    """Sizes of a convolution, each as (frequency, time)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
 
     def output(self, size: Size, axis: int) -> Size:
-        """Output size for an input of `size` along `axis`; zero or less where nothing fits."""
+        """Return the output's size for an input of `size` along `axis`; 0 or less if the kernel does not fit."""
         return (size + 2 * self.padding[axis] - self.kernel[axis]) // self.stride[axis] + 1
 
 
 def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
-    """The two convolutions of the reference, padded by half a kernel where that is asked for."""
+    """Return both convolutions of the reference, padded by half a kernel if `params.conv_padding`."""
     return (
         ConvShape((41, 11), (2, 2), (20, 5) if params.conv_padding else (0, 0)),
         ConvShape((21, 11), (2, 1), (10, 5) if params.conv_padding else (0, 0)),
@@ -47,7 +49,7 @@ def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
 
 
 class ConvBlock(nn.Module):
-    """Convolution, BatchNorm, Hardtanh from 0 to its limit, or these two the other way round; zero after the ends."""
+    """Convolution, BatchNorm, Hardtanh (Hardtanh first if `activation_before_norm`). The output is zero on padding."""
 
     def __init__(self, params: ModelParams, in_channels: int, shape: ConvShape) -> None:
         super().__init__()
@@ -55,24 +57,28 @@ class ConvBlock(nn.Module):
         channels = params.conv_channels
         self.conv = nn.Conv2d(in_channels, channels, shape.kernel, shape.stride, shape.padding, bias=params.conv_bias)
         self.limit, self.limit_first = params.activation_limit, params.activation_before_norm
+        # A Hardtanh after BatchNorm is part of it, which saves a pass over the model's largest activations.
         self.norm = MaskedBatchNorm(
             channels, 1, params.batch_norm_momentum, limit=None if self.limit_first else self.limit
         )
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """[b, c, f, t], zero after the ends, and lengths [b] in frames; the same after the block."""
+        """Return the block's output [b, c, f, t] and its lengths [b] in output frames.
+
+        x: [b, c, f, t], zero on padding; lengths: [b], in frames of x.
+        """
         x = self.conv(x)
         if self.limit_first:
             x = F.hardtanh(x, 0, self.limit)
         lengths = self.shape.output(lengths, axis=1).clamp(min=0)
-        return self.norm(x, length_mask(lengths, x.shape[3])[:, None, None]), lengths
+        return self.norm(x, length_mask(lengths, x.shape[3])[:, None, None]), lengths  # mask: [b, 1, 1, t]
 
 
 _RNN: dict[str, Callable[[int, int], nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
 class Recurrent(nn.Module):
-    """BatchNorm where asked for, then a recurrent layer in one direction, or in two that are added or concatenated."""
+    """Optional BatchNorm, then a recurrent layer; in two directions, the outputs are added or concatenated."""
 
     def __init__(self, params: ModelParams, inputs: int, batch_norm: bool) -> None:
         super().__init__()
@@ -84,7 +90,10 @@ class Recurrent(nn.Module):
         self.outputs = 2 * units if self.concat else units
 
     def forward(self, x: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-        """[t, b, d], the longest utterance first, to [t, b, outputs], which holds anything after an utterance's end."""
+        """Return the layer's output [t, b, outputs]. Its values on padding are undefined; callers must mask them.
+
+        x: [t, b, d], the longest utterance first; lengths: [b], in output frames; mask: [t, b, 1], false on padding.
+        """
         if self.norm is not None:
             x = self.norm(x, mask)
         if self.backwards is None:
@@ -95,27 +104,28 @@ class Recurrent(nn.Module):
         return torch.cat([y, z], dim=2) if self.concat else y + z
 
     def _run(self, layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], mask: Tensor) -> Sequence[Tensor]:
+        # On a CPU, gru.py takes a third off a step of `mini` (docs/LOG.md); on a GPU, cuDNN has a fused layer.
         if isinstance(self.forwards, nn.GRU) and not inputs[0].is_cuda:
             return gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
         return [layer(x)[0] for layer, x in zip(layers, inputs, strict=True)]
 
 
 def reversal(lengths: Tensor, size: int) -> Tensor:
-    """Frame numbers [size, b] that turn each utterance round and leave its padding in place."""
+    """Return indices [size, b] that reverse the first `lengths` [b] output frames and keep padding in place."""
     frame = torch.arange(size, device=lengths.device)[:, None]
     return torch.where(frame < lengths, lengths - 1 - frame, frame)
 
 
 def reorder(x: Tensor, order: Tensor) -> Tensor:
-    """`x` [t, b, d] with the frames of each utterance taken in `order` [t, b]."""
+    """Return `x` [t, b, d] with each utterance's output frames in the order of the indices `order` [t, b]."""
     return x.gather(0, order[:, :, None].expand_as(x))
 
 
 class DeepSpeech2(nn.Module):
-    """Spectrograms to log-probabilities of the 29 symbols, one frame for about two of the input."""
+    """DeepSpeech2: spectrograms in, log-probabilities of the 29 symbols out, an output frame for every two frames."""
 
     def __init__(self, params: ModelParams, bins: int) -> None:
-        """`bins` is the height of the spectrograms."""
+        """Make the model for spectrograms of `bins` rows, with torch's default initialisation."""
         super().__init__()
         self.bf16 = params.precision == "bf16"
         first, second = self.conv_shapes = conv_shapes(params)
@@ -128,38 +138,43 @@ class DeepSpeech2(nn.Module):
         self.norm = MaskedBatchNorm(inputs, 2, params.batch_norm_momentum)
         self.linear = nn.Linear(inputs, len(SYMBOLS), bias=params.linear_bias)
         if self.bf16:
+            # Not in float32, where channels last is slower on a CPU: 4.2 s a step instead of 3.8 (docs/LOG.md).
             for weight in (block.get_parameter("conv.weight") for block in self.conv):
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def output_lengths(self, frames: Size) -> Size:
-        """Frames of log-probabilities for spectrograms of `frames` frames; below 1 where there are none."""
+        """Return the number of output frames for spectrograms of `frames` frames; below 1 if too short for one."""
         for shape in self.conv_shapes:
             frames = shape.output(frames, axis=1)
         return frames
 
     def forward(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities [t, b, symbol], at least in float32, and their lengths [b].
+        """Return log-probabilities [t, b, symbol], in float32 or wider, and their lengths [b] in output frames.
 
-        spectrograms: [b, f, t], zero after each utterance's `frames` [b].
+        spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances.
         """
         with torch.autocast(spectrograms.device.type, torch.bfloat16, enabled=self.bf16):
             logits, lengths = self._logits(spectrograms, frames)
         return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1), lengths
 
     def _logits(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        order = frames.argsort(descending=True, stable=True)  # the longest first: see gru.py
+        # Longest first, so that gru.py can skip ended utterances by slicing off the end of the batch.
+        order = frames.argsort(descending=True, stable=True)
         x, lengths = self._pad_to_kernels(spectrograms[order])[:, None], frames[order]  # [b, 1, f, t]
         for block in self.conv:
             x, lengths = block(x, lengths)
-        x = x.flatten(1, 2).permute(2, 0, 1)  # [t, b, d]
-        mask = length_mask(lengths, x.shape[0]).T[:, :, None]
+        x = x.flatten(1, 2).permute(2, 0, 1)  # [b, c, f, t] to [t, b, d]
+        mask = length_mask(lengths, x.shape[0]).T[:, :, None]  # [t, b, 1]
         for layer in self.rnn:
             x = layer(x, lengths, mask)
         back = order.argsort()
         return self.linear(self.norm(x, mask))[:, back], lengths[back]
 
     def _pad_to_kernels(self, spectrograms: Tensor) -> Tensor:
-        """Enough frames for one output frame: a batch of only short utterances still has a shape."""
+        """Return `spectrograms` [b, f, t], padded with zero frames to fit the kernels of one output frame.
+
+        A convolution fails on an input that is shorter than its kernel, as in a batch of very short utterances.
+        """
         first, second = self.conv_shapes
         needed = 1
         for shape in (second, first):
@@ -168,7 +183,7 @@ class DeepSpeech2(nn.Module):
 
 
 def build_model(params: ModelParams, bins: int, seed: int) -> DeepSpeech2:
-    """A model with torch's default initialisation, drawn from `seed` alone."""
+    """Return a model initialised as torch does, from `seed` alone; torch's random generator is left as it is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return DeepSpeech2(params, bins)

@@ -1,6 +1,6 @@
-"""Which utterances make which batch, epoch by epoch, from the seed alone.
+"""The batches of each epoch, which follow from the seed alone.
 
-Orders are given over a manifest that is sorted by length. An epoch holds every utterance once.
+They hold indices into a manifest that is sorted by length; an epoch has every utterance once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,14 +10,13 @@ import numpy as np
 from params import SAMPLE_RATE, DataParams
 
 Indices = list[int]
-"""Places in the manifest."""
+"""Indices of utterances in the manifest."""
 
 
 def epoch_batches(data: DataParams, batch_size: int, samples: Sequence[int], seed: int, epoch: int) -> list[Indices]:
-    """The batches of one epoch in the order that `data` names.
+    """Return the batches of one epoch in the order `data.order`.
 
-    `samples`: each utterance's length, ascending; `batch_size`: utterances in a batch at most;
-    `epoch` counts from 1.
+    batch_size: most utterances in a batch; samples: each utterance's length, ascending; epoch: counted from 1.
     """
     max_samples = round(data.batch_seconds * SAMPLE_RATE)
     if data.order == "buckets":
@@ -29,9 +28,9 @@ def epoch_batches(data: DataParams, batch_size: int, samples: Sequence[int], see
 
 
 def make_batches(order: Iterable[int], samples: Sequence[int], batch_size: int, max_samples: int = 0) -> list[Indices]:
-    """Consecutive batches of `order`, of `batch_size` utterances and `max_samples` with padding; 0 sets no bound.
+    """Return consecutive batches of `order` with at most `batch_size` utterances and `max_samples` samples.
 
-    An utterance that exceeds the bound alone is a batch of its own.
+    Samples include padding; 0 sets no bound. An utterance longer than the bound becomes a batch of its own.
     """
     batches: list[Indices] = []
     longest = 0
@@ -46,10 +45,10 @@ def make_batches(order: Iterable[int], samples: Sequence[int], batch_size: int, 
 
 
 def batch_shuffle(batches: Sequence[Indices], draw: np.random.Generator) -> list[Indices]:
-    """The batches in another order; the last one stays last if it is shorter than the first.
+    """Return the batches in a random order; a last batch with fewer utterances than the first stays last.
 
-    TensorFlow model garden, deep_speech: members of a batch have nearly one
-    length and stay together in every epoch.
+    TensorFlow model garden, deep_speech: the utterances of a batch have nearly the same length and stay together in
+    every epoch.
     """
     whole, rest = list(batches), []
     if whole and len(whole[-1]) < len(whole[0]):
@@ -60,7 +59,7 @@ def batch_shuffle(batches: Sequence[Indices], draw: np.random.Generator) -> list
 def _buckets(
     samples: Sequence[int], batch_size: int, max_samples: int, bucket_batches: int, draw: np.random.Generator
 ) -> list[Indices]:
-    """Batches whose members change from epoch to epoch, yet are neighbours in length."""
+    """Return batches in a random order whose members change with each epoch but stay close in length."""
     size, batches = batch_size * bucket_batches, list[Indices]()
     for start in range(0, len(samples), size):
         members = start + draw.permutation(min(size, len(samples) - start))

@@ -1,7 +1,7 @@
-"""Word and character error rates, from counts that add up.
+"""Word and character error rates, computed from counts that can be added.
 
-The headline is the corpus rate: all errors over all words. The mean of each
-utterance's own rate stands beside it, since the 2018 reference reported that.
+The benchmark's quality is the corpus rate: all errors divided by all words. The mean of the utterances' own rates is
+reported too, because the 2018 reference reported that one.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import Levenshtein
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Edit counts of some utterances; scores add across utterances, batches and devices."""
+    """Edit counts of a set of utterances; the counts of several sets add up with `+`."""
 
     utterances: int = 0
     words: int = 0
@@ -19,19 +19,19 @@ class Score:
     characters: int = 0
     character_errors: int = 0
     utterance_rates: float = 0.0
-    """sum of each utterance's own word errors over its words"""
+    """sum over utterances of word errors / words"""
 
     def __add__(self, other: "Score") -> "Score":
         return Score(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
     @property
     def wer(self) -> float:
-        """Word error rate in percent, over all words of all utterances; can exceed 100."""
+        """Word error rate in percent over all words; insertions can raise it above 100."""
         return 100 * self.word_errors / self.words
 
     @property
     def cer(self) -> float:
-        """Character error rate in percent, spaces counted."""
+        """Character error rate in percent; spaces are characters."""
         return 100 * self.character_errors / self.characters
 
     @property
@@ -47,7 +47,7 @@ class Score:
 
 
 def score(reference: str, hypothesis: str) -> Score:
-    """Edit counts of one utterance. `reference` holds at least one word."""
+    """Return the edit counts of one utterance by Levenshtein distance. `reference` must have at least one word."""
     words = reference.split()
     errors = Levenshtein.distance(words, hypothesis.split())
     return Score(
@@ -61,5 +61,5 @@ def score(reference: str, hypothesis: str) -> Score:
 
 
 def target_reached(wer: float, target: float) -> bool:
-    """Whether a run may end: at the target counts, and NaN never does."""
+    """Return whether `wer` is at or below `target`, which ends a run; NaN is not."""
     return wer <= target

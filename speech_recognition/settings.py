@@ -1,4 +1,4 @@
-"""`Params` from outside: presets by name, `--set section.name=value`, dictionaries."""
+"""Conversion of `Params` from and to preset names, `--set section.name=value`, dictionaries and JSON."""
 
 import dataclasses
 import difflib
@@ -15,16 +15,16 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 
 def preset(name: str) -> Params:
-    """The preset called `name`. Raises InputError naming the nearest one."""
+    """Return the preset called `name`. Raises InputError, which suggests a similar name, if there is none."""
     if name not in PRESETS:
         raise InputError(f"preset {name!r} is unknown{_nearest(name, PRESETS)}; choose from {', '.join(PRESETS)}")
     return PRESETS[name]()
 
 
 def apply(params: Params, assignments: Sequence[str]) -> Params:
-    """`params` with each `section.name=value` set, checked together at the end.
+    """Return `params` with each assignment `section.name=value` applied; checks the values after the last one.
 
-    Raises InputError naming the parameter that is unknown, of the wrong type or out of range.
+    Raises InputError, which names the parameter, for an unknown name, a wrong type or a value out of range.
     """
     changes: dict[str, dict[str, object]] = {}
     fields = {f"{section}.{field.name}": field for section, field in _fields()}
@@ -44,15 +44,15 @@ def apply(params: Params, assignments: Sequence[str]) -> Params:
 
 
 def to_dict(params: Params) -> dict[str, Any]:
-    """Plain nested dictionary of `params`, for JSON and checkpoints."""
+    """Return `params` as a nested dictionary of plain values, for JSON and checkpoints."""
     return dataclasses.asdict(params)
 
 
 def from_dict(values: object) -> Params:
-    """The inverse of `to_dict`. Raises ValueError, naming the parameter, on anything else.
+    """Return the parameters that `to_dict` turned into `values`. Raises ValueError, which names the parameter.
 
-    The values may be somebody else's: every name has to be there and known, every value of its type and in its
-    bounds. No other version's parameters will do, since what they mean is not known.
+    The file may come from somebody else, so every name must be present and known, and every value of its type and in
+    its bounds. Files of a different version are refused, since their parameters may mean something else.
     """
     content = _complete("", values, ["preset", *sections(), "stages"])
     if content["preset"] not in [*PRESETS]:
@@ -65,8 +65,8 @@ def from_dict(values: object) -> Params:
 
 
 def read(path: Path) -> Params:
-    """Return the parameters in a run's `params.json`. Raises InputError, naming the file and the parameter."""
-    advice = "give the folder of a run of this version"
+    """Return the parameters in a run's `params.json`. Raises InputError, which names the file and the parameter."""
+    advice = "name the folder of a run of this version"
     values = read_json(path, advice)
     try:
         return from_dict(values)
@@ -75,7 +75,7 @@ def read(path: Path) -> Params:
 
 
 def _complete(prefix: str, values: object, names: Collection[str]) -> dict[str, Any]:
-    """`values` as a dictionary that has these names and no others."""
+    """Return `values`. Raises ValueError unless it is a dictionary with exactly these `names`."""
     if not isinstance(values, dict):
         raise ValueError(f"{prefix.rstrip('.') or 'the parameters'}: must be an object")
     for name in (each for each in values if each not in names):
@@ -93,7 +93,7 @@ def _made(prefix: str, kind: type[Any], values: object) -> Any:
 
 
 def _typed(name: str, value: object, kind: Any) -> object:
-    """`value`, a whole number for a float as a float. Raises ValueError if it is not of its type."""
+    """Return `value`, converted if it is an int for a float. Raises ValueError if its type is not `kind`."""
     if typing.get_origin(kind) is typing.Literal:
         if value not in [*typing.get_args(kind)]:
             raise ValueError(f"{name}={value!r}: must be one of {', '.join(typing.get_args(kind))}")
@@ -112,13 +112,13 @@ _NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def differences(before: Params, now: Params) -> dict[str, tuple[object, object]]:
-    """What is not the same: the values in `before` and in `now` by section.name, or by preset or stages."""
+    """Return the old and new value of each parameter that differs; keys are section.name, preset and stages."""
     values = [_flat(params) for params in (before, now)]
     return {name: (old, values[1][name]) for name, old in values[0].items() if old != values[1][name]}
 
 
 def assignments(params: Params) -> list[str]:
-    """The `section.name=value` that make `params` of its preset."""
+    """Return the assignments `section.name=value` that turn the preset of `params` into `params`."""
     changes = differences(preset(params.preset), params)
     return [f"{name}={str(new).lower() if isinstance(new, bool) else new}" for name, (_, new) in changes.items()]
 
@@ -130,7 +130,7 @@ def _flat(params: Params) -> dict[str, object]:
 
 
 def sections() -> dict[str, type[Any]]:
-    """Return the sections of `Params` by name: those of its fields that are dataclasses."""
+    """Return the classes of the sections of `Params` by name."""
     hints: dict[str, type[Any]] = typing.get_type_hints(Params)
     return {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
 

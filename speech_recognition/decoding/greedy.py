@@ -1,4 +1,4 @@
-"""Log-probabilities to text: the likeliest path, without a language model."""
+"""Greedy CTC decoding: the text of the likeliest path, without a language model."""
 
 import torch
 from torch import Tensor
@@ -8,12 +8,12 @@ from speech_recognition.lengths import length_mask
 
 
 def greedy(log_probs: Tensor, lengths: Tensor) -> list[str]:
-    """The text of the likeliest symbol of every frame: repeats collapsed, then blanks removed.
+    """Return each utterance's text: the likeliest symbol of every output frame, repeats collapsed, blanks removed.
 
-    log_probs: [time, batch, symbol]; lengths: [batch], in frames. Graves et al.
-    2006, "Connectionist Temporal Classification", section 3.2.
+    log_probs: [t, b, symbol]; lengths: [b], in output frames. Graves et al. 2006, "Connectionist Temporal
+    Classification", section 3.2 (best path decoding).
     """
-    path = log_probs.argmax(-1).T  # [batch, time]
+    path = log_probs.argmax(-1).T  # [b, t]
     previous = torch.nn.functional.pad(path[:, :-1], (1, 0), value=alphabet.BLANK)
     spoken = (path != previous) & (path != alphabet.BLANK) & length_mask(lengths, path.shape[1])
     return [alphabet.decode(row[keep].tolist()) for row, keep in zip(path.cpu(), spoken.cpu(), strict=True)]

@@ -1,4 +1,4 @@
-"""The device that a run computes on."""
+"""Choice of the device that a run computes on, and of its precision."""
 
 import torch
 
@@ -6,17 +6,17 @@ from speech_recognition.errors import InputError
 
 
 def use_precision(precision: str, device: torch.device) -> None:
-    """Let products on GPUs round to TF32, or not. Raises InputError where there is none of it."""
+    """Allow TF32 in products on GPUs if `precision` is "tf32", else forbid it. Raises InputError for tf32 on a CPU."""
     if precision == "tf32" and device.type != "cuda":
-        raise InputError(f"model.precision=tf32: only GPUs have it, this is the {device.type}; use fp32 or bf16")
-    # cuDNN's default is TF32, which would make an "fp32" run one of 10-bit mantissas.
+        raise InputError(f"model.precision=tf32: only GPUs have it, but the device is {device.type}; use fp32 or bf16")
+    # cuDNN's default is TF32: an "fp32" run would compute with mantissas of 10 bits instead of 23.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`: auto, cpu, cuda or cuda:N, in full float32 so far.
+    """Return the device called `name`: auto, cpu, cuda or cuda:N. Turns TF32 off until `use_precision` allows it.
 
-    Raises InputError on one that is not there.
+    Raises InputError for a name or a GPU that does not exist.
     """
     use_precision("fp32", torch.device("cpu"))
     if name == "auto":

@@ -1,6 +1,6 @@
-"""The processes of a run: those that torchrun has started, or one alone.
+"""Communication between the processes of a run, which torchrun has started; a single process needs no torchrun.
 
-Every process calls the same functions in the same order. Alone, they cost nothing.
+All processes must call the same functions in the same order. In a single process, they return at once.
 """
 
 import contextlib
@@ -24,23 +24,24 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """What torchrun has told this process."""
+    """Facts about the run from torchrun's environment variables."""
 
     local_rank: int | None = None
     """number of the process on its machine; None without torchrun"""
     run_id: str = ""
-    """torchrun's name of the run, the same in all processes and after a restart"""
+    """torchrun's name for the run, the same in all processes and after a restart"""
     restarts: int = 0
-    """how often torchrun has started this machine's processes again after a failure of one of them"""
+    """times that torchrun has restarted this machine's processes after one of them failed"""
     max_restarts: int = 0
+    """times that torchrun restarts them at most"""
     nodes: int = 1
-    """machines"""
+    """number of machines"""
     shares_store: bool = False
-    """whether torchrun keeps one store for all attempts"""
+    """true if torchrun keeps one store for all attempts"""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Launch":
-        """Read off the variables that torchrun sets. Raises InputError if some are missing or are no numbers."""
+        """Return the facts in torchrun's variables. Raises InputError if some are missing or not numbers."""
         if "TORCHELASTIC_RUN_ID" not in environment:
             if "RANK" in environment and environment.get("WORLD_SIZE") != "1":
                 raise InputError(
@@ -52,7 +53,7 @@ class Launch:
         wrong += ["MASTER_ADDR"] if not environment.get("MASTER_ADDR") else []
         if wrong:
             raise InputError(
-                f"{', '.join(wrong)}: missing or no number, but TORCHELASTIC_RUN_ID is set: unset that, or start the"
+                f"{', '.join(wrong)}: missing or not a number, but TORCHELASTIC_RUN_ID is set: unset that, or start the"
                 " processes with --num-gpus or torchrun"
             )
         return cls(
@@ -66,22 +67,22 @@ class Launch:
 
     @property
     def first_on_its_machine(self) -> bool:
-        """Whether this process does what is to be done once on each machine."""
+        """True for the one process of each machine that does what must happen once per machine."""
         return self.local_rank in (None, 0)
 
     @property
     def restarted(self) -> bool:
-        """Whether these are not the first processes of the run."""
+        """True if these processes replace earlier ones of the run that failed."""
         return self.restarts > 0
 
     @property
     def ends_the_run(self) -> bool:
-        """Whether a failure now is the run's last."""
+        """True if torchrun will not restart the processes after a failure."""
         return self.restarts >= self.max_restarts
 
 
 ALONE = Launch()
-"""Without torchrun."""
+"""Facts of a process that runs without torchrun."""
 
 _NUMBERS = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_WORLD_SIZE", "MASTER_PORT"]
 _NUMBERS += ["TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS"]
@@ -93,10 +94,10 @@ def _is_number(text: str) -> bool:
 
 @contextlib.contextmanager
 def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
-    """Be one of the run's processes in the block: NCCL between GPUs, gloo between CPUs. Gives this one's device.
+    """Connect to the run's other processes in the block, by NCCL on GPUs or gloo on CPUs. Yields the device to use.
 
-    Python's standard error is the first one's alone, until the block ends.
-    Raises InputError on a device that is not there, or where torchrun's options do not allow to restart.
+    Until the block ends, only the first process writes to Python's standard error.
+    Raises InputError for a device that does not exist, and for options of torchrun with which restarts would fail.
     """
     if launch.local_rank is None:
         yield choose_device(device_name)
@@ -105,7 +106,7 @@ def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
     if device.type == "cuda":
         if device.index is not None:
             raise InputError(
-                f"--device {device_name}: under torchrun it is auto, cpu or cuda; each process takes its own"
+                f"--device {device_name}: under torchrun, use auto, cpu or cuda; each process takes a GPU of its own"
             )
         device = choose_device(f"cuda:{launch.local_rank}")
         torch.cuda.set_device(device)
@@ -122,24 +123,24 @@ def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
 
 
 def _meet(backend: str, launch: Launch) -> None:
-    """Find the other processes, by the addresses that each leaves in torchrun's store.
+    """Connect the processes, which find each other's addresses in torchrun's store.
 
-    That store outlives a restart, and what the last processes left would be found: the key of each attempt has
-    the count of restarts before it. Among several machines these counts differ; there torchrun has to open a
-    store for each attempt, or not to restart.
+    The store outlives a restart with the addresses of dead processes in it, so keys begin with the number of
+    restarts. On several machines these numbers differ, so there torchrun must open a store for each attempt, or
+    restarts must be off.
     """
     if launch.max_restarts and launch.run_id == "none":
         raise InputError(
-            "torchrun --max-restarts: give --rdzv-id NAME too (or --standalone), by which a run that starts again is"
-            " told from an older one"
+            "torchrun --max-restarts: add --rdzv-id NAME (or --standalone), so that a restart can tell this run from an"
+            " older one"
         )
     if launch.nodes > 1 and launch.max_restarts and launch.shares_store:
         raise InputError(
             "torchrun --max-restarts: on several machines, set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for torchrun,"
-            " or processes that start again find the addresses of those that are gone"
+            " or restarted processes find the addresses of dead ones"
         )
-    # The optimizers import it. Imported while there is a process group it keeps that group, whose threads then
-    # outlive Python and abort the process in one of twenty runs.
+    # Building an optimizer imports this module. If a process group exists by then, the module keeps it, and its
+    # threads outlive Python and abort the process in one of twenty runs.
     importlib.import_module("torch._dynamo")
     store, rank, size = next(rendezvous("env://"))
     prefix = "" if launch.nodes > 1 else f"attempt_{launch.restarts}"
@@ -147,29 +148,29 @@ def _meet(backend: str, launch: Launch) -> None:
 
 
 def size() -> int:
-    """How many processes there are."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """The number of this one, from 0."""
+    """Return this process's number, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes the log and the results."""
+    """Return true in the process that writes the log and the results."""
     return rank() == 0
 
 
 def barrier() -> None:
-    """Wait until every process is here."""
+    """Wait until every process has called this function."""
     if size() > 1:
         with _peers():
             dist.barrier()
 
 
 def all_reduce(tensor: Tensor) -> Tensor:
-    """`tensor`, which now holds its sum over all processes."""
+    """Replace `tensor` by its sum over all processes, and return it."""
     if size() > 1:
         with _peers():
             dist.all_reduce(tensor)
@@ -177,7 +178,7 @@ def all_reduce(tensor: Tensor) -> Tensor:
 
 
 def maximum(number: int) -> int:
-    """The largest of the numbers that the processes give."""
+    """Return the largest `number` of all processes."""
     if size() == 1:
         return number
     tensor = torch.tensor(number, device=_object_device())
@@ -187,7 +188,7 @@ def maximum(number: int) -> int:
 
 
 def gather(value: Value) -> list[Value]:
-    """What every process gives, in the order of their numbers."""
+    """Return the `value` of every process, ordered by rank."""
     if size() == 1:
         return [value]
     values: list[Any] = [None] * size()
@@ -197,7 +198,7 @@ def gather(value: Value) -> list[Value]:
 
 
 def from_first(make: Callable[[], Value]) -> Value:
-    """What `make` gives in the first process; the others wait for it, and raise PeerError if it fails."""
+    """Return, in all processes, the result of `make` in the first one. The others raise PeerError if it fails."""
     if size() == 1:
         return make()
     values: list[Any] = [None]
@@ -219,7 +220,7 @@ def _object_device() -> torch.device:
 
 @contextlib.contextmanager
 def _peers() -> Iterator[None]:
-    """A process that ends closes its connections, which the others see as errors of many kinds."""
+    """Turn a lost connection, which torch reports by errors of many kinds, into PeerError: a process has ended."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Signals that wait until the work is between two steps."""
+"""Signals that are held back until the work is between two steps."""
 
 import signal
 import time
@@ -10,17 +10,17 @@ from speech_recognition.runtime import distributed, signals
 
 
 class Stopped(SystemExit):
-    """The program ends by a signal, and what it works on is whole."""
+    """Exit because of a signal, between two steps, when model and optimizer are consistent."""
 
 
 @contextmanager
 def between_steps() -> Iterator[Callable[[], None]]:
-    """Hold signals back in the block, until it calls what this gives: that raises Stopped if one has come.
+    """Hold signals back in the block. Yields a function, to call between steps, that raises Stopped after a signal.
 
-    The handlers from before the block say what a signal means; a second signal goes to them at once, unless it
-    is part of the same event (signals.SAME_SECONDS).
-    All processes of a run call it after the same step, and end there even if only one has been sent a
-    signal; in such a run all further signals are ignored, as torchrun sends on what a terminal has sent already.
+    A held signal is then passed to the handler from before the block; a second one goes there at once, unless it is
+    part of the same event (signals.SAME_SECONDS).
+    All processes of a run must call the function after the same step; all of them stop if any one got a signal. With
+    several processes, signals that arrive after that are ignored: torchrun repeats what a terminal has already sent.
     """
     before = {number: signal.getsignal(number) for number in signals.handled()}
     held: list[int] = []
@@ -62,5 +62,5 @@ def between_steps() -> Iterator[Callable[[], None]]:
         check()
     finally:
         restore()
-        if held:  # another exception has ended the block before its next step
+        if held:  # a different exception ended the block before its next check
             signal.raise_signal(held[0])

@@ -1,4 +1,4 @@
-"""Processes that end when their parent does, however it ends."""
+"""Child processes that end with their parent, even if it is killed."""
 
 import ctypes
 import os
@@ -6,16 +6,16 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-"""of Linux's <sys/prctl.h>"""
+"""Linux's <sys/prctl.h>."""
 
 
 def end_with_parent(parent: int) -> None:
-    """Have the system kill this process when its parent, the process `parent`, ends. Does nothing but on Linux.
+    """Have Linux kill this process when its parent, process number `parent`, ends. Does nothing on other systems.
 
-    Linux does so already when the parent's thread ends that has started this process: it has to be one that lasts.
+    Linux kills it even when only the parent's thread that started it ends, so that thread must be one that lasts.
     """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it has ended before
+    if os.getppid() != parent:  # the parent ended before prctl was called
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, elsewhere a line every ten seconds."""
+"""Progress on standard error: a bar on a terminal, otherwise a line every ten seconds."""
 
 import sys
 import time
@@ -9,9 +9,7 @@ LINE_SECONDS = 10.0
 
 
 class Progress:
-    """Counts `total` units of work under a title; `note` holds figures such as the loss.
-
-    Of bytes (the unit "B"), it shows millions, and the rate.
+    """Progress of `total` units of work under a title, with the rate in MB/s if the unit is "B" (bytes).
 
     >>> with Progress("epoch 1", total=100, unit="step") as progress:
     ...     progress.advance(1, note="loss 2.31")
@@ -33,7 +31,7 @@ class Progress:
             self._bar.close()
 
     def advance(self, count: int, note: str = "") -> None:
-        """Add `count` finished units and show `note` beside them."""
+        """Add `count` finished units and show `note` (such as the loss) beside them."""
         self._done += count
         if self._bar is not None:
             if note:

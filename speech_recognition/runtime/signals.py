@@ -1,4 +1,4 @@
-"""The signals that end the program, from its first line to its last. Imports nothing that takes time."""
+"""Handlers of the signals that end the program. Imported before all else, so it imports only what loads fast."""
 
 import math
 import os
@@ -10,16 +10,16 @@ from contextlib import suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
-"""Sent by the system, by the user, by a terminal that is closed, and by Slurm before its time limit."""
+"""Signals from the system, the user, a closed terminal, and Slurm before a job's time limit."""
 
 SAME_SECONDS = 2.0
-"""Signals that come within this time of the first are one event: `timeout` sends each one to its command, then to
-the command's whole group, and a parent passes on what the terminal has sent already."""
+"""Seconds after a first signal in which further ones belong to the same event: `timeout` signals its command, then
+the command's whole group, and a parent passes on what the terminal has already sent to all."""
 
 stopped: list[int] = []
-"""The signal that ends the program, once it has come."""
+"""Number of the signal that ends the program; empty before one arrives."""
 _moment = -math.inf
-"""when it came, by the monotonic clock"""
+"""Time at which the last signal arrived, on the monotonic clock."""
 
 
 def handled() -> list[signal.Signals]:
@@ -28,7 +28,7 @@ def handled() -> list[signal.Signals]:
 
 
 def handle() -> None:
-    """Let each signal end the program in one line, with exit status 128 + its number."""
+    """Make each signal end the program with one line on standard error and exit status 128 + its number."""
     stopped.clear()
     for number in SIGNALS:
         if number != signal.SIGHUP or number in handled():
@@ -37,14 +37,14 @@ def handle() -> None:
 
 
 def let_go() -> None:
-    """Let each signal end the process at once: Python's own end would make a traceback of what a handler raises."""
+    """Restore the signals' default action: while Python shuts down, it prints a traceback of what a handler raises."""
     for number in SIGNALS:
         if signal.getsignal(number) is _stop:
             signal.signal(number, signal.SIG_DFL)
 
 
 class _Ended(SystemExit):
-    """What the handler raises."""
+    """Exception that the handler raises."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -57,14 +57,14 @@ def _stop(number: int, _: FrameType | None) -> None:
         return
     _moment = time.monotonic()
     stopped.append(number)
-    # Not by print(), which fails where the signal has interrupted another one. A terminal may be gone.
+    # Not print(): it fails if the signal interrupted a print(). The terminal may be closed, hence `suppress`.
     with suppress(AttributeError, OSError):
         os.write(sys.stderr.fileno(), f"stopped by {signal.Signals(number).name}\n".encode())
     raise _Ended(number)
 
 
 def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
-    """Send the signal again where Python drops what its handler raised: in a destructor, or while a process forks."""
+    """Send the signal again if Python dropped what its handler raised, as in a destructor or during a fork."""
     global _moment
     if isinstance(lost.exc_value, _Ended):
         _moment = -math.inf

@@ -9,10 +9,10 @@ import numpy as np
 from torch import Tensor
 
 from speech_recognition.augment import Augmentation, plain
-from speech_recognition.batches import load
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.figures import new_figure
 from speech_recognition.files import atomic_write
+from speech_recognition.reading import load
 
 
 def draw_augmented(folder: Path, augmentation: Augmentation, utterances: Sequence[Utterance], epoch: int) -> None:

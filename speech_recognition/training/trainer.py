@@ -12,9 +12,10 @@ import torch
 
 from params import SAMPLE_RATE, Params
 from speech_recognition.augment import Augmentation, plain, read_noise
-from speech_recognition.batches import Batch, load, synthetic_batch
+from speech_recognition.batches import Batch, synthetic_batch
 from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.orders import Indices
+from speech_recognition.reading import load
 from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.tally import Tally

@@ -9,10 +9,11 @@ import torch
 import params
 from speech_recognition import settings
 from speech_recognition.augment import plain
-from speech_recognition.batches import Batch, load
+from speech_recognition.batches import Batch
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
+from speech_recognition.reading import load
 from speech_recognition.runtime.devices import choose_device
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import ctc_loss, training_step

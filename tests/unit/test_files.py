@@ -132,7 +132,7 @@ def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "target")
-    with pytest.raises(InputError, match="target: is no regular file"), files.atomic_write(tmp_path / "target"):
+    with pytest.raises(InputError, match="target: not a regular file"), files.atomic_write(tmp_path / "target"):
         pytest.fail("begun")
     assert not (tmp_path / "target").is_file()
 
@@ -168,12 +168,12 @@ def test_only_a_regular_file_of_a_sensible_size_is_read(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/dev/zero")
     (tmp_path / "large").write_bytes(b"12345")
     for name, message in (
-        ("pipe", "is no regular file; mend it"),
-        ("link", "is no regular file; mend it"),
-        (".", "is no regular file; mend it"),
+        ("pipe", "not a regular file; mend it"),
+        ("link", "not a regular file; mend it"),
+        (".", "not a regular file; mend it"),
         ("gone", "No such file or directory; mend it"),
         ("x" * 300, "File name too long; mend it"),
-        ("large", "has over 4 bytes, too many for what it should be; mend it"),
+        ("large", "has over 4 bytes, more than a file of this kind can have; mend it"),
     ):
         with pytest.raises(InputError, match=message):
             files.read_input(tmp_path / name, "mend it", most_bytes=4)
@@ -218,19 +218,19 @@ def test_a_regular_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
 def test_a_pipe_is_neither_waited_for_nor_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(InputError, match="is no regular file"):
+        with pytest.raises(InputError, match="not a regular file"):
             files.open_regular(path)
 
 
 def test_a_link_that_leads_back_to_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with (
-        pytest.raises(InputError, match="loop: a link that leads back to itself"),
+        pytest.raises(InputError, match="loop: a link that points to itself"),
         files.atomic_folder(tmp_path / "loop"),
     ):
         pass
     with (
-        pytest.raises(InputError, match="loop: a link that leads back to itself"),
+        pytest.raises(InputError, match="loop: a link that points to itself"),
         files.atomic_write(tmp_path / "loop"),
     ):
         pass

@@ -35,7 +35,7 @@ def test_every_parameter_stands_there_once_with_its_meaning() -> None:
             " (global batch size); from 1 to 1048576",
         ),
         ("features.window", "features.window=hamming (tensorflow hann): shape of the window; hamming or hann"),
-        ("model.conv_bias", "model.conv_bias=true (tensorflow false): convolutions with a bias"),
+        ("model.conv_bias", "model.conv_bias=true (tensorflow false): bias in the convolutions"),
     ],
 )
 def test_a_parameter_has_its_default_the_presets_that_differ_and_its_bounds(name: str, expected: str) -> None:

@@ -225,13 +225,13 @@ def test_no_archive_but_its_name(source: Path, tmp_path: Path, refuse: Refuse, n
     make_pipe(place / name) if name.startswith("pipe") else (place / name).mkdir()
     refuse(["prepare", str(place), "--data-dir", str(tmp_path / "out")], f"{name}: ")
     if name.startswith("pipe"):
-        refuse(["prepare", str(place / name), "--data-dir", str(tmp_path / "out")], "no regular file")
+        refuse(["prepare", str(place / name), "--data-dir", str(tmp_path / "out")], "not a regular file")
 
 
 def test_a_data_folder_that_leads_back_to_itself(source: Path, tmp_path: Path, refuse: Refuse) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    refuse(["prepare", str(source), "--data-dir", str(tmp_path / "loop")], "a link that leads back to itself")
-    refuse(["verify", "mini", "--data-dir", "x", "--tar", str(tmp_path / "loop")], "leads back to itself")
+    refuse(["prepare", str(source), "--data-dir", str(tmp_path / "loop")], "a link that points to itself")
+    refuse(["verify", "mini", "--data-dir", "x", "--tar", str(tmp_path / "loop")], "points to itself")
 
 
 @pytest.fixture

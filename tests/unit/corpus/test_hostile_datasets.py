@@ -99,10 +99,10 @@ def change_reference(**changes: object) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        pytest.param(lambda pinned: make_pipe(pinned / "mini.json"), r"mini\.json: is no regular file", id="a pipe"),
+        pytest.param(lambda pinned: make_pipe(pinned / "mini.json"), r"mini\.json: not a regular file", id="a pipe"),
         pytest.param(
             lambda pinned: make_pipe(pinned / "mini.files"),
-            r"mini\.files: is no regular file",
+            r"mini\.files: not a regular file",
             id="a list that is a pipe",
         ),
         pytest.param(sparse_file(1 << 40, "mini.json"), r"mini\.json: has over", id="a terabyte"),

@@ -93,8 +93,8 @@ def hidden_bytes(folder: Path) -> str:
 
 
 MANIFESTS = (
-    pytest.param(text(device), "text: is no regular file", id="a text that is a device"),
-    pytest.param(text(make_pipe), "text: is no regular file", id="a text that is a pipe"),
+    pytest.param(text(device), "text: not a regular file", id="a text that is a device"),
+    pytest.param(text(make_pipe), "text: not a regular file", id="a text that is a pipe"),
     pytest.param(text(Path.mkdir), "text file .* cannot be read", id="a text that is a folder"),
     pytest.param(text(large), "text: has over 1000000 bytes", id="a text of a terabyte"),
     pytest.param(audio(device), r"made\.wav is not a regular file", id="a recording that is a device"),
@@ -196,7 +196,7 @@ def three_hours(path: Path) -> None:
 def test_a_manifest_that_never_ends(tmp_path: Path, refuse: Refuse, make: Callable[[Path], None]) -> None:
     make(tmp_path / "train.csv")
     arguments = ["prepare", "--manifest", str(tmp_path / "train.csv"), "--data-dir", str(tmp_path / "out")]
-    refuse(arguments, r"train\.csv: is no regular file")
+    refuse(arguments, r"train\.csv: not a regular file")
 
 
 def test_a_data_folder_whose_name_is_no_text(source: Path, tmp_path: Path, refuse: Refuse) -> None:

@@ -17,7 +17,7 @@ from speech_recognition.mlperf.check import Violation, check_log
 def test_a_missing_log_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.out: No such file or directory; give the log of a run"):
         check_log(tmp_path / "none.out", "closed")
-    with pytest.raises(InputError, match="is no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         check_log(tmp_path, "closed")
 
 

@@ -261,7 +261,7 @@ def test_a_claim_of_a_model_too_large_for_the_memory_is_refused_before_it_is_mad
 def test_what_is_no_regular_file_is_refused_unread(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.pt")
     for path in (tmp_path / "x.pt", Path("/dev/zero"), tmp_path):
-        with pytest.raises(InputError, match=f"{path}: is no regular file"):
+        with pytest.raises(InputError, match=f"{path}: not a regular file"):
             checkpoint.read(path)
 
 

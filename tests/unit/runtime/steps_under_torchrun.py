@@ -12,10 +12,10 @@ import torch
 
 import params
 from speech_recognition.augment import plain
-from speech_recognition.batches import load
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
+from speech_recognition.reading import load
 from speech_recognition.runtime import distributed
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import training_step

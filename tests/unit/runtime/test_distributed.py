@@ -299,10 +299,10 @@ def test_more_gpus_than_there_are_is_refused(tone_dataset: Path, tmp_path: Path)
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"TORCHELASTIC_RUN_ID": None}, "RANK is set, but TORCHELASTIC_RUN_ID is not"),
-    ({"LOCAL_RANK": None}, "LOCAL_RANK: missing or no number"),
-    ({"RANK": "one"}, "RANK: missing or no number"),
-    ({"MASTER_ADDR": None, "MASTER_PORT": "x"}, "MASTER_PORT, MASTER_ADDR: missing or no number"),
-    ({"TORCHELASTIC_MAX_RESTARTS": ""}, "TORCHELASTIC_MAX_RESTARTS: missing or no number"),
+    ({"LOCAL_RANK": None}, "LOCAL_RANK: missing or not a number"),
+    ({"RANK": "one"}, "RANK: missing or not a number"),
+    ({"MASTER_ADDR": None, "MASTER_PORT": "x"}, "MASTER_PORT, MASTER_ADDR: missing or not a number"),
+    ({"TORCHELASTIC_MAX_RESTARTS": ""}, "TORCHELASTIC_MAX_RESTARTS: missing or not a number"),
 ])  # fmt: skip
 def test_half_of_torchruns_variables_are_refused(change: dict[str, str | None], message: str) -> None:
     names = ["RANK", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS", "MASTER_PORT"]

@@ -11,11 +11,11 @@ import params
 from speech_recognition import alphabet
 from speech_recognition.augment import plain
 from speech_recognition.batch_norm import MaskedBatchNorm
-from speech_recognition.batches import load
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
 from speech_recognition.orders import make_batches
+from speech_recognition.reading import load
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import ctc_loss, training_step
 
