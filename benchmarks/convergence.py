@@ -17,13 +17,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from speech_recognition.mlperf.convergence import record, summary  # noqa: E402
-from speech_recognition.mlperf.log_table import log_frame  # noqa: E402
+from speech_recognition.mlperf.convergence import points_table, record  # noqa: E402
+from speech_recognition.mlperf.log_table import log_table  # noqa: E402
 
 
 def about(log: Path) -> dict[str, Any]:
     """Who made the runs, when, on what, and with which optimizer."""
-    lines = log_frame(log).drop_duplicates("key").set_index("key")
+    lines = log_table(log).drop_duplicates("key").set_index("key")
     optimizer = {key: value for key, value in lines["value"].items() if str(key).startswith("opt_")}
     ran = time.gmtime(int(lines.loc["run_start", "time_ms"]) / 1000)
     return {
@@ -47,7 +47,7 @@ def main() -> None:
         entry = record(results, about(results[0]))
         records[f"deepspeech2_mini_ref_{entry['BS']}"] = entry
     options.output.write_text(json.dumps(records, indent=2) + "\n")
-    print(summary(options.output))
+    print(points_table(options.output))
 
 
 if __name__ == "__main__":

@@ -108,12 +108,12 @@ def add_check_rcp(commands: Commands) -> None:
 
 
 def _check_rcp(options: argparse.Namespace) -> int:
-    from speech_recognition.mlperf.convergence import check_convergence, reference_points, summary
+    from speech_recognition.mlperf.convergence import check_convergence, points_table, reference_points
 
     points = options.points or reference_points(options.preset)
     if points is None:
         raise InputError(f"--preset {options.preset}: has no reference convergence points; give a file with --points")
-    print(summary(points))
+    print(points_table(points))
     verdict = check_convergence(options.runs, points)
     print(f"{'SUCCESS' if verdict.passed else 'REFUSED'}: {verdict.message}")
     if verdict.normalization > 1 and verdict.passed:

@@ -103,7 +103,7 @@ def _train_several(options: argparse.Namespace) -> int:
         seeds += {preflight.draw_seed()} - set(seeds)
     folder = preflight.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results", runs=options.runs)
     results = series.run_several(options.arguments, seeds, folder)
-    print(series.summary(results))
+    print(series.series_table(results))
     return series.exit_status(results)
 
 

@@ -13,12 +13,12 @@ import jinja2
 
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_write
-from speech_recognition.mlperf.series import RunResult, score
+from speech_recognition.mlperf.series import RunResult, series_score
 from speech_recognition.report.alignment import Pair, align, confusions
 from speech_recognition.report.charts import COLOURS, draw_charts, draw_curves
 from speech_recognition.report.phases import PHASES, phases, total_seconds
 from speech_recognition.report.record import Record, read_record
-from speech_recognition.report.significance import Difference, difference
+from speech_recognition.report.significance import WerDifference, difference
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import Launch
 
@@ -142,7 +142,7 @@ def _score(records: Sequence[Record]) -> str:
         )
         for number, record in enumerate(records)
     ]
-    olympic = score(results).olympic if same else None
+    olympic = series_score(results).olympic if same else None
     return "" if olympic is None else f"{olympic:.1f}"
 
 
@@ -152,7 +152,7 @@ def _rate(record: Record) -> str:
     return f"{record.epochs['audio_rate'].mean():.0f}"
 
 
-def _difference(first: Record, record: Record) -> Difference | None:
+def _difference(first: Record, record: Record) -> WerDifference | None:
     return difference(first.utterances, record.utterances)
 
 

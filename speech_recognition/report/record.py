@@ -11,7 +11,7 @@ from speech_recognition import settings
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.mlperf import system
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.mlperf.log_table import has_lines, log_frame
+from speech_recognition.mlperf.log_table import has_lines, log_table
 from speech_recognition.report.tables import read_epochs, read_utterances
 from speech_recognition.runs.folder import LOG_NAME, UTTERANCES_NAME
 from speech_recognition.runs.steps import read_steps
@@ -106,11 +106,11 @@ def read_record(folder: Path) -> Record:
     return Record(
         name=one_line(folder.resolve().name),
         parameters=_flat(settings.to_dict(params)),
-        system=system.read(described) if described.exists() else {},
+        system=system.read_description(described) if described.exists() else {},
         epochs=read_epochs(folder / "metrics.csv"),
         steps=pd.DataFrame(read_steps(folder)),
         utterances=read_utterances(folder / UTTERANCES_NAME),
-        logs=[log_frame(path) for path in (log, *further) if has_lines(path)],
+        logs=[log_table(path) for path in (log, *further) if has_lines(path)],
         violations=[str(violation) for violation in check_log(log, params.submission.division)],
     )
 

@@ -10,7 +10,7 @@ _AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class WerDifference:
     """Of two runs' WER in percentage points, the second's less the first's, over the utterances that both have."""
 
     utterances: int
@@ -22,7 +22,7 @@ class Difference:
     """two-sided: how likely a difference of this sign would be by the choice of utterances alone"""
 
 
-def difference(first: pd.DataFrame, second: pd.DataFrame) -> Difference | None:
+def difference(first: pd.DataFrame, second: pd.DataFrame) -> WerDifference | None:
     """The paired bootstrap over utterances (Bisani and Ney, ICASSP 2004), with the same draws every time.
 
     first, second: utterances.csv of each. None if they have no utterance of one text in common.
@@ -37,7 +37,7 @@ def difference(first: pd.DataFrame, second: pd.DataFrame) -> Difference | None:
     drawn = _resampled(errors, words)
     low, high = np.percentile(drawn, [2.5, 97.5])
     one_side = min((drawn <= 0).mean(), (drawn >= 0).mean())
-    return Difference(
+    return WerDifference(
         utterances=len(both),
         points=float(100 * errors.sum() / words.sum()),
         low=float(low),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech_recognition.errors import InputError
-from speech_recognition.mlperf.log_table import has_lines, log_frame
+from speech_recognition.mlperf.log_table import has_lines, log_table
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.checkpoint import Snapshot
 from speech_recognition.runs.folder import newest_log, torchrun_id
@@ -69,7 +69,7 @@ def logged_seed(folder: Path) -> int | None:
     log = newest_log(folder)
     if log is None or not log.is_file() or not has_lines(log):
         return None
-    frame = log_frame(log)
+    frame = log_table(log)
     seeds = frame.loc[frame["key"] == "seed", "value"].tolist()
     if not seeds:
         return None
