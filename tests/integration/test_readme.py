@@ -1,4 +1,4 @@
-"""The README says what is there."""
+"""Tests that the README and docs/ agree with the repository: paths, commands, options and numbers."""
 
 import itertools
 import re
@@ -20,13 +20,13 @@ DOCUMENTS = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob(
 
 
 def commands() -> list[str]:
-    """Every line of the documents' shell blocks."""
+    """Return every line of the shell blocks in the README and docs/."""
     blocks = [block for text in DOCUMENTS for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
     return [line for block in blocks for line in block.splitlines()]
 
 
 def tree() -> set[str]:
-    """Paths that the file tree names."""
+    """Return the paths in the README's file tree."""
     block = README.split("## The files", 1)[1].split("```")[1]
     paths, folders = set(), []
     for line in block.strip("\n").splitlines():
@@ -76,7 +76,7 @@ def test_the_scripts_of_the_commands_answer_h(line: str) -> None:
 
 
 def of_the_package(line: str) -> list[str]:
-    """Command and options that a line gives to the package; none if it gives it none."""
+    """Return the package's command and options in a shell line; [] if the line does not call the package."""
     words = line.partition(" |")[0].split()
     if "speech_recognition" in words and "-m" in words:
         return words[words.index("speech_recognition") + 1 :]

@@ -14,7 +14,7 @@ ABOUT = {"Creator": "us", "When": "today", "Platform": "box", "Precision": "fp32
 
 @pytest.fixture
 def series(good_log: Any, tmp_path: Path) -> Callable[..., Path]:
-    """Makes results of runs that took so many epochs each; one of 0 epochs missed its target."""
+    """Return a function that makes results of runs with given numbers of epochs; 0 is a run that missed its target."""
 
     def make(name: str, epochs: Sequence[int], batch_size: int = 16) -> Path:
         folder = tmp_path / name
@@ -32,7 +32,7 @@ def series(good_log: Any, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def points(series: Callable[..., Path], tmp_path: Path) -> Path:
-    """A reference of 4.5 epochs at batch size 16 and 6.5 at 64."""
+    """Return points with a mean of 4.5 epochs at batch size 16 and of 6.5 at 64."""
     entries = {
         f"ref_{size}": record(sorted(series(f"at_{size}", epochs, size).glob("*")), ABOUT)
         for size, epochs in ((16, [4, 5] * 10), (64, [6, 7] * 10))

@@ -19,7 +19,7 @@ WERS = (99.0, 53.2, 20.0)
 
 @pytest.fixture
 def runs(good_log: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ten runs of `mini`, each with a seed of its own, from a clean checkout that is still there."""
+    """Return the results of ten runs of `mini` with different seeds, from the same clean checkout as this."""
     for module in (system, package_checks):
         monkeypatch.setattr(module, "software_notes", lambda: "benchmark at commit 1234")
     folder = tmp_path / "runs"
@@ -37,7 +37,7 @@ def runs(good_log: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def verdicts(runs: Path, tmp_path: Path) -> dict[str, tuple[str, ...]]:
-    """What each failed check found."""
+    """Return the findings of each failed check, by its name."""
     checks = make_package(runs, tmp_path / "out", ROOT, None)
     return {check.name: check.findings for check in checks if check.failed}
 

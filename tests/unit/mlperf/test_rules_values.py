@@ -1,4 +1,4 @@
-"""What the closed and open rules ask of values, numbers and times, and where they differ."""
+"""Tests of the closed and open rules for values, counts and times, and of their differences."""
 
 import math
 from typing import Any

@@ -29,7 +29,7 @@ def results(*seconds: float, missed: int = 0, crashed: int = 0) -> list[RunResul
 
 def test_the_olympic_score_leaves_out_the_fastest_and_the_slowest() -> None:
     assert series_score(results(10, 50, 20, 30)).olympic == 25
-    assert series_score(results(10, 20, 30, missed=1)).olympic == 25  # the run that missed is the slowest
+    assert series_score(results(10, 20, 30, missed=1)).olympic == 25  # the run that missed counts as the slowest
     assert series_score(results(10, 20, 30, crashed=1)).olympic == 25
 
 
