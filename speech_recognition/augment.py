@@ -22,22 +22,22 @@ from speech_recognition.errors import InputError
 from speech_recognition.features import Features
 from speech_recognition.lengths import ctc_frames, length_mask
 
-Inputs = Callable[[Batch], tuple[Tensor, Tensor]]
-"""A batch on the host to spectrograms [batch, bins, frames] and their lengths, on the features' device."""
+Featurize = Callable[[Batch], tuple[Tensor, Tensor]]
+"""Turns a batch on the host into spectrograms [batch, bins, frames] and their lengths, on the features' device."""
 
 OutputFrames = Callable[[Tensor, Tensor], Tensor]
 """Frames of log-probabilities for lengths in samples and tempos."""
 
 
-def plain(features: Features) -> Inputs:
-    """Spectrograms of utterances as they are."""
+def plain(features: Features) -> Featurize:
+    """Return a function that makes the spectrograms of utterances as they are."""
 
-    def make(part: Batch) -> tuple[Tensor, Tensor]:
+    def featurize(part: Batch) -> tuple[Tensor, Tensor]:
         device = features.window.device
         spectrograms, frames = features(part.waveforms.to(device), part.lengths.to(device))
         return spectrograms, frames
 
-    return make
+    return featurize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,22 +56,24 @@ class Draw:
 
 
 class Augmentation:
-    """Batches to augmented spectrograms, for the epoch that is set."""
+    """Turns batches into augmented spectrograms."""
 
     def __init__(self, params: AugmentationParams, features: Features, seed: int, output_frames: OutputFrames) -> None:
         """`output_frames` tells whether an utterance still has a CTC path at another tempo."""
         self.params, self.features = params, features
-        self.epoch = 1
         self.noise = torch.zeros(0, dtype=torch.int16)
         """16-bit samples, all recordings of the noise folder one after another"""
         self._seed, self._output_frames = seed, output_frames
 
-    def __call__(self, part: Batch) -> tuple[Tensor, Tensor]:
-        """Spectrograms [batch, bins, frames] and their lengths, on the features' device; `part` is on the host."""
+    def __call__(self, part: Batch, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return spectrograms [batch, bins, frames] and their lengths, on the features' device; `part` is on the host.
+
+        `epoch` counts from 1.
+        """
         device = self.features.window.device
         if not self.params.active or part.utterances == 0:
             return plain(self.features)(part)
-        draw = self.draw(part)
+        draw = self.draw(part, epoch)
         waveforms, lengths = part.waveforms.to(device, non_blocking=True), part.lengths.to(device, non_blocking=True)
         if self.params.changes_waveforms:
             waveforms, lengths = self.waveforms(waveforms, lengths, draw)
@@ -81,9 +83,9 @@ class Augmentation:
             spectrograms = spectrograms * self._kept(spectrograms, frames, draw.masks.to(device))
         return spectrograms, frames
 
-    def draw(self, part: Batch) -> Draw:
-        """What the utterances of a batch get in this epoch. Where no CTC path would be left, tempo and speed stay."""
-        params, rows = self.params, [self._row(index) for index in part.indices.tolist()]
+    def draw(self, part: Batch, epoch: int) -> Draw:
+        """Draw for each utterance of a batch. Tempo and speed stay at 1 where no CTC path would be left."""
+        params, rows = self.params, [self._row(index, epoch) for index in part.indices.tolist()]
         table = torch.from_numpy(np.stack([row[:6] for row in rows]))
         tempo, speed, gain, noisy, level, start = table.unbind(1)
         tempo = params.tempo_min + (params.tempo_max - params.tempo_min) * tempo
@@ -101,10 +103,10 @@ class Augmentation:
             masks=torch.from_numpy(np.stack([row[6:] for row in rows])).view(len(rows), -1, 2),
         )
 
-    def _row(self, index: int) -> np.ndarray:
-        """Numbers in [0, 1) for one utterance in this epoch."""
+    def _row(self, index: int, epoch: int) -> np.ndarray:
+        """Return numbers in [0, 1) for one utterance in an epoch."""
         masks = self.params.frequency_masks + self.params.time_masks
-        return np.random.default_rng([self._seed, self.epoch, max(index, 0), 1]).random(6 + 2 * masks)
+        return np.random.default_rng([self._seed, epoch, max(index, 0), 1]).random(6 + 2 * masks)
 
     def waveforms(self, waveforms: Tensor, lengths: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Speed, noise, gain: waveforms [batch, samples] as floats of 16-bit scale, and their lengths."""

@@ -103,6 +103,19 @@ def collate(items: Sequence[Item]) -> Batch:
     )
 
 
+def synthetic_batch(size: int, samples: int, symbols: int) -> Batch:
+    """Return `size` utterances of noise, each of `samples`, which share one transcript of `symbols`."""
+    generator = torch.Generator().manual_seed(0)
+    text = torch.tensor(alphabet.encode(("WARM UP " * symbols)[:symbols]))
+    return Batch(
+        waveforms=torch.randint(-1000, 1000, (size, samples), generator=generator, dtype=torch.int16),
+        lengths=torch.full((size,), samples),
+        targets=text.expand(size, -1),
+        target_lengths=torch.full((size,), len(text)),
+        indices=torch.arange(size),
+    )
+
+
 def load(
     utterances: Sequence[Utterance], batches: Sequence[Indices], workers: int, pin: bool = False
 ) -> Generator[Batch, None, None]:

@@ -5,14 +5,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from speech_recognition.batches import Batch, load
+from speech_recognition.batches import load
 from speech_recognition.corpus.manifest import Utterance
-from speech_recognition.decoding.greedy import greedy
-from speech_recognition.features import Features
-from speech_recognition.model import DeepSpeech2
 from speech_recognition.orders import make_batches
+from speech_recognition.recognizer import Recognizer
 from speech_recognition.runs.csv_tables import write_table
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.progress import Progress
@@ -46,37 +42,26 @@ def do_nothing() -> None:
     """After a batch or a step, where there is nothing to do."""
 
 
-@torch.inference_mode()
-def transcribe(model: DeepSpeech2, features: Features, batch: Batch) -> list[str]:
-    """Greedy text of each utterance of a batch that is on the model's device."""
-    log_probs, lengths = model(*features(batch.waveforms, batch.lengths))
-    return greedy(log_probs, lengths)
-
-
 def evaluate(
-    model: DeepSpeech2,
-    features: Features,
-    utterances: Sequence[Utterance],
-    *,
-    batch_size: int,
-    workers: int,
-    device: torch.device,
-    after_batch: Callable[[], None] = do_nothing,
+    recognizer: Recognizer, utterances: Sequence[Utterance], after_batch: Callable[[], None] = do_nothing
 ) -> Evaluation:
     """Transcribe and score every utterance once, over all processes. Leaves the model in evaluation mode.
 
-    What `after_batch` raises ends it between two batches.
+    Batch size and workers are those of the recognizer's parameters. An exception of `after_batch` ends the
+    evaluation between two batches.
     """
-    model.eval()
+    recognizer.model.eval()
+    data = recognizer.params.data
     texts: dict[int, str] = {}
-    batches = make_batches(range(len(utterances)), [each.samples for each in utterances], batch_size)
+    batches = make_batches(range(len(utterances)), [each.samples for each in utterances], data.eval_batch_size)
     size = distributed.size()
-    reading = load(utterances, batches[distributed.rank() :: size], workers, pin=device.type == "cuda")
+    pin = recognizer.device.type == "cuda"
+    reading = load(utterances, batches[distributed.rank() :: size], data.workers, pin)
     with Progress("evaluation", total=len(utterances), unit="utterances") as progress, closing(reading) as loaded:
         for turn in range(0, len(batches), size):  # as many in every process: the last may have no batch
             if turn + distributed.rank() < len(batches):
                 batch = next(loaded)
-                texts |= zip(batch.indices.tolist(), transcribe(model, features, batch.to(device)), strict=True)
+                texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch), strict=True)
             progress.advance(sum(map(len, batches[turn : turn + size])))
             after_batch()
     texts = {index: text for share in distributed.gather(texts) for index, text in share.items()}

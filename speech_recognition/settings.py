@@ -11,9 +11,6 @@ from params import PRESETS, Params, Stage
 from speech_recognition.errors import InputError
 from speech_recognition.files import read_json
 
-PARAMS_NAME = "params.json"
-"""The parameters in a run's folder, as `to_dict` gives them."""
-
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 

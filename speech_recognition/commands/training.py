@@ -1,14 +1,22 @@
 """The commands that train a model and score it: train, evaluate."""
 
 import argparse
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
 from speech_recognition.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from speech_recognition.runtime.distributed import Launch
+    from speech_recognition.training.job import Job
 from speech_recognition.runtime.allocator import keep_memory
 
 
@@ -87,7 +95,7 @@ def _seed(text: str) -> int:
 
 def _train_several(options: argparse.Namespace) -> int:
     from speech_recognition.mlperf import series
-    from speech_recognition.training import preflight
+    from speech_recognition.training import prepare
 
     if not options.timed:
         raise InputError("--runs: is for timed runs; add --timed, or use run_and_time.sh")
@@ -100,8 +108,8 @@ def _train_several(options: argparse.Namespace) -> int:
     chosen = settings.apply(settings.preset(options.preset), options.set)
     seeds: list[int] = []
     while len(seeds) < options.runs:
-        seeds += {preflight.draw_seed()} - set(seeds)
-    folder = preflight.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results", runs=options.runs)
+        seeds += {prepare.draw_seed()} - set(seeds)
+    folder = prepare.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results", runs=options.runs)
     results = series.run_several(options.arguments, seeds, folder)
     print(series.series_table(results))
     return series.exit_status(results)
@@ -110,48 +118,80 @@ def _train_several(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     if options.runs > 1:
         return _train_several(options)
-    from speech_recognition.mlperf import system
-    from speech_recognition.report import page
-    from speech_recognition.runs.folder import open_folder
     from speech_recognition.runtime import distributed, launcher
-    from speech_recognition.training import division, planning, run, timed
 
     keep_memory()
     launch = distributed.Launch.of(os.environ)
-    chosen = settings.apply(settings.preset(options.preset), options.set)
     if launch.local_rank is None and (count := launcher.wanted(options.num_gpus, options.device)) > 1:
         return launcher.start(count, options.arguments)
-    request = planning.Request(
-        params=chosen,
-        seed=options.seed,
+    with distributed.joined(launch, options.device) as device:
+        launch = dataclasses.replace(launch, restarts=distributed.maximum(launch.restarts))
+        job = distributed.from_first(lambda: _prepared(options, launch, device))
+        return job if isinstance(job, int) else _run(dataclasses.replace(job, device=device, launch=launch), options)
+
+
+def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.device") -> "Job | int":
+    """Return the job, or the exit status of the run that was to go on and has ended, for all processes."""
+    from speech_recognition.training.prepare import NothingLeftError, Places, prepare
+
+    chosen = settings.apply(settings.preset(options.preset), options.set)
+    places = Places(
         data_dir=options.data_dir or ROOT / chosen.data.dataset,
         train_manifest=options.train_manifest,
         val_manifest=options.val_manifest,
         output_dir=options.output_dir,
-        results_root=ROOT / "results",
+        results=ROOT / "results",
         references=REFERENCES,
-        resume=options.resume is not None,
-        epoch=options.resume or None,
-        timed=options.timed,
     )
-    with distributed.joined(launch, options.device) as device:
-        launch = dataclasses.replace(launch, restarts=distributed.maximum(launch.restarts))
-        job = distributed.from_first(lambda: planning.plan(request, launch, device))
-        if isinstance(job, int):
-            return job
-        job = dataclasses.replace(job, device=device, launch=launch)
-        if job.verified and launch.first_on_its_machine and not distributed.is_first():
-            division.verified(job.verified.dataset, request.data_dir, REFERENCES)  # this machine may have its own copy
-        gpus = distributed.size() // launch.nodes if device.type == "cuda" else 0
-        about, data = vars(job.params.submission), job.train_manifest.parent
-        described = distributed.from_first(lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=data))
-        with (
-            open_folder(job.output_dir, job.params, described, launch) as output,
-            page.own_report(job.output_dir, launch),
-        ):
-            if options.timed:
-                return timed.run_and_time(job, output)
-            return 0 if run.run(job, output) else 3
+    if options.timed and not places.own_manifests:
+        make_embedded_dataset(chosen, places.data_dir)
+    resuming, epoch = options.resume is not None, options.resume or None
+    try:
+        return prepare(
+            chosen, options.seed, places, launch, device, resuming=resuming, epoch=epoch, timed=options.timed
+        )
+    except NothingLeftError as ended:
+        return ended.status
+
+
+def make_embedded_dataset(chosen: params.Params, data_dir: Path) -> None:
+    """Make the embedded dataset in `data_dir`, if the run's preset trains on it and no other dataset is there.
+
+    A process of its own does so: the training process has touched no data when its clock starts. Raises
+    VerificationError or ends the program if it fails.
+    """
+    from speech_recognition.corpus.counts import read_counts
+    from speech_recognition.training import division
+
+    with contextlib.suppress(InputError):  # no dataset, or a damaged one
+        if read_counts(data_dir).dataset != "mini":
+            return
+    if division.dataset_option(chosen) == "mini":
+        division.run_command("download", "mini", "--data-dir", str(data_dir))
+
+
+def _run(job: "Job", options: argparse.Namespace) -> int:
+    from speech_recognition.mlperf import system
+    from speech_recognition.report import page
+    from speech_recognition.runs.folder import open_folder
+    from speech_recognition.runtime import distributed
+    from speech_recognition.training import division, run, timed
+
+    launch = job.launch
+    if job.verified and launch.first_on_its_machine and not distributed.is_first():
+        division.verified(job.verified.dataset, job.data_dir, REFERENCES)  # this machine may have its own copy
+    gpus = distributed.size() // launch.nodes if job.device.type == "cuda" else 0
+    about = vars(job.params.submission)
+    described = distributed.from_first(
+        lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=job.data_dir)
+    )
+    with (
+        open_folder(job.output_dir, job.params, described, launch) as output,
+        page.own_report(job.output_dir, launch),
+    ):
+        if options.timed:
+            return timed.run_and_time(job, output)
+        return 0 if run.run(job, output) else 3
 
 
 def add_evaluate(commands: Commands) -> None:
@@ -173,7 +213,7 @@ def add_evaluate(commands: Commands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from speech_recognition.corpus.manifest import read_manifest
-    from speech_recognition.evaluation import write_rows
+    from speech_recognition.evaluation import evaluate, write_rows
     from speech_recognition.files import check_file, check_writable
     from speech_recognition.runs import checkpoint
     from speech_recognition.runs.csv_tables import write_table
@@ -195,9 +235,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         if options.output:
             write_table(options.output, rows)
         return 0
-    trained = checkpoint.load(options.checkpoint, device)
-    together = [utterance for each in sets for utterance in each]
-    result = quality_table.evaluate_checkpoint(trained, together, device)
+    recognizer = checkpoint.load(options.checkpoint, device)
+    result = evaluate(recognizer, [utterance for each in sets for utterance in each])
     for name, score in result.by_subset().items():
         print(f"{name}: {score}")
     print(f"all: {result.total}")

@@ -24,7 +24,8 @@ from speech_recognition.files import atomic_folder, atomic_write
 from speech_recognition.mlperf.log_table import log_table
 from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
-from speech_recognition.mlperf.system import STATUSES, SYSTEM_NAME, completed, read_description
+from speech_recognition.mlperf.system import STATUSES, completed, read_description
+from speech_recognition.runs.folder import RunFolder
 
 IMPLEMENTATION = "speech_recognition"
 _SUBMISSION = ("org", "platform", "division", "status")
@@ -68,9 +69,10 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
         raise InputError(
             f"--output-dir {output}: has a submission of {submission['org']} already; choose a different folder"
         )
-    params = settings.read(runs / "run_0" / settings.PARAMS_NAME)
+    first = RunFolder(runs / "run_0")
+    params = settings.read(first.params)
     # The machine that ran wrote this file; packaging may happen on a different one.
-    system = ran = read_description(runs / "run_0" / SYSTEM_NAME)
+    system = ran = read_description(first.system)
     if completion:
         system = completed(system, completion)
     with atomic_folder(folder) as partial:

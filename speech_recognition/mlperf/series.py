@@ -19,6 +19,7 @@ from pathlib import Path
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write
 from speech_recognition.mlperf.log_table import run_seconds
+from speech_recognition.runs.folder import RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ def run_several(arguments: Sequence[str], seeds: Sequence[int], folder: Path) ->
         own = ["--runs", "1", "--seed", str(seed), "--output-dir", str(folder / f"run_{number}")]
         log = folder / f"result_{number}.txt"
         status = _run([*_PROGRAM, *arguments, *own], log)
-        results.append(_result(number, seed, status, log, folder / f"run_{number}" / "metrics.csv"))
+        results.append(_result(number, seed, status, log, RunFolder(folder / f"run_{number}").metrics))
         print(f"run {number}: {_line(results[-1])}", file=sys.stderr, flush=True)
         write_summary(folder, results)
         if status == 2:  # every further run would have the same bad input

@@ -33,10 +33,6 @@ STATUSES = {
 _PACKAGES = ("torchaudio", "numpy", "soundfile", "mlperf-logging")
 
 
-SYSTEM_NAME = "system.json"
-"""File name of the description in a run's folder."""
-
-
 def submitted(submission: Mapping[str, str]) -> Description:
     """Return the fields of a description that repeat the log's org, platform, division and status."""
     return {

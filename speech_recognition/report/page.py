@@ -19,11 +19,10 @@ from speech_recognition.report.charts import COLOURS, draw_charts, draw_curves
 from speech_recognition.report.phases import PHASES, phases, total_seconds
 from speech_recognition.report.record import Record, read_record
 from speech_recognition.report.significance import WerDifference, difference
+from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import Launch
 
-PAGE_NAME = "report.html"
-_CHARTS = "charts"
 _WORST, _CONFUSED = 12, 20
 
 
@@ -43,10 +42,11 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
 
     The page compares the other runs with the first. Raises InputError if a link has the name of a file to write.
     """
-    for path in (folder / PAGE_NAME, folder / _CHARTS, *(folder / _CHARTS).glob("*.png")):
+    page, pictures = RunFolder(folder).page, RunFolder(folder).charts
+    for path in (page, pictures, *pictures.glob("*.png")):
         if path.is_symlink():  # a link in a stranger's folder may point to any file of the user
             raise InputError(f"{path}: is a link; remove it, or choose a different --output-dir")
-    charts = draw_charts(folder / _CHARTS, records)
+    charts = draw_charts(pictures, records)
     template = _environment().get_template("page.html")
     text = template.render(
         title=records[0].name if len(records) == 1 else f"{len(records)} runs",
@@ -56,16 +56,16 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
         summaries=[_summary(record) for record in records],
         score=_score(records),
         differences=[(record.name, _difference(records[0], record)) for record in records[1:]],
-        charts=[(title, _embedded(folder / _CHARTS / name)) for name, title in charts],
+        charts=[(title, _embedded(pictures / name)) for name, title in charts],
         phases=(PHASES, [phases(record) for record in records]),
         worst=[list(_worst(record)) for record in records],
         confused=[_confused(record) for record in records],
         parameters=_compared([_parameters(record) for record in records]),
         systems=_compared([record.system for record in records]),
     )
-    with atomic_write(folder / PAGE_NAME) as partial:
+    with atomic_write(page) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    return folder / PAGE_NAME
+    return page
 
 
 @contextmanager
@@ -87,11 +87,11 @@ def own_report(folder: Path, launch: Launch) -> Iterator[None]:
 
 
 def _write_own_report(folder: Path) -> None:
-    if not distributed.is_first() or not (folder / "metrics.csv").is_file():
+    if not distributed.is_first() or not RunFolder(folder).metrics.is_file():
         return
     try:
         record = read_record(folder)
-        draw_curves(folder / "curves.png", record)
+        draw_curves(RunFolder(folder).curves, record)
         write_report(folder, [record])
     except Exception as error:  # a failed report must not fail the run
         print(f"warning: no report: {one_line(str(error))}", file=sys.stderr)

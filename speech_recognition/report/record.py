@@ -10,11 +10,11 @@ import pandas as pd
 
 from speech_recognition import settings
 from speech_recognition.errors import InputError, one_line
-from speech_recognition.mlperf import system
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.log_table import has_lines, log_table
+from speech_recognition.mlperf.system import read_description
 from speech_recognition.report.tables import read_epochs, read_utterances
-from speech_recognition.runs.folder import LOG_NAME, UTTERANCES_NAME
+from speech_recognition.runs.folder import RunFolder, runs_of_series
 from speech_recognition.runs.steps import read_steps
 
 
@@ -96,10 +96,11 @@ def find_runs(paths: list[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        here = [path] if (path / LOG_NAME).is_file() else [log.parent for log in path.glob(f"run_*/{LOG_NAME}")]
+        here = [path] if RunFolder(path).log.is_file() else runs_of_series(path)
         if not here:
-            raise InputError(f"{path}: no {LOG_NAME} in it; give the folder of a run, or of several (--runs)")
-        found += sorted(here, key=lambda folder: (len(folder.name), folder.name))
+            name = RunFolder(path).log.name
+            raise InputError(f"{path}: no {name} in it; give the folder of a run, or of several (--runs)")
+        found += here
     return list(dict.fromkeys(found))
 
 
@@ -118,18 +119,17 @@ def read_records(folders: Sequence[Path]) -> list[Record]:
 
 def read_record(folder: Path) -> Record:
     """Return the run in `folder`. Raises InputError, which names the file, if one of its files cannot be read."""
-    params = settings.read(folder / settings.PARAMS_NAME)
-    log, *further = sorted(folder.glob("speech_ds2*.out"), key=lambda path: (len(path.name), path.name))
-    described = folder / system.SYSTEM_NAME
+    run = RunFolder(folder)
+    params, logs = settings.read(run.params), run.logs()
     return Record(
         name=one_line(folder.resolve().name),
         parameters=_flat(settings.to_dict(params)),
-        system=system.read_description(described) if described.exists() else {},
-        epochs=read_epochs(folder / "metrics.csv"),
-        steps=pd.DataFrame(read_steps(folder)),
-        utterances=read_utterances(folder / UTTERANCES_NAME),
-        logs=[log_table(path) for path in (log, *further) if has_lines(path)],
-        violations=[str(violation) for violation in check_log(log, params.submission.division)],
+        system=read_description(run.system) if run.system.exists() else {},
+        epochs=read_epochs(run.metrics),
+        steps=pd.DataFrame(read_steps(run.steps)),
+        utterances=read_utterances(run.utterances),
+        logs=[log_table(path) for path in logs if has_lines(path)],
+        violations=[str(violation) for violation in check_log(logs[0], params.submission.division)],
     )
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: a run between two steps on disk, from which it goes on to the same bits, and a model to evaluate.
+"""Checkpoints: the state of a run between two steps on disk, from which it goes on to the same bits.
 
 A checkpoint carries a digest of its own contents: torch's format does not notice a byte that has changed.
 """
@@ -21,15 +21,17 @@ from torch import Tensor
 from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import InputError, one_line
-from speech_recognition.features import Features
 from speech_recognition.files import atomic_write, check_file
-from speech_recognition.model import DeepSpeech2
-from speech_recognition.runs.folder import EpochMetrics
-from speech_recognition.runtime.devices import use_precision
-from speech_recognition.training.tally import Tally
+from speech_recognition.recognizer import Recognizer, load_recognizer
+from speech_recognition.runs.metrics import EpochMetrics
+from speech_recognition.runs.tally import Tally
 
 VERSION = 2
 """Format of a checkpoint's content; a change of its fields raises it. Version 1 had no number and no `val_set`."""
+
+
+LAST, BEST = "last.pt", "best.pt"
+"""Further names of a checkpoint: the newest one, and that of the epoch with the lowest WER."""
 
 
 class OtherVersionError(InputError):
@@ -37,7 +39,7 @@ class OtherVersionError(InputError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
+class TrainingState:
     """Everything that a run's later steps depend on."""
 
     params: Params
@@ -64,19 +66,10 @@ class Snapshot:
         return int(self.metrics[-1]["epoch"]) if self.metrics else 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """A model ready to evaluate, and the parameters that made it."""
-
-    params: Params
-    model: DeepSpeech2
-    features: Features
-
-
-def save(path: Path, snapshot: Snapshot, others: Sequence[str] = ()) -> None:
+def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
     """Write a checkpoint, and let `others` in its folder be further names of it. Raises OSError on a full disk."""
-    content = {field.name: getattr(snapshot, field.name) for field in fields(snapshot)}
-    content |= {"version": VERSION, "params": settings.to_dict(snapshot.params)}
+    content = {field.name: getattr(state, field.name) for field in fields(state)}
+    content |= {"version": VERSION, "params": settings.to_dict(state.params)}
     content["digest"] = digest(content)
     try:
         with atomic_write(path) as partial, partial.open("wb") as file:
@@ -103,7 +96,7 @@ def _write(content: object, file: IO[bytes]) -> None:
         raise error.__context__ from None
 
 
-def read(path: Path) -> Snapshot:
+def read(path: Path) -> TrainingState:
     """Read a checkpoint, on the CPU; runs no code from it.
 
     Raises InputError on a file that is none, or damaged, and OtherVersionError on one whose content is not what
@@ -111,7 +104,7 @@ def read(path: Path) -> Snapshot:
     """
     content = _content(path)
     try:
-        return _snapshot(content)
+        return _state(content)
     except Exception as error:  # a forged one can hold anything
         raise OtherVersionError(
             f"{path}: written by a different version of this program ({error}); use the one that wrote it, or train"
@@ -147,54 +140,47 @@ def _check_size(file: IO[bytes]) -> None:
     file.seek(0)
 
 
-def _snapshot(content: dict[str, Any]) -> Snapshot:
-    """Return the snapshot that `content` is. Raises an error that says what in it this version does not know."""
+def _state(content: dict[str, Any]) -> TrainingState:
+    """Return the state that `content` is. Raises an error that says what in it this version does not know."""
     version = content.pop("version", 1)
     if type(version) is not int or version != VERSION:
         raise ValueError(f"it has version {version!r} of the format, this program reads version {VERSION}")
-    snapshot = Snapshot(**content | {"params": settings.from_dict(content["params"])})
-    tally, rows = Tally(**snapshot.tally), [EpochMetrics(**row) for row in snapshot.metrics]  # type: ignore[arg-type]
-    whole = [snapshot.seed, tally.epoch, tally.steps, *(row.epoch for row in rows)]
+    state = TrainingState(**content | {"params": settings.from_dict(content["params"])})
+    tally, rows = Tally(**state.tally), [EpochMetrics(**row) for row in state.metrics]  # type: ignore[arg-type]
+    whole = [state.seed, tally.epoch, tally.steps, *(row.epoch for row in rows)]
     numbers = [*vars(tally).values(), *(wer for row in rows for wer in (row.wer, *row.subset_wer.values()))]
     kinds: list[tuple[Iterable[object], Any]] = [
         (whole, int),
         (numbers, int | float),
-        (snapshot.model.values(), Tensor),
+        (state.model.values(), Tensor),
     ]
     if not all(isinstance(value, kind) for values, kind in kinds for value in values):
         raise TypeError("a value is of the wrong kind")
-    return snapshot
+    return state
 
 
-def load(path: Path, device: torch.device) -> Checkpoint:
-    """A checkpoint's model on `device`. Raises InputError as `read` does."""
-    return trained(read(path), path, device)
+def load(path: Path, device: torch.device) -> Recognizer:
+    """Return the recognizer of a checkpoint on `device`, in evaluation mode. Raises InputError as `read` does."""
+    return recognizer_of(read(path), path, device)
 
 
-def trained(snapshot: Snapshot, path: Path, device: torch.device) -> Checkpoint:
-    """The model on `device` of a snapshot that was read from `path`. Raises InputError if they do not fit."""
-    params = snapshot.params
-    with torch.device("meta"):  # a small file can claim parameters of a model that fits in no memory
-        wanted = DeepSpeech2(params.model, params.features.bins).state_dict()
-    if _shapes(wanted) != _shapes(snapshot.model):
-        raise InputError(f"{path}: its weights do not fit its parameters; train again or name another")
-    use_precision(params.model.precision, device)
-    model = DeepSpeech2(params.model, params.features.bins)
-    model.load_state_dict(snapshot.model)
-    return Checkpoint(params=params, model=model.to(device).eval(), features=Features(params.features).to(device))
+def recognizer_of(state: TrainingState, path: Path, device: torch.device) -> Recognizer:
+    """Return the recognizer of a state that was read from `path`. Raises InputError if its parts do not fit."""
+    try:
+        return load_recognizer(state.params, state.model, device)
+    except InputError:
+        raise
+    except ValueError:
+        raise InputError(f"{path}: its weights do not fit its parameters; train again or name another") from None
 
 
-def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in state.items()}
-
-
-def newest(folder: Path) -> tuple[Path, Snapshot] | None:
+def newest(folder: Path) -> tuple[Path, TrainingState] | None:
     """The newest checkpoint of a run's folder that is whole: last.pt, else that of the last epoch; None without files.
 
     One that is not is named on standard error and passed over. Raises InputError if none is whole, or if the newest
     whole one is of a different version of this program: a run from an older one would write over it.
     """
-    paths = [path for path in (folder / "last.pt", *epoch_paths(folder)) if path.is_file()]
+    paths = [path for path in (folder / LAST, *epoch_paths(folder)) if path.is_file()]
     for path in paths:
         try:
             return path, read(path)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, read_input
-from speech_recognition.training.tally import Tally
+from speech_recognition.runs.tally import Tally
 
-STEPS_NAME = "steps.csv"
 _EVERY = 10
 _COLUMNS = list(vars(Tally()))
 
@@ -18,10 +17,10 @@ _COLUMNS = list(vars(Tally()))
 class StepTable:
     """Appends rows; each is with the operating system when `after_step` returns, so that no kill loses it."""
 
-    def __init__(self, folder: Path, reached: Tally) -> None:
-        """Go on in the table of `folder` after the step that `reached` counts; rows after that were lost in a kill."""
-        self._path = folder / STEPS_NAME
-        kept = [row for row in read_steps(folder) if (row["epoch"], row["steps"]) <= (reached.epoch, reached.steps)]
+    def __init__(self, path: Path, reached: Tally) -> None:
+        """Go on in a table after the step that `reached` counts; later rows are of steps that a kill undid."""
+        self._path = path
+        kept = [row for row in read_steps(path) if (row["epoch"], row["steps"]) <= (reached.epoch, reached.steps)]
         with atomic_write(self._path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=_COLUMNS)
             writer.writeheader()
@@ -34,12 +33,11 @@ class StepTable:
                 csv.DictWriter(file, fieldnames=_COLUMNS).writerow(vars(tally))
 
 
-def read_steps(folder: Path) -> list[dict[str, float]]:
+def read_steps(path: Path) -> list[dict[str, float]]:
     """The rows of a run's table; none where there is no table. A last row that a kill has cut is left out.
 
     Raises InputError if a column is missing, or a row before the last is none of a run.
     """
-    path = folder / STEPS_NAME
     if not path.exists():
         return []
     text = read_input(path, "remove it").decode(errors="replace")

@@ -15,23 +15,26 @@ from speech_recognition.figures import new_figure
 from speech_recognition.files import atomic_write
 
 
-def draw_augmented(folder: Path, augmentation: Augmentation, utterances: Sequence[Utterance], count: int) -> None:
-    """Write `<utterance>.png` for `count` utterances of all lengths: as they are, and as they were trained on."""
+def draw_augmented(folder: Path, augmentation: Augmentation, utterances: Sequence[Utterance], epoch: int) -> None:
+    """Write `<utterance>.png` for utterances of all lengths: as they are, and as they were trained on in `epoch`.
+
+    The parameters of the augmentation say how many.
+    """
+    count = augmentation.params.pictures
     indices = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int).tolist()
     for batch in load(utterances, [[index] for index in indices], workers=0):
         utterance = utterances[int(batch.indices[0])]
-        drawn = [make(batch) for make in (plain(augmentation.features), augmentation)]
+        drawn = [plain(augmentation.features)(batch), augmentation(batch, epoch)]
         name = re.sub(r"[/\0]", "_", utterance.id)  # a manifest's id may be any text
         with new_figure(10, 6) as figure, atomic_write(folder / f"{name}.png") as partial:
             figure.suptitle(f"{utterance.id}: {utterance.transcript[:90]}")
-            _draw(figure, drawn, augmentation)
+            _draw(figure, drawn, augmentation.features.params.hop_seconds, epoch)
             figure.savefig(partial, format="png", dpi=100)
 
 
-def _draw(figure: Any, drawn: Sequence[tuple[Tensor, Tensor]], augmentation: Augmentation) -> None:
-    hop = augmentation.features.params.hop_seconds
+def _draw(figure: Any, drawn: Sequence[tuple[Tensor, Tensor]], hop: float, epoch: int) -> None:
     longest = max(int(frames[0]) for _, frames in drawn)
-    titles = ("as it is", f"as in epoch {augmentation.epoch}")
+    titles = ("as it is", f"as in epoch {epoch}")
     for axes, title, (spectrogram, frames) in zip(figure.subplots(2, 1), titles, drawn, strict=True):
         axes.imshow(
             spectrogram[0, :, : int(frames[0])].cpu().numpy(),

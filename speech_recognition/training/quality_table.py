@@ -9,41 +9,27 @@ from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation, evaluate
 from speech_recognition.runs import checkpoint
+from speech_recognition.runs.folder import RunFolder
 
 Row = dict[str, str]
 """Columns in their order: epoch, a WER in percent for each subset and each set of several, recipe."""
 
 
 def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torch.device) -> Iterator[Row]:
-    """A row for each epoch's checkpoint of a run's folder. Raises InputError if there is none."""
-    paths = checkpoint.epoch_paths(run / "checkpoints")
+    """Yield a row for each epoch's checkpoint in a run's folder. Raises InputError if there is none."""
+    paths = checkpoint.epoch_paths(RunFolder(run).checkpoints)
     if not paths:
         raise InputError(f"{run}: no checkpoints of epochs below it; name a run's folder in results/, or a checkpoint")
     for path in reversed(paths):
-        snapshot = checkpoint.read(path)
-        trained = checkpoint.trained(snapshot, path, device)
+        state = checkpoint.read(path)
+        recognizer = checkpoint.recognizer_of(state, path, device)
         try:
-            row, recipe = {"epoch": str(snapshot.evaluated_epoch)}, {"recipe": _recipe(snapshot)}
+            row, recipe = {"epoch": str(state.evaluated_epoch)}, {"recipe": _recipe(state)}
         except (LookupError, TypeError, ValueError):
             raise InputError(f"{path}: does not say what it was trained for; train again or name another") from None
         for utterances in sets:
-            row |= _rates(evaluate_checkpoint(trained, utterances, device))
+            row |= _rates(evaluate(recognizer, utterances))
         yield row | recipe
-
-
-def evaluate_checkpoint(
-    trained: checkpoint.Checkpoint, utterances: Sequence[Utterance], device: torch.device
-) -> Evaluation:
-    """A trained model on a set, in batches as its own run made them."""
-    data = trained.params.data
-    return evaluate(
-        trained.model,
-        trained.features,
-        utterances,
-        batch_size=data.eval_batch_size,
-        workers=data.workers,
-        device=device,
-    )
 
 
 def markdown(row: Row) -> str:
@@ -62,8 +48,8 @@ def _rates(evaluation: Evaluation) -> Row:
     return rates if len(rates) == 1 else rates | {" + ".join(rates): f"{evaluation.total.wer:.2f}"}
 
 
-def _recipe(snapshot: checkpoint.Snapshot) -> str:
-    params, last = snapshot.params, snapshot.metrics[-1]
+def _recipe(state: checkpoint.TrainingState) -> str:
+    params, last = state.params, state.metrics[-1]
     stage = params.stage(last["epoch"])
     momentum = f", momentum {stage.momentum:g}" if params.optimizer.name == "sgd" else ""
     rate = f"rate {last['learning_rate']:.2e}"

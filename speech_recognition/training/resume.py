@@ -1,6 +1,5 @@
 """Which run to go on with, and from which of its checkpoints."""
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,8 @@ from pathlib import Path
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.log_table import has_lines, log_table
 from speech_recognition.runs import checkpoint
-from speech_recognition.runs.checkpoint import Snapshot
-from speech_recognition.runs.folder import newest_log, torchrun_id
+from speech_recognition.runs.checkpoint import TrainingState
+from speech_recognition.runs.folder import RunFolder, newest_runs
 from speech_recognition.scoring import target_reached
 
 
@@ -18,36 +17,35 @@ class Resumption:
     """A run's folder, and the checkpoint that it goes on from."""
 
     folder: Path
-    snapshot: Snapshot
+    state: TrainingState
 
     @property
     def ended(self) -> bool:
         """Whether the run has nothing left to do."""
-        return self.reached or self.snapshot.evaluated_epoch >= self.snapshot.params.training.epochs
+        return self.reached or self.state.evaluated_epoch >= self.state.params.training.epochs
 
     @property
     def reached(self) -> bool:
         """Whether it has reached its target."""
-        return bool(self.snapshot.metrics) and target_reached(
-            self.snapshot.wer, self.snapshot.params.training.target_wer
-        )
+        return bool(self.state.metrics) and target_reached(self.state.wer, self.state.params.training.target_wer)
 
 
 def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: int | None) -> Resumption | None:
-    """The run in the folder `given`, else the newest of `preset` in `root`; None, said aloud, if none has begun.
+    """Return the run in `given`, else the newest of `preset` in `root`; None, with a note, if none has begun.
 
-    Goes on from the end of `epoch`, or from the newest checkpoint. Raises InputError if there are
+    The run goes on from the end of `epoch`, or from its newest checkpoint. Raises InputError if there are
     checkpoints and none of them will do, or if `seed` is not theirs.
     """
-    for folder in [given] if given else _newest_first(preset, root):
-        found = _epoch(folder, epoch) if epoch is not None else checkpoint.newest(folder / "checkpoints")
+    for folder in _folders(preset, given, root):
+        checkpoints = folder.checkpoints
+        found = _epoch(checkpoints, epoch) if epoch is not None else checkpoint.newest(checkpoints)
         if found is None:
             continue
-        path, snapshot = found
-        if seed is not None and seed != snapshot.seed:
-            raise InputError(f"--seed {seed}: {path} has the seed {snapshot.seed}; leave --seed out")
-        print(f"going on from {path}: epoch {snapshot.tally['epoch']}, step {snapshot.tally['steps']}", file=sys.stderr)
-        return Resumption(folder=folder, snapshot=snapshot)
+        path, state = found
+        if seed is not None and seed != state.seed:
+            raise InputError(f"--seed {seed}: {path} has the seed {state.seed}; leave --seed out")
+        print(f"going on from {path}: epoch {state.tally['epoch']}, step {state.tally['steps']}", file=sys.stderr)
+        return Resumption(folder=folder.path, state=state)
     where = f"no checkpoint in {given}" if given else f"no run of {preset} with a checkpoint in {root}"
     if epoch is not None:
         raise InputError(f"--resume {epoch}: {where}")
@@ -56,9 +54,9 @@ def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: i
 
 
 def begun(preset: str, given: Path | None, root: Path, run_id: str) -> Path | None:
-    """The folder of the run whose processes torchrun has started again; None if they had made none yet."""
-    folders = [given] if given else _newest_first(preset, root)
-    return next((folder for folder in folders if torchrun_id(folder) == run_id), None)
+    """Return the folder of the run whose processes torchrun started again; None if they made none before."""
+    folders = _folders(preset, given, root)
+    return next((folder.path for folder in folders if folder.torchrun_id() == run_id), None)
 
 
 def logged_seed(folder: Path) -> int | None:
@@ -66,7 +64,8 @@ def logged_seed(folder: Path) -> int | None:
 
     Raises InputError if what the log has there is no seed.
     """
-    log = newest_log(folder)
+    logs = RunFolder(folder).logs()
+    log = logs[-1] if logs else None
     if log is None or not log.is_file() or not has_lines(log):
         return None
     frame = log_table(log)
@@ -79,14 +78,10 @@ def logged_seed(folder: Path) -> int | None:
     return seed
 
 
-def _newest_first(preset: str, root: Path) -> list[Path]:
-    """The folders of a preset's runs; their names tell when they began."""
-    name = re.compile(rf"{preset}_\d{{8}}_\d{{6}}_\d+")
-    return sorted((path for path in root.glob(f"{preset}_*") if name.fullmatch(path.name)), reverse=True)
+def _folders(preset: str, given: Path | None, root: Path) -> list[RunFolder]:
+    return [RunFolder(given)] if given else newest_runs(preset, root)
 
 
-def _epoch(folder: Path, epoch: int) -> tuple[Path, Snapshot] | None:
-    path = checkpoint.epoch_path(folder / "checkpoints", epoch)
-    if not (folder / "checkpoints").is_dir():
-        return None
-    return path, checkpoint.read(path)
+def _epoch(checkpoints: Path, epoch: int) -> tuple[Path, TrainingState] | None:
+    path = checkpoint.epoch_path(checkpoints, epoch)
+    return (path, checkpoint.read(path)) if checkpoints.is_dir() else None

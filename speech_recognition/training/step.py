@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
 from speech_recognition import alphabet
-from speech_recognition.augment import Inputs
+from speech_recognition.augment import Featurize
 from speech_recognition.batches import Batch
 from speech_recognition.model import DeepSpeech2
 from speech_recognition.runtime import distributed
@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
 def training_step(
     model: DeepSpeech2,
-    inputs: Inputs,
+    featurize: Featurize,
     optimizer: optim.Optimizer,
     clip_norm: float,
     parts: Sequence[Batch],
@@ -53,14 +53,14 @@ def training_step(
     """Update the weights on a batch of `count` utterances (default: those of `parts`).
 
     Each process gives its share of the batch, as parts on the host whose gradients are added.
-    `inputs` makes spectrograms and their lengths on the model's device, of one part after another.
+    `featurize` makes the spectrograms of one part after another, on the model's device.
     """
     count = count or sum(part.utterances for part in parts)
     buffers = [buffer.clone() for buffer in model.buffers()]
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros_like(model.linear.weight[0, 0])
     for part in parts:
-        log_probs, lengths = model(*inputs(part))
+        log_probs, lengths = model(*featurize(part))
         targets, target_lengths = part.targets.to(total.device), part.target_lengths.to(total.device)
         loss = ctc_loss(log_probs, lengths, targets, target_lengths) * (len(lengths) / count)
         torch.autograd.backward(loss)

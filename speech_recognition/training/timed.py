@@ -1,36 +1,15 @@
-"""What `run_and_time.sh` adds to a training: the embedded data, the timing block, the verdict on the log."""
+"""A timed run: the run between the lines of MLPerf's timing block, and the verdict on its log."""
 
 import getpass
 import time
-from pathlib import Path
 
-from params import Params
-from speech_recognition.corpus.counts import read_counts
-from speech_recognition.errors import InputError
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.log_table import run_seconds
-from speech_recognition.runs.folder import Output, Silence
-from speech_recognition.training import division
-from speech_recognition.training.run import Job, run
+from speech_recognition.runs.log import Output, Silence
+from speech_recognition.training.job import Job
+from speech_recognition.training.run import run
 
 _STARTING = "STARTING TIMING RUN AT "
-
-
-def make_embedded_dataset(params: Params, data_dir: Path) -> None:
-    """Make the embedded dataset in `data_dir`, if the run's preset trains on it and no other dataset is there.
-
-    In a process of its own, so that the training process has touched no data when its clock starts. Raises
-    VerificationError or ends the program if it fails.
-    """
-    if division.dataset_option(params) == "mini" and not _has_another(data_dir):
-        division.run_command("download", "mini", "--data-dir", str(data_dir))
-
-
-def _has_another(data_dir: Path) -> bool:
-    try:
-        return read_counts(data_dir).dataset != "mini"
-    except InputError:
-        return False
 
 
 def run_and_time(job: Job, output: Output | Silence) -> int:

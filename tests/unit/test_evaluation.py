@@ -6,14 +6,13 @@ import pytest
 import torch
 
 import params
+from speech_recognition import settings
 from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.evaluation import Evaluation, evaluate, write_rows
-from speech_recognition.features import Features
-from speech_recognition.model import build_model
+from speech_recognition.recognizer import new_recognizer
 from speech_recognition.scoring import score
 
-MINI = params.mini()
-SMALL = dataclasses.replace(MINI.model, conv_channels=2, rnn_units=16)
+SMALL = settings.apply(params.mini(), ["model.conv_channels=2", "model.rnn_units=16"])
 
 
 @pytest.fixture
@@ -22,12 +21,11 @@ def utterances(tone_dataset: Path) -> list[Utterance]:
 
 
 def run(utterances: list[Utterance], batch_size: int) -> Evaluation:
-    model = build_model(SMALL, 64, seed=3)
+    chosen = settings.apply(SMALL, [f"data.eval_batch_size={batch_size}"])
+    recognizer = new_recognizer(chosen, 3, torch.device("cpu"))
     # An untrained model hardly speaks: a louder last layer makes hypotheses worth comparing.
-    torch.nn.init.normal_(model.linear.weight, std=5, generator=torch.Generator().manual_seed(0))
-    return evaluate(
-        model, Features(MINI.features), utterances, batch_size=batch_size, workers=0, device=torch.device("cpu")
-    )
+    torch.nn.init.normal_(recognizer.model.linear.weight, std=5, generator=torch.Generator().manual_seed(0))
+    return evaluate(recognizer, utterances)
 
 
 def test_the_batch_size_changes_no_transcript(utterances: list[Utterance]) -> None:

@@ -9,19 +9,19 @@ import pytest
 
 import params
 from speech_recognition import settings
-from speech_recognition.commands import ROOT
+from speech_recognition.commands import REFERENCES as REFERENCE_CHECKSUMS
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.evaluation import Evaluation, write_rows
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.mlperf.system import describe
-from speech_recognition.runs.folder import LOG_NAME, UTTERANCES_NAME, EpochMetrics, write_metrics
+from speech_recognition.runs.folder import RunFolder
+from speech_recognition.runs.metrics import EpochMetrics, write_metrics
 from speech_recognition.runs.steps import StepTable
+from speech_recognition.runs.tally import Tally
 from speech_recognition.scoring import score
-from speech_recognition.training.step import Step
-from speech_recognition.training.tally import Tally
 
 REFERENCES = ["THE CAT SAT", "A DOG RAN", "NO ONE CAME HOME", "YES"]
-VERIFIED = ("mini", json.loads((ROOT / "reference_checksums" / "mini.json").read_text())["sha256"])
+VERIFIED = ("mini", json.loads((REFERENCE_CHECKSUMS / "mini.json").read_text())["sha256"])
 HYPOTHESES = ["THE CAT SAT", "A DOC RAN", "NO CAME HOME NOW", "<SCRIPT>ALERT(1)</SCRIPT>"]
 
 
@@ -49,7 +49,7 @@ def write_log(folder: Path, wers: Sequence[float], seed: int, reached: bool, ver
                     result.accuracy(wer)
             if reached:
                 run.success()
-    (folder / LOG_NAME).write_text(stream.getvalue())
+    RunFolder(folder).log.write_text(stream.getvalue())
 
 
 def make_run(
@@ -60,24 +60,24 @@ def make_run(
     verified: tuple[str, str] | None = VERIFIED,
 ) -> Path:
     folder.mkdir(parents=True)
-    (folder / settings.PARAMS_NAME).write_text(json.dumps(settings.to_dict(params.mini())))
-    (folder / "system.json").write_text(
+    RunFolder(folder).params.write_text(json.dumps(settings.to_dict(params.mini())))
+    RunFolder(folder).system.write_text(
         json.dumps(describe(vars(params.mini().submission), nodes=1, gpus=0, storage=folder))
     )
     write_log(folder, wers, seed, reached=wers[-1] <= 23, verified=verified)
-    steps, epochs = StepTable(folder, Tally()), []
+    steps, epochs = StepTable(RunFolder(folder).steps, Tally()), []
     for epoch, wer in enumerate(wers, start=1):
         tally = Tally(epoch=epoch)
         for number in range(225):
-            tally.add([32_000] * 16, Step(100 / (number + 1), True), learning_rate=1e-3)
+            tally.add([32_000] * 16, 100 / (number + 1), 1e-3, updated=True)
             tally.seconds, tally.waiting, tally.saving = 0.2 * tally.steps, 0.01 * tally.steps, 0.0
             steps.after_step(tally)
         row = EpochMetrics(epoch=epoch, wer=wer, cer=wer / 3, utterance_wer=wer, eval_seconds=2.0, **tally.metrics())
         epochs.append(row)
-    write_metrics(folder, epochs)
+    write_metrics(RunFolder(folder).metrics, epochs)
     scores = [score(one, other) for one, other in zip(REFERENCES, hypotheses, strict=True)]
     write_rows(
-        folder / UTTERANCES_NAME,
+        RunFolder(folder).utterances,
         Evaluation(utterances=utterances(), hypotheses=list(hypotheses), scores=scores),
     )
     return folder

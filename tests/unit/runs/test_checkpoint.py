@@ -17,21 +17,21 @@ from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.model import DeepSpeech2, build_model
 from speech_recognition.runs import checkpoint
-from speech_recognition.runs.folder import EpochMetrics
+from speech_recognition.runs.metrics import EpochMetrics
 from speech_recognition.training.optimizers import build_optimizer
 
 SMALL = dataclasses.replace(params.mini(), model=dataclasses.replace(params.mini().model, conv_channels=2, rnn_units=4))
 CPU = torch.device("cpu")
 
 
-def snapshot(epoch: int = 1) -> checkpoint.Snapshot:
+def snapshot(epoch: int = 1) -> checkpoint.TrainingState:
     """A run after `epoch` epochs, of which only the first moments of its optimizer are made up."""
     model = build_model(SMALL.model, 64, seed=epoch)
     optimizer = build_optimizer(SMALL.optimizer, model)
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
-    return checkpoint.Snapshot(
+    return checkpoint.TrainingState(
         params=SMALL,
         seed=5,
         train_set="ab12",
@@ -253,7 +253,7 @@ def test_a_claim_of_a_model_too_large_for_the_memory_is_refused_before_it_is_mad
 
     huge = dataclasses.replace(SMALL, model=dataclasses.replace(SMALL.model, rnn_layers=16, rnn_units=16384))
     forge(tmp_path / "x.pt", params=settings.to_dict(huge))
-    monkeypatch.setattr(checkpoint, "DeepSpeech2", build)
+    monkeypatch.setattr("speech_recognition.recognizer.DeepSpeech2", build)
     with pytest.raises(InputError, match="weights do not fit its parameters"):
         checkpoint.load(tmp_path / "x.pt", CPU)
 

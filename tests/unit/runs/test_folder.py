@@ -1,4 +1,3 @@
-import csv
 import os
 from pathlib import Path
 
@@ -6,7 +5,8 @@ import pytest
 
 import params
 from speech_recognition.errors import InputError
-from speech_recognition.runs import folder as run_folder
+from speech_recognition.runs.folder import RunFolder, open_folder
+from speech_recognition.runs.log import Output
 from speech_recognition.runtime.distributed import ALONE, Launch
 
 RESTARTED = Launch(local_rank=0, run_id="job 7", restarts=1, max_restarts=3)
@@ -14,8 +14,8 @@ RESTARTED = Launch(local_rank=0, run_id="job 7", restarts=1, max_restarts=3)
 
 def log_of_a_run_in(folder: Path, launch: Launch = ALONE) -> str:
     """The name of the log that a run in `folder` writes."""
-    with run_folder.open_folder(folder, params.mini(), {}, launch) as output:
-        assert isinstance(output, run_folder.Output)
+    with open_folder(folder, params.mini(), {}, launch) as output:
+        assert isinstance(output, Output)
         return output.path.name
 
 
@@ -91,16 +91,4 @@ def test_the_folder_itself_and_what_stays_in_it_may_be_links(tmp_path: Path) -> 
 
 def test_a_name_of_torchruns_that_is_no_text_is_another_runs(tmp_path: Path) -> None:
     (tmp_path / "torchrun_id").write_bytes(b"job \xff\n")
-    assert run_folder.torchrun_id(tmp_path) not in (None, "job 7")
-
-
-def test_rows_of_different_subsets_share_a_table(tmp_path: Path) -> None:
-    rows = [
-        run_folder.EpochMetrics(epoch=1, wer=5.0, cer=1.0, utterance_wer=5.0, eval_seconds=1.0, subset_wer={name: 5.0})
-        for name in ("dev-clean", "d\xe9v")
-    ]
-    run_folder.write_metrics(tmp_path, rows)
-    with (tmp_path / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        first, second = csv.DictReader(file)
-    assert (first["wer_dev-clean"], first["wer_d\xe9v"]) == ("5.0", "")
-    assert (second["wer_dev-clean"], second["wer_d\xe9v"]) == ("", "5.0")
+    assert RunFolder(tmp_path).torchrun_id() not in (None, "job 7")

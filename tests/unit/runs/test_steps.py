@@ -3,31 +3,31 @@ from pathlib import Path
 import pytest
 
 from speech_recognition.errors import InputError
-from speech_recognition.runs.steps import STEPS_NAME, StepTable, read_steps
-from speech_recognition.training.tally import Tally
+from speech_recognition.runs.steps import StepTable, read_steps
+from speech_recognition.runs.tally import Tally
 
 
 def run(folder: Path, reached: Tally, epoch: int, last: int) -> None:
     """Steps after `reached` up to number `last` of an epoch, as a run makes them."""
-    table = StepTable(folder, reached)
+    table = StepTable(folder / "steps.csv", reached)
     for step in range(reached.steps % 100 + 1, last + 1):
         table.after_step(Tally(epoch=epoch, steps=step, loss=2.5 * step, seconds=0.5 * step))
 
 
 def numbers(folder: Path) -> list[tuple[float, float]]:
-    return [(row["epoch"], row["steps"]) for row in read_steps(folder)]
+    return [(row["epoch"], row["steps"]) for row in read_steps(folder / "steps.csv")]
 
 
 def test_every_tenth_step_has_a_row(tmp_path: Path) -> None:
     run(tmp_path, Tally(), 1, 35)
     assert numbers(tmp_path) == [(1, 10), (1, 20), (1, 30)]
-    assert read_steps(tmp_path)[1]["loss"] == 50.0
-    assert set(read_steps(tmp_path)[0]) == set(vars(Tally()))
+    assert read_steps(tmp_path / "steps.csv")[1]["loss"] == 50.0
+    assert set(read_steps(tmp_path / "steps.csv")[0]) == set(vars(Tally()))
 
 
 def test_a_run_that_goes_on_has_every_step_once(tmp_path: Path) -> None:
     run(tmp_path, Tally(), 1, 45)
-    path = tmp_path / STEPS_NAME
+    path = tmp_path / "steps.csv"
     path.write_text(path.read_text() + "1,50,0,0,3")  # a kill cut the row
     run(tmp_path, Tally(epoch=1, steps=25), 1, 40)
     assert numbers(tmp_path) == [(1, 10), (1, 20), (1, 30), (1, 40)]
@@ -40,7 +40,7 @@ def test_a_run_that_begins_anew_forgets_what_was_there(tmp_path: Path) -> None:
 
 
 def test_no_table_has_no_rows(tmp_path: Path) -> None:
-    assert read_steps(tmp_path) == []
+    assert read_steps(tmp_path / "steps.csv") == []
 
 
 @pytest.mark.parametrize(("content", "message"), [
@@ -52,8 +52,8 @@ def test_no_table_has_no_rows(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_a_table_that_is_none_of_a_run_is_refused_by_name(tmp_path: Path, content: str, message: str) -> None:
     run(tmp_path, Tally(), 1, 10)
-    path = tmp_path / STEPS_NAME
+    path = tmp_path / "steps.csv"
     header, row = path.read_text().splitlines(keepends=True)
     path.write_text(content.format(header=header, row=row))
     with pytest.raises(InputError, match=rf"steps\.csv: .*{message}"):
-        read_steps(tmp_path)
+        read_steps(tmp_path / "steps.csv")

@@ -180,7 +180,7 @@ def test_nothing_of_the_processes_outlives_their_run(tmp_path: Path) -> None:
     script = tmp_path / "leaves.py"
     script.write_text(
         "import os, pathlib, torch\n"
-        "from speech_recognition import distributed\n"
+        "from speech_recognition.runtime import distributed\n"
         "with distributed.joined(distributed.Launch.of(os.environ), 'cpu'):\n"
         "    weight = torch.nn.Parameter(distributed.all_reduce(torch.ones(3)))\n"
         "    weight.grad = torch.ones(3)\n"

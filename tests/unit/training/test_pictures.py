@@ -12,7 +12,8 @@ from speech_recognition.training.pictures import draw_augmented
 
 def test_an_id_is_neither_a_path_nor_a_formula(tone_dataset: Path, tmp_path: Path) -> None:
     first, *_ = read_manifest(tone_dataset / "manifests" / "val.csv")
-    augmentation = Augmentation(params.AugmentationParams(), Features(params.mini().features), 1, lambda *_: True)
+    chosen = params.AugmentationParams(pictures=1)
+    augmentation = Augmentation(chosen, Features(params.mini().features), 1, lambda *_: True)
     draw_augmented(tmp_path / "in", augmentation, [dataclasses.replace(first, id="../up/$\\frac$")], 1)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
     assert [path.name for path in (tmp_path / "in").iterdir()] == [".._up_$\\frac$.png"]

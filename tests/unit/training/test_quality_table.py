@@ -11,7 +11,7 @@ from speech_recognition.cli import main
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
 from speech_recognition.model import build_model
 from speech_recognition.runs import checkpoint
-from speech_recognition.runs.folder import EpochMetrics
+from speech_recognition.runs.metrics import EpochMetrics
 from speech_recognition.training.optimizers import build_optimizer
 
 STAGES = (params.Stage(first_epoch=2, batch_size=32, momentum=0.99, anneal_factor=1.0),)
@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> Path:
             )
             for number in range(1, epoch + 1)
         ]
-        saved = checkpoint.Snapshot(
+        saved = checkpoint.TrainingState(
             params=SMALL,
             seed=1,
             train_set="",

@@ -46,7 +46,7 @@ def start(dataset: Path, folder: Path, *more: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def outcome(folder: Path) -> tuple[list[dict[str, str]], checkpoint.Snapshot]:
+def outcome(folder: Path) -> tuple[list[dict[str, str]], checkpoint.TrainingState]:
     """The table without its times, and the last checkpoint."""
     with (folder / "metrics.csv").open(newline="") as file:
         rows = [{name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)]
@@ -111,8 +111,8 @@ class Kill(BaseException):
 @pytest.mark.parametrize(
     ("place", "calls"),
     [
-        ("speech_recognition.evaluation.transcribe", 1),
-        ("speech_recognition.evaluation.transcribe", 7),
+        ("speech_recognition.recognizer.greedy", 1),
+        ("speech_recognition.recognizer.greedy", 7),
         ("torch.save", 9),
         ("os.fsync", 5),
         ("os.replace", 11),

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import params
 from speech_recognition import settings
+from speech_recognition.commands import REFERENCES
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
 from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.runs import folder as run_folder
+from speech_recognition.runs.folder import RunFolder, open_folder
+from speech_recognition.runs.log import Output
 from speech_recognition.runtime.devices import choose_device
-from speech_recognition.training import preflight, run, step
-from speech_recognition.training.trainer import Trainer
+from speech_recognition.runtime.distributed import ALONE
+from speech_recognition.training import prepare, run, step
+from speech_recognition.training.job import Job
 
 SMALL = settings.apply(
     params.mini(),
@@ -37,19 +39,20 @@ def keep_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "drop_caches", lambda: False)
 
 
-def plan(dataset: Path, output: Path, *assignments: str, seed: int = 7, **manifests: Path) -> run.Job:
+def plan(dataset: Path, output: Path, *assignments: str, seed: int = 7, **manifests: Path) -> Job:
     chosen = settings.apply(SMALL, assignments)
-    folder = preflight.results_folder(chosen, seed, output, output.parent)
-    return preflight.make_job(chosen, seed, choose_device("cpu"), folder, dataset, preflight.Manifests(**manifests))
+    folders = {"output_dir": output, "results": output.parent, "references": REFERENCES}
+    places = prepare.Places(data_dir=dataset, **folders, **manifests)
+    return prepare.prepare(chosen, seed, places, ALONE, choose_device("cpu"))
 
 
-def execute(job: run.Job) -> bool:
-    with run_folder.open_folder(job.output_dir, job.params, {}) as output:
+def execute(job: Job) -> bool:
+    with open_folder(job.output_dir, job.params, {}) as output:
         return run.run(job, output)
 
 
 def log_lines(folder: Path) -> list[str]:
-    return (folder / run_folder.LOG_NAME).read_text().splitlines()
+    return RunFolder(folder).log.read_text().splitlines()
 
 
 def events(folder: Path) -> list[dict[str, Any]]:
@@ -72,14 +75,14 @@ def test_a_run_learns_stops_at_the_target_and_passes_the_checker(
     assert float(rows[-1]["wer"]) <= 23.0
     assert all(float(row["wer"]) > 23.0 for row in rows[:-1])
     assert len(rows) < 41
-    assert check_log(folder / run_folder.LOG_NAME, "open") == []
+    assert check_log(RunFolder(folder).log, "open") == []
     assert not any(event["metadata"].get("epoch_num") == 0 for event in events(folder))
     assert events(folder)[-1]["metadata"]["status"] == "success"
     names = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert names == ["best.pt", *(f"epoch_{epoch:02d}.pt" for epoch in range(1, len(rows))), "last.pt"]
     assert settings.from_dict(json.loads((folder / "params.json").read_text())).preset == "mini"
     captured = capsys.readouterr()
-    assert captured.out == (folder / run_folder.LOG_NAME).read_text()
+    assert captured.out == RunFolder(folder).log.read_text()
     assert captured.err.count("hypothesis:") == 3 * len(rows)
 
 
@@ -106,66 +109,16 @@ def test_a_run_that_misses_the_target_says_aborted(tone_dataset: Path, tmp_path:
     reached = execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1"))
     assert not reached
     assert events(tmp_path / "run")[-1]["metadata"]["status"] == "aborted"
-    assert any("run_stop" in str(violation) for violation in check_log(tmp_path / "run" / run_folder.LOG_NAME, "open"))
+    assert any("run_stop" in str(violation) for violation in check_log(RunFolder(tmp_path / "run").log, "open"))
     assert (tmp_path / "run" / "checkpoints" / "epoch_01.pt").is_file()
 
 
 def test_two_runs_do_not_write_into_one_folder(tone_dataset: Path, tmp_path: Path) -> None:
     job = plan(tone_dataset, tmp_path / "run")
-    with run_folder.open_folder(job.output_dir, job.params, {}):
+    with open_folder(job.output_dir, job.params, {}):
         with pytest.raises(InputError, match="another run is writing there"):
             execute(job)
         assert (tmp_path / "run" / "speech_ds2.out").is_file()
-
-
-def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
-    warm, cold = (Trainer(SMALL, seed=1, device=choose_device("cpu")) for _ in range(2))
-    warm.warm_up(longest_seconds=2.0)
-    for (name, value), other in zip(warm.model.state_dict().items(), cold.model.state_dict().values(), strict=True):
-        assert value.equal(other), name
-    utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    for trainer in (warm, cold):
-        trainer.use(utterances, utterances)
-    assert warm.train_epoch(1).loss == cold.train_epoch(1).loss
-
-
-def test_the_warm_up_tries_every_part_twice_and_the_lowest_tempo(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[list[tuple[int, int]]] = []
-
-    def record(*arguments: Any) -> None:
-        tried.append([tuple(part.waveforms.shape) for part in arguments[4]])
-
-    monkeypatch.setattr("speech_recognition.training.trainer.training_step", record)
-    chosen = settings.apply(SMALL, ["data.accumulation_steps=2", "augmentation.tempo_min=0.8"])
-    Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(longest_seconds=2.0)
-    assert tried == [[(2, 32_000)] * 2, [(2, 40_000)] * 2]
-
-
-def test_the_warm_up_trains_on_nothing_longer_than_training_will(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = []
-    monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *a: tried.append(a[4][0].waveforms))
-    chosen = settings.apply(SMALL, ["data.longest_seconds=1.5"])
-    Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(longest_seconds=2.0)
-    assert [waveforms.shape[1] for waveforms in tried] == [24_000, 24_000]
-
-
-@pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()]
-)
-def test_too_little_memory_names_the_parameters_to_lower(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def refuse(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr("speech_recognition.training.trainer.training_step", refuse)
-    trainer = Trainer(SMALL, seed=1, device=choose_device("cpu"))
-    with pytest.raises(InputError, match=r"no memory .* lower data\.batch_size \(\d+\) or data\.eval_batch_size"):
-        trainer.warm_up(1.0)
-
-
-def test_another_fault_of_the_warm_up_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *_: torch.zeros(2) @ torch.zeros(3))
-    with pytest.raises(RuntimeError):
-        Trainer(SMALL, seed=1, device=choose_device("cpu")).warm_up(1.0)
 
 
 def test_pictures_show_utterances_before_and_after(tone_dataset: Path, tmp_path: Path) -> None:
@@ -217,7 +170,7 @@ def custom(dataset: Path, path: Path, **changes: Any) -> Path:
 
 def test_an_utterance_too_short_for_its_text_is_left_out_and_named(tone_dataset: Path, tmp_path: Path) -> None:
     manifest = custom(tone_dataset, tmp_path / "long.csv", transcript="BEE " * 60 + "BEE", id="9-9-0001")
-    execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1", train=manifest))
+    execute(plan(tone_dataset, tmp_path / "run", "training.epochs=1", train_manifest=manifest))
     lines = [line for line in log_lines(tmp_path / "run") if line.startswith("left out")]
     assert lines == ["left out, too short for their transcripts: 1 utterances: 9-9-0001"]
 
@@ -237,7 +190,7 @@ def test_utterances_longer_than_a_bound_are_left_out_and_named(tone_dataset: Pat
 def test_a_recording_found_damaged_inside_the_clock_aborts_the_run(tone_dataset: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.wav"
     damaged.write_bytes(read_manifest(tone_dataset / "manifests" / "train.csv")[0].audio.read_bytes()[:900])
-    job = plan(tone_dataset, tmp_path / "run", train=custom(tone_dataset, tmp_path / "bad.csv", audio=damaged))
+    job = plan(tone_dataset, tmp_path / "run", train_manifest=custom(tone_dataset, tmp_path / "bad.csv", audio=damaged))
     with pytest.raises(InputError, match=r"damaged\.wav"):
         execute(job)
     assert events(tmp_path / "run")[-1]["metadata"]["status"] == "aborted"
@@ -262,7 +215,7 @@ def test_the_page_cache_is_dropped_or_the_log_says_not(monkeypatch: pytest.Monke
 
 def test_output_goes_to_both_at_once(tmp_path: Path) -> None:
     console = io.StringIO()
-    output = run_folder.Output(console, tmp_path / "log")
+    output = Output(console, tmp_path / "log")
     print("line", file=output)
     assert console.getvalue() == (tmp_path / "log").read_text() == "line\n"
     output.close()

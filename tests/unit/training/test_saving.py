@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import params
-from speech_recognition.runs.folder import EpochMetrics
+from speech_recognition.runs.metrics import EpochMetrics
+from speech_recognition.runs.tally import Tally
 from speech_recognition.training import saving
-from speech_recognition.training.tally import Tally
 
 
 @pytest.fixture
@@ -28,12 +28,11 @@ class Model(dict[str, Any]):
         return {}
 
 
-def make(metrics: list[EpochMetrics], **training: Any) -> tuple[saving.Snapshots, Any]:
+def make(metrics: list[EpochMetrics], **training: Any) -> tuple[saving.SavePolicy, Any]:
     chosen = dataclasses.replace(params.mini(), training=params.TrainingParams(**training))
-    trainer = SimpleNamespace(
-        seed=1, train_set_digest="", val_set_digest="", tally=Tally(), model=Model(), optimizer=Model()
-    )
-    return saving.Snapshots(Path("checkpoints"), chosen, trainer, metrics), trainer  # type: ignore[arg-type]
+    trainer = SimpleNamespace(params=chosen, seed=1, tally=Tally(), model=Model(), optimizer=Model())
+    data = SimpleNamespace(train_digest="", val_digest="")
+    return saving.SavePolicy(Path("checkpoints"), trainer, metrics, data), trainer  # type: ignore[arg-type]
 
 
 def metrics(epoch: int, wer: float) -> EpochMetrics:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from params import SAMPLE_RATE
-from speech_recognition.training.step import Step
 
 
 @dataclass
@@ -33,14 +32,14 @@ class Tally:
     learning_rate: float = 0.0
     """of the last step"""
 
-    def add(self, samples: Sequence[int], step: Step, learning_rate: float) -> None:
-        """Count a step on utterances of `samples` each."""
+    def add(self, samples: Sequence[int], loss: float, learning_rate: float, *, updated: bool) -> None:
+        """Count a step on utterances of `samples` each; `updated` is false if its loss or gradient was not finite."""
         self.steps += 1
         self.audio += sum(samples) / SAMPLE_RATE
         self.learning_rate = learning_rate
-        if step.updated:
+        if updated:
             self.utterances += len(samples)
-            self.loss += step.loss * len(samples)
+            self.loss += loss * len(samples)
             self.skipped_in_a_row = 0
         else:
             self.skipped += 1

@@ -1,0 +1,58 @@
+"""The log of a run: one stream that goes to standard output and to the run's folder, line by line."""
+
+import io
+import re
+from pathlib import Path
+from typing import TextIO
+
+
+class Output(io.TextIOBase):
+    """Standard output and the run's log file: the same bytes to both, line by line."""
+
+    def __init__(self, console: TextIO, log: Path, go_on: bool = False) -> None:
+        """Open a new log, or `go_on` in the one that is there.
+
+        Then a line that it has already is not written again: a run that is repeated
+        from its last checkpoint on gives the same lines, but for their times.
+        """
+        self.path = log
+        self._console, self._line = console, ""
+        self._there = _repair(log) if go_on else set()
+        # A file's name may be any bytes, as on standard output.
+        self._file = log.open("a" if go_on else "x", encoding="utf-8", errors="backslashreplace", buffering=1)
+
+    def write(self, text: str) -> int:
+        """Write whole lines to both, the file first: it is whole even where standard output's reader is gone."""
+        *lines, self._line = (self._line + text).split("\n")
+        new = "".join(f"{line}\n" for line in lines if _timeless(line) not in self._there)
+        if new:
+            self._file.write(new)
+            self._console.write(new)
+            self._console.flush()
+        return len(text)
+
+    def close(self) -> None:
+        """Close the file; standard output stays open."""
+        self._file.close()
+        super().close()
+
+
+def _repair(log: Path) -> set[str]:
+    """Cut off an unfinished last line; the others, without their times."""
+    whole = log.read_bytes()
+    kept = whole[: whole.rfind(b"\n") + 1]
+    if kept != whole:
+        log.write_bytes(kept)
+    return {_timeless(line) for line in kept.decode(errors="replace").splitlines()}
+
+
+def _timeless(line: str) -> str:
+    return re.sub(r'"time_ms": \d+|(?<=TIMING RUN AT ).*', "", line)
+
+
+class Silence(io.TextIOBase):
+    """The output of every process but the first."""
+
+    def write(self, text: str) -> int:
+        """Write nothing."""
+        return len(text)

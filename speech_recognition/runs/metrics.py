@@ -1,0 +1,60 @@
+"""The table of a run's epochs, `metrics.csv`: a row for each evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speech_recognition.runs.csv_tables import write_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """A row of metrics.csv. Epoch 0 is the untrained model; rates are in percent, times in seconds."""
+
+    epoch: int
+    wer: float
+    cer: float
+    utterance_wer: float
+    subset_wer: dict[str, float] = field(default_factory=dict)
+    loss: float | None = None
+    skipped_steps: int | None = None
+    """steps without a finite loss and gradient"""
+    learning_rate: float | None = None
+    seconds: float | None = None
+    """of training"""
+    waiting_seconds: float | None = None
+    saving_seconds: float | None = None
+    """of checkpoints within the epoch"""
+    audio_rate: float | None = None
+    eval_seconds: float
+
+    def row(self) -> dict[str, object]:
+        """The columns, each subset's WER in one of its own."""
+        columns = {name: value for name, value in vars(self).items() if name != "subset_wer"}
+        return columns | {f"wer_{name}": wer for name, wer in self.subset_wer.items()}
+
+    def timing(self) -> str:
+        """Where the time went, for standard error: it differs between equal runs, and the log's plain lines do not."""
+        if self.seconds is None or self.waiting_seconds is None or self.audio_rate is None:
+            return f"evaluation {self.eval_seconds:.1f} s"
+        waiting = 100 * self.waiting_seconds / self.seconds
+        return (
+            f"training {self.seconds:.1f} s ({self.audio_rate:.0f} audio seconds per second,"
+            f" {waiting:.1f}% waiting for data), evaluation {self.eval_seconds:.1f} s"
+        )
+
+    def line(self) -> str:
+        """The plain line of the log."""
+        parts = [f"epoch {self.epoch}:"]
+        if self.loss is not None:
+            parts += [f"loss {self.loss:.4f},"]
+        if self.skipped_steps:
+            parts += [f"{self.skipped_steps} steps skipped (loss or gradient not finite),"]
+        parts += [f"WER {self.wer:.2f}, CER {self.cer:.2f}, utterance-mean WER {self.utterance_wer:.2f}"]
+        parts += [f"({', '.join(f'{name} {wer:.2f}' for name, wer in self.subset_wer.items())})"]
+        return " ".join(parts)
+
+
+def write_metrics(path: Path, epochs: Sequence[EpochMetrics]) -> None:
+    """Write `metrics.csv`: a row for each evaluation, empty where an untrained model has no figure."""
+    write_table(path, [epoch.row() for epoch in epochs])

@@ -1,0 +1,69 @@
+"""The data of a run, read when its clock runs: the training set without what cannot be used, and val."""
+
+import math
+from dataclasses import dataclass
+from io import TextIOBase
+from pathlib import Path
+
+import torch
+
+from speech_recognition.corpus.manifest import Utterance, read_manifest
+from speech_recognition.errors import InputError
+from speech_recognition.lengths import ctc_frames
+from speech_recognition.recognizer import Recognizer
+from speech_recognition.training.epochs import TrainingSet, set_digest
+from speech_recognition.training.job import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """Both sets of a run, with their digests."""
+
+    train_set: TrainingSet
+    val_set: list[Utterance]
+    train_digest: str
+    val_digest: str
+
+
+def read_data(job: Job, recognizer: Recognizer, output: TextIOBase) -> RunData:
+    """Read both manifests of a job; write to the log which utterances are left out.
+
+    Raises InputError on a manifest that cannot be used, and on sets that are not those of the run's checkpoint.
+    """
+    train = _usable(job, _read(job.train_manifest, job.train_samples), recognizer, output)
+    val = _read(job.val_manifest, job.val_samples)
+    train_digest, val_digest = set_digest(train), set_digest(val)
+    if job.state and job.state.train_set != train_digest:
+        raise InputError(f"{job.train_manifest}: not the utterances that the checkpoint was trained on; name those")
+    if job.state and job.state.val_set != val_digest:
+        raise InputError(f"{job.val_manifest}: not the utterances that the run was evaluated on; name those")
+    train_set = TrainingSet(train, job.params, job.seed)
+    return RunData(train_set=train_set, val_set=val, train_digest=train_digest, val_digest=val_digest)
+
+
+def _read(manifest: Path, samples: int) -> list[Utterance]:
+    utterances = read_manifest(manifest)
+    if len(utterances) != samples:
+        raise InputError(
+            f"{manifest}: {len(utterances)} utterances where counts.json says {samples}; prepare the dataset again"
+        )
+    return utterances
+
+
+def _usable(job: Job, utterances: list[Utterance], recognizer: Recognizer, output: TextIOBase) -> list[Utterance]:
+    """Return the utterances that have at least one CTC path and are not too long; name the others in the log."""
+    limit = job.params.data.longest_seconds or math.inf
+    frames = recognizer.output_lengths(torch.tensor([each.samples for each in utterances])).tolist()
+    short = [each.id for each, there in zip(utterances, frames, strict=True) if there < ctc_frames(each.transcript)]
+    long = [each.id for each in utterances if each.seconds > limit]
+    left_out = {"too short for their transcripts": short, f"longer than {limit:g} s": long}
+    for reason, names in left_out.items():
+        if names:
+            print(f"left out, {reason}: {len(names)} utterances: {' '.join(names)}", file=output)
+    gone = {name for names in left_out.values() for name in names}
+    if len(gone) == len(utterances):
+        raise InputError(
+            "every training utterance is too short for its transcript or longer than data.longest_seconds;"
+            " check the manifest's texts"
+        )
+    return [utterance for utterance in utterances if utterance.id not in gone]

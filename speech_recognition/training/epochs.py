@@ -1,0 +1,53 @@
+"""The training set, and the plan of each epoch over it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import xxhash
+
+from params import Params
+from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.orders import Indices, epoch_batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochPlan:
+    """One epoch: its batches and the place of its steps in the run."""
+
+    epoch: int
+    """counted from 1"""
+    batches: list[Indices]
+    first_step: int
+    """steps of all epochs before"""
+    run_steps: int
+    """steps of the whole run"""
+
+
+class TrainingSet:
+    """The utterances that a run trains on, from which the number of its steps follows."""
+
+    def __init__(self, utterances: Sequence[Utterance], params: Params, seed: int) -> None:
+        """`utterances` are sorted by length. Every epoch's order is drawn from `seed`."""
+        self.utterances = utterances
+        self.samples = [utterance.samples for utterance in utterances]
+        self._params, self._seed = params, seed
+        self._counts = [len(self._batches(epoch)) for epoch in range(1, params.training.epochs + 1)]
+
+    def plan(self, epoch: int) -> EpochPlan:
+        """Return the plan of an epoch, which counts from 1."""
+        return EpochPlan(
+            epoch=epoch,
+            batches=self._batches(epoch),
+            first_step=sum(self._counts[: epoch - 1]),
+            run_steps=sum(self._counts),
+        )
+
+    def _batches(self, epoch: int) -> list[Indices]:
+        params = self._params
+        return epoch_batches(params.data, params.stage(epoch).batch_size, self.samples, self._seed, epoch)
+
+
+def set_digest(utterances: Sequence[Utterance]) -> str:
+    """Return a digest of a set in its order, with the subsets: each has a column in the table of epochs."""
+    lines = (f"{each.subset} {each.id} {each.samples} {each.transcript}\n" for each in utterances)
+    return xxhash.xxh3_128_hexdigest("".join(lines).encode())

@@ -1,0 +1,206 @@
+"""The start of a run: from what a command asks for to a checked job, before anything is written."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from params import Params
+from speech_recognition import settings
+from speech_recognition.augment import check_noise
+from speech_recognition.corpus.counts import SplitCounts, read_counts
+from speech_recognition.corpus.manifest import read_manifest
+from speech_recognition.errors import InputError, one_line
+from speech_recognition.files import check_writable
+from speech_recognition.mlperf.check import check_log
+from speech_recognition.model import DeepSpeech2
+from speech_recognition.runs.checkpoint import TrainingState
+from speech_recognition.runs.folder import RunFolder
+from speech_recognition.runtime import distributed
+from speech_recognition.runtime.devices import use_precision
+from speech_recognition.runtime.distributed import Launch
+from speech_recognition.training import division, resume
+from speech_recognition.training.job import Job
+
+_MARGIN_BYTES = 50_000_000
+"""Disk for everything in the results folder but the checkpoints."""
+
+
+class NothingLeftError(Exception):
+    """The run that was to go on has ended; `status` is the exit status with which it ended."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a run finds its data and leaves its results."""
+
+    data_dir: Path
+    train_manifest: Path | None = None
+    """a manifest of the user's own, instead of the dataset's"""
+    val_manifest: Path | None = None
+    output_dir: Path | None = None
+    """the run's own folder; None for a new one in `results`"""
+    results: Path
+    references: Path
+    """folder of the pinned checksums"""
+
+    @property
+    def own_manifests(self) -> bool:
+        """Whether a manifest is the user's own."""
+        return self.train_manifest is not None or self.val_manifest is not None
+
+
+def prepare(
+    params: Params,
+    seed: int | None,
+    places: Places,
+    launch: Launch,
+    device: torch.device,
+    *,
+    resuming: bool = False,
+    epoch: int | None = None,
+    timed: bool = False,
+) -> Job:
+    """Return the job on a device like `device`; the first process calls this before the run begins.
+
+    resuming: go on with a run, from the end of `epoch` or from its newest checkpoint; timed: the run's log is
+    checked when it has ended. Raises InputError naming the first thing that is wrong, NothingLeftError if the run
+    that was to go on has ended, and as `division.decide` does.
+    """
+    check_parameters(params, device)
+    begun = resume.begun(params.preset, places.output_dir, places.results, launch.run_id) if launch.restarted else None
+    found = None
+    if begun or resuming:
+        # A run that torchrun restarted went on from `epoch` at its first start.
+        place, epoch = begun or places.output_dir, None if begun else epoch
+        found = resume.find(params.preset, place, places.results, epoch, seed)
+    if found and found.ended:
+        print(f"note: the run in {found.folder} has ended; nothing is left to do", file=sys.stderr)
+        raise NothingLeftError(_verdict(found, timed))
+    if found:
+        seed, folder = found.state.seed, found.folder
+    else:
+        if seed is None:
+            logged = resume.logged_seed(begun) if begun else None
+            seed = draw_seed() if logged is None else logged
+        folder = begun or results_folder(params, seed, places.output_dir, places.results, resuming)
+    params, verified = division.decide(params, places.data_dir, places.references, places.own_manifests)
+    job = make_job(params, seed, device, folder, places, found.state if found else None)
+    return replace(job, verified=verified)
+
+
+def draw_seed() -> int:
+    """Return a seed of 32 bits from the operating system, as MLPerf asks."""
+    return int.from_bytes(os.urandom(4), "big")
+
+
+def results_folder(
+    params: Params, seed: int, given: Path | None, root: Path, resuming: bool = False, runs: int = 1
+) -> Path:
+    """Return the folder that a run, or a series of `runs`, will make: `given`, or one in `root`.
+
+    Raises InputError if it exists, cannot be written, or lacks the disk for all checkpoints. With `resuming` it may
+    be that of a run which ended before its first checkpoint.
+    """
+    folder = given or root / f"{params.preset}_{time.strftime('%Y%m%d_%H%M%S')}_{seed}"
+    begun = resuming and RunFolder(folder).params.is_file()
+    if folder.exists() and not begun and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"--output-dir {folder}: exists already; choose another, remove it, or --resume")
+    check_writable(folder, runs * _results_bytes(params), "--output-dir")
+    return folder
+
+
+def check_parameters(params: Params, device: torch.device) -> None:
+    """Raise InputError naming a parameter that fits neither the device nor the processes, or names no folder."""
+    use_precision(params.model.precision, device)
+    _check_shares(params)
+    if params.augmentation.noise_folder:
+        check_noise(Path(params.augmentation.noise_folder))
+
+
+def make_job(
+    params: Params, seed: int, device: torch.device, folder: Path, places: Places, state: TrainingState | None = None
+) -> Job:
+    """Return the job on a dataset, from the start or from `state`.
+
+    Reads counts.json alone. A manifest of the user's own has no such counts: it is read here, before the log begins.
+    Raises InputError naming the first thing that is wrong.
+    """
+    if state:
+        _check_same_parameters(state.params, params, folder)
+    train, train_path = _split(places.data_dir, "train", places.train_manifest)
+    val, val_path = _split(places.data_dir, "val", places.val_manifest)
+    return Job(
+        params=params,
+        seed=seed,
+        device=device,
+        data_dir=places.train_manifest.parent if places.train_manifest else places.data_dir,
+        train_manifest=train_path,
+        val_manifest=val_path,
+        train_samples=train.utterances,
+        val_samples=val.utterances,
+        longest_seconds=max(train.longest_seconds, val.longest_seconds),
+        output_dir=folder,
+        state=state,
+    )
+
+
+def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
+    changed = settings.differences(before, now)
+    if changed:
+        listed = "; ".join(f"{name}={theirs}, not {ours}" for name, (theirs, ours) in changed.items())
+        again = " ".join(f"--set {name}={theirs}" for name, (theirs, _) in changed.items() if "." in name)
+        advice = f"give its --preset {before.preset}" if "preset" in changed else f"add {again}"
+        raise InputError(f"{folder}: its checkpoint has other parameters: {listed}; {advice}")
+
+
+def _split(data_dir: Path, name: str, manifest: Path | None) -> tuple[SplitCounts, Path]:
+    if manifest is not None:
+        return SplitCounts.of([each.samples for each in read_manifest(manifest)]), manifest
+    counts: SplitCounts = getattr(read_counts(data_dir), name)
+    path = data_dir / "manifests" / f"{name}.csv"
+    if counts.utterances == 0 or not path.is_file():
+        raise InputError(f"{path}: this dataset has no {name} split; name another --{name}-manifest or --data-dir")
+    return counts, path
+
+
+def _check_shares(params: Params) -> None:
+    """Raise InputError unless every process gets as much of each batch."""
+    parts = distributed.size() * params.data.accumulation_steps
+    for batch_size in (params.data.batch_size, *(stage.batch_size for stage in params.stages)):
+        if batch_size % parts:
+            raise InputError(
+                f"data.batch_size={batch_size}: must be a multiple of {parts}: {distributed.size()} processes times"
+                f" data.accumulation_steps={params.data.accumulation_steps}"
+            )
+
+
+def _results_bytes(params: Params) -> int:
+    """Return the disk for a checkpoint of every epoch, the one within an epoch, and the next while it is written."""
+    with torch.device("meta"):
+        model = DeepSpeech2(params.model, params.features.bins)
+    weights: int = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    optimizer_states = 1 if params.optimizer.name == "sgd" else 2
+    return (1 + optimizer_states) * weights * (params.training.epochs + 2) + _MARGIN_BYTES
+
+
+def _verdict(found: resume.Resumption, timed: bool) -> int:
+    """Return the exit status with which a run ended.
+
+    The faults of a timed run's log go to standard error: standard output holds no more than the log.
+    """
+    violations = []
+    if timed:
+        logs = RunFolder(found.folder).logs()
+        log = logs[-1] if logs else RunFolder(found.folder).log
+        violations = check_log(log, found.state.params.submission.division)
+        for violation in violations:
+            print(f"NOT COMPLIANT: {one_line(str(violation))}", file=sys.stderr)
+    return 3 if not found.reached else 1 if violations else 0

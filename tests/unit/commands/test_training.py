@@ -1,0 +1,22 @@
+"""What the command `train` does before the training process begins."""
+
+from pathlib import Path
+
+import pytest
+
+import params
+from speech_recognition.commands.training import make_embedded_dataset
+from speech_recognition.training import division
+
+
+def test_the_embedded_data_are_made_by_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(division, "run_command", lambda *words: commands.append(words))
+    make_embedded_dataset(params.mini(), Path("data"))
+    assert commands == [("download", "mini", "--data-dir", "data")]
+
+
+def test_a_dataset_of_the_users_own_is_left_alone(tone_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(division, "run_command", lambda *_: pytest.fail("a command was run"))
+    make_embedded_dataset(params.mini(), tone_dataset)
+    make_embedded_dataset(params.reference(), Path("data"))
