@@ -1,4 +1,4 @@
-"""The check of an MLPerf log: mlperf_logging.compliance_checker with this benchmark's rules, run in this process."""
+"""Compliance check of an MLPerf log: mlperf_logging.compliance_checker with this benchmark's rules, run in this process."""
 
 import re
 from dataclasses import dataclass

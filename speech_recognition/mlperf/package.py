@@ -1,4 +1,4 @@
-"""The making of a submission folder in MLPerf's layout from the results of `--runs`, and its official checks.
+"""Submission folders in MLPerf's layout, made from the results of `--runs` and checked by the official checkers.
 
 The layout is that of the MLPerf submission rules (mlcommons/policies, submission_rules.adoc):
 

@@ -1,4 +1,4 @@
-"""The checks of a submission folder by mlperf_logging's checkers.
+"""Checks of a submission folder by mlperf_logging's checkers.
 
 They are called as Python functions, because the commands of some exit with status 0 whatever they find.
 """

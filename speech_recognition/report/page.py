@@ -1,4 +1,4 @@
-"""The HTML page on one or more runs: a single file with its images embedded, which are also written as PNG files."""
+"""HTML page on one or more runs: a single file with its charts embedded, which are also written as PNG files."""
 
 import base64
 import sys

@@ -1,4 +1,4 @@
-"""The tables of a run's folder as pandas tables. Every number is checked: a stranger may have written it."""
+"""Pandas tables from the CSV files in a run's folder. Every number is checked: a stranger may have written it."""
 
 import math
 from collections.abc import Iterable, Sequence
