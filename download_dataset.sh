@@ -3,14 +3,15 @@
 #
 # Makes a dataset ready to train on.
 #
-#   sh download_dataset.sh             LibriSpeech, all of it, into ./LibriSpeech_dataset
-#   sh download_dataset.sh clean_small 111 of its 982 hours
-#   sh download_dataset.sh mini        synthesises the embedded corpus into ./mini_dataset
+#   sh download_dataset.sh             all of LibriSpeech (982 hours) to ./LibriSpeech_dataset
+#   sh download_dataset.sh clean_small 111 hours of it
+#   sh download_dataset.sh mini        the embedded corpus, synthesised to ./mini_dataset
 #   sh download_dataset.sh all --help  every option
 #
-# What has arrived stays in ./LibriSpeech_archives (or --archives): started again, it goes on where it was.
+# An interrupted download continues when it is started again. The archives stay in ./LibriSpeech_archives
+# (or --archives) until you delete them.
 #
-# Exit status: 0 done; 1 a failure, such as a download that no mirror completes; 2 bad usage or input.
+# Exit status: 0 done; 1 a failure, such as no mirror completing a download; 2 bad usage or input.
 
 set -eu
 ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)

@@ -1,13 +1,13 @@
 #!/bin/sh
 # usage: sh run_tests.sh [--quick] [pytest options]
 #
-# Lint, types, tests: first the quick ones, then those marked slow, which run the benchmark end to end.
+# Checks style and types, then runs the quick tests, then the slow ones, which run the benchmark end to end.
 #
 #   sh run_tests.sh                    everything
 #   sh run_tests.sh --quick            without the slow tests
-#   sh run_tests.sh -k manifest        lint, types and one pytest call; paths are the repository's
+#   sh run_tests.sh -k manifest        style, types and one call of pytest; paths are relative to the repository
 #
-# Exit status: 0, or that of the first part that failed.
+# Exit status: 0, or the status of the first part that failed.
 
 set -eu
 ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -15,7 +15,7 @@ ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$ROOT/script/environment.sh"
 
 cd "$ROOT"
-# where pip put shellcheck and hadolint
+# pip puts shellcheck and hadolint there
 PATH=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("scripts"))'):$PATH
 
 "$PYTHON" -m ruff check .

@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: sh docker/build-docker.sh [docker build options]
 #
-# Builds the image speech-recognition-benchmark (another name: set IMAGE).
+# Builds the image speech-recognition-benchmark. Set IMAGE for a different name.
 
 set -eu
 case ${1:-} in

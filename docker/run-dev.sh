@@ -1,14 +1,14 @@
 #!/bin/sh
 # usage: sh docker/run-dev.sh [COMMAND...]
 #
-# Starts a shell, or COMMAND, in the image speech-recognition-benchmark (another name: set IMAGE).
+# Starts a shell, or COMMAND, in the image speech-recognition-benchmark. Set IMAGE for a different name.
 #
 #   sh docker/run-dev.sh
 #   sh docker/run-dev.sh sh run_and_time.sh mini
 #
-# The repository is mounted under its own path, and with it LibriSpeech_dataset, mini_dataset and results: a
-# dataset is put in place by renaming, which a mount of that folder alone would refuse. Of these three, one that is
-# a symbolic link is mounted where it points to. Files belong to you; the container sees the GPUs if there are any.
+# Mounts the repository under its own path, and so LibriSpeech_dataset, mini_dataset and results. They are not mounted
+# one by one: the program renames a finished dataset into place, which fails for a mount point. If one of the three is a
+# symbolic link, its target is mounted too. New files belong to you. The container sees the GPUs if there are any.
 
 set -eu
 case ${1:-} in
@@ -33,8 +33,8 @@ fi
 if [ -t 0 ] && [ -t 1 ]; then
     set -- --tty "$@"
 fi
-# The user's id has no entry in the image's user table: a home and a name are given. The workers that load data
-# share memory with the trainer, more than a container has by itself.
+# The image does not know the user's id, so HOME and USER are set. --ipc=host: the data loader's processes need more
+# shared memory than a container has by default.
 exec docker run --rm --init --interactive --ipc=host \
     --user "$(id -u):$(id -g)" --env HOME=/tmp --env USER="$(id -un)" \
     --volume "$ROOT:$ROOT" --workdir "$ROOT" "$@"

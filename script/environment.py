@@ -1,17 +1,19 @@
-"""Print the path of the Python that the scripts use; make `.venv` from requirements.lock where no other will do.
+"""Print the path of the Python that the scripts use; make `.venv` from requirements.lock if there is none to use.
 
     python3 script/environment.py
 
-In this order: the Python that runs this file, if it is 3.11 or 3.12 and has the locked packages;
-`.venv` in the repository, if it was made from today's lock; else `.venv` is made, which takes minutes.
+The first of these that applies: the Python that runs this file, if it is 3.11 or 3.12 and has the locked packages;
+`.venv` in the repository, if it was made from the current lock; a new `.venv`, which takes minutes.
 Standard output is the path and nothing else: what a caller prints afterwards is a log.
-Exit status: 1 if an installation failed, 2 if this machine lacks something, 128 + N if signal N stopped it.
+Exit status: 1 if an installation failed or the disk is full, 2 if this machine lacks something else, 128 + N if
+signal N stopped it.
 
-Only the standard library, and Python 3.8's syntax: this has to run before anything is installed.
+This file needs only the standard library and Python 3.8: it runs before anything is installed.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import importlib.util
@@ -23,6 +25,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Sequence
 
@@ -32,17 +35,21 @@ LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 MARKER = VENV / "complete"
-"""Written last: which lock, and which Python's folder its packages lie in."""
+"""Written last. It holds the lock's digest and the Python version whose folder the packages lie in."""
+DOWNLOADS = VENV / "downloads"
+"""Temporary folder of pip, so that the progress shows what has arrived; removed at the end."""
 GUARD = ROOT / ".venv.lock"
-"""Held while `.venv` is made; that it is there says that `.venv` is ours to replace."""
+"""Locked while `.venv` is made. If this file exists, these scripts made `.venv` and may replace it."""
 
 SUPPORTED = ((3, 11), (3, 12))
 NEEDED_BYTES = 9 * 10**9
-"""Free disk asked for: 6 GB stay in `.venv`, the rest is for pip's downloads (measured, Linux x86-64)."""
+"""Free disk asked for: 6 GB stay in `.venv`, the rest is for pip's downloads (measured on Linux x86-64)."""
+LINE_SECONDS = 10.0
+"""Time between two lines of progress."""
 
 
 class EnvironmentFault(Exception):
-    """No Python to run with; `status` is the exit status."""
+    """There is no Python to run with; `status` is the exit status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -50,7 +57,7 @@ class EnvironmentFault(Exception):
 
 
 class Stopped(Exception):
-    """A signal came, or the shell that called us is gone; `status` is the exit status."""
+    """A signal came, or the shell that called this file is gone; `status` is the exit status."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -58,11 +65,12 @@ class Stopped(Exception):
 
 
 received: list[int] = []
-"""Signals that came during an installation. `pause` acts on them: not between an installer's start and its watch."""
+"""Signals that came during an installation. Only `pause` acts on them, so none comes between starting an installer
+and watching it."""
 
 
 def main() -> int:
-    """Print the interpreter's path, or one line on standard error."""
+    """Print the interpreter's path, or one line on standard error; return the exit status."""
     try:
         print(choose_python())
     except EnvironmentFault as fault:
@@ -75,7 +83,7 @@ def main() -> int:
 
 
 def choose_python() -> str:
-    """Path of the Python to use, made ready if need be."""
+    """Return the path of the Python to use; make its environment if need be."""
     supported = sys.version_info[:2] in SUPPORTED
     if supported and not missing_packages():
         return sys.executable
@@ -87,22 +95,22 @@ def choose_python() -> str:
 
 
 def missing_packages() -> list[str]:
-    """Direct dependencies, extras included, that this Python lacks in their locked version.
+    """Return the direct dependencies, extras included, that this Python lacks in their locked version.
 
-    Read from the installed packages' metadata: importing torch would take seconds.
+    The installed packages' metadata tells: importing torch would take seconds.
     """
     from importlib.metadata import PackageNotFoundError, version
 
-    import tomllib  # new in 3.11, and so is what calls this
+    import tomllib  # new in 3.11; called only there
 
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].values()
-    locked = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
+    locked = locked_packages()
     missing = []
     for requirement in sum(extras, start=project["dependencies"]):
         name = re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-")
         try:
-            installed = version(name).partition("+")[0]  # a build for the CPU is 2.11.0+cpu
+            installed = version(name).partition("+")[0]  # torch's build for the CPU is 2.11.0+cpu
         except PackageNotFoundError:
             installed = None
         if installed is None or installed != locked.get(name):
@@ -110,8 +118,15 @@ def missing_packages() -> list[str]:
     return missing
 
 
+def locked_packages() -> dict[str, str]:
+    """Return the version of each package, by name, that the lock has for this platform."""
+    entries = re.findall(r"^([a-z0-9-]+)==([^\s;]+)([^\n]*)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    here = f"'{sys.platform}'"
+    return {name: version for name, version, marker in entries if "sys_platform" not in marker or here in marker}
+
+
 def is_complete() -> bool:
-    """Whether `.venv` was made whole from today's lock and its Python still runs."""
+    """Return whether `.venv` was made whole from the current lock and its Python still runs."""
     try:
         return MARKER.read_text(encoding="utf-8") == marker_text(python_version(str(VENV_PYTHON)))
     except OSError:
@@ -119,12 +134,12 @@ def is_complete() -> bool:
 
 
 def marker_text(version: tuple[int, ...] | None) -> str:
-    """What MARKER holds for a `.venv` of this Python version."""
+    """Return what MARKER holds for a `.venv` of this Python version."""
     return f"{hashlib.sha256(LOCK.read_bytes()).hexdigest()} {version}\n"
 
 
 def python_version(command: str) -> tuple[int, ...] | None:
-    """(major, minor) of a Python command; None if it does not run (a version manager's stub, a dangling link)."""
+    """Return (major, minor) of a Python command; None if it does not run: a version manager's stub, a broken link."""
     question = [command, "-E", "-c", "import sys; print(*sys.version_info[:2])"]
     try:
         answer = subprocess.run(question, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
@@ -134,7 +149,7 @@ def python_version(command: str) -> tuple[int, ...] | None:
 
 
 def run_under_supported_python() -> None:
-    """Start this file again under a python3.12 or python3.11 on PATH; returns never."""
+    """Replace this process by a python3.12 or python3.11 from PATH that runs this file."""
     for command in ("python3.12", "python3.11"):
         if python_version(command) in SUPPORTED:
             os.execvp(command, [command, "-E", __file__])
@@ -145,9 +160,9 @@ def run_under_supported_python() -> None:
 
 
 def make_venv() -> None:
-    """Make `.venv` with this Python, unless another script does so meanwhile.
+    """Make `.venv` with this Python, unless another script makes it meanwhile.
 
-    A foreign `.venv` is left alone. An unfinished or outdated one of ours is replaced.
+    An unfinished or outdated `.venv` of these scripts is replaced; one that the user made is left alone.
     """
     if VENV.exists() and not GUARD.exists():
         raise EnvironmentFault(
@@ -161,11 +176,12 @@ def make_venv() -> None:
                 check_machine()
                 install(guard)
     except OSError as error:
-        raise EnvironmentFault(2, f"{VENV} cannot be made: {error}") from None
+        status = 1 if error.errno in (errno.ENOSPC, errno.EDQUOT) else 2
+        raise EnvironmentFault(status, f"{VENV} cannot be made: {error}") from None
 
 
 def lock(guard: IO[str]) -> None:
-    """Wait until no other process makes `.venv`. The lock ends with the last process that holds the file open."""
+    """Wait until no other process makes `.venv`, then lock it until the last process that has the file open ends."""
     said = False
     while True:
         try:
@@ -179,7 +195,7 @@ def lock(guard: IO[str]) -> None:
 
 
 def remove_venv() -> None:
-    """Remove what is there of `.venv`, the marker first: killed half way, it is not taken for whole."""
+    """Remove `.venv`, the marker first, so that a removal that is killed leaves nothing that looks whole."""
     if VENV.exists():
         if MARKER.exists():
             MARKER.unlink()
@@ -187,7 +203,7 @@ def remove_venv() -> None:
 
 
 def check_machine() -> None:
-    """Refuse to begin what cannot end well."""
+    """Raise EnvironmentFault if this machine cannot make `.venv`."""
     if importlib.util.find_spec("ensurepip") is None:
         raise EnvironmentFault(
             2, f"{sys.executable} cannot make virtual environments: install its venv package (Debian: python3-venv)"
@@ -195,35 +211,78 @@ def check_machine() -> None:
     free = shutil.disk_usage(ROOT).free
     if free < NEEDED_BYTES:
         raise EnvironmentFault(
-            2, f"{ROOT}: {free / 1e9:.1f} GB of disk are free, {NEEDED_BYTES / 1e9:.0f} GB are needed to make .venv"
+            1, f"{ROOT}: {free / 1e9:.1f} GB of disk are free, {NEEDED_BYTES / 1e9:.0f} GB are needed to make .venv"
         )
 
 
 def install(guard: IO[str]) -> None:
-    """Make `.venv`, install the lock into it and write the marker."""
+    """Make `.venv`, install the lock and this project into it, and write the marker."""
     start, version = time.monotonic(), sys.version_info[:2]
     say(f"making .venv with Python {version[0]}.{version[1]}: about 2 minutes and 6 GB of disk, once")
+    if sys.platform == "linux" and not has_nvidia_driver():
+        say(
+            "no NVIDIA driver here: about 4 of the 6 GB are torch's CUDA libraries, which this machine will not use;"
+            " they are installed because one lock serves all machines"
+        )
+    DOWNLOADS.mkdir(parents=True)
     run([sys.executable, "-I", "-m", "venv", str(VENV)], guard)
-    pip = [str(VENV_PYTHON), "-I", "-m", "pip", "--disable-pip-version-check"]
-    run([*pip, "install", "--quiet", "--require-hashes", "-r", str(LOCK)], guard)
+    install = [str(VENV_PYTHON), "-I", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    run([*install, "--require-hashes", "-r", str(LOCK)], guard)
+    # The project itself, for the command deepspeech2. Editable: it is the checkout, not a copy.
+    run([*install, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], guard)
+    shutil.rmtree(DOWNLOADS)
     MARKER.write_text(marker_text(version), encoding="utf-8")
     say(f"made .venv in {time.monotonic() - start:.0f} seconds")
 
 
-def run(command: Sequence[str], guard: IO[str]) -> None:
-    """Run an installer, its words on standard error. It holds the lock as well, should this process be killed.
+def has_nvidia_driver() -> bool:
+    """Return whether this machine has NVIDIA's driver, without which no GPU can be used."""
+    return Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi") is not None
 
-    It has a session of its own, so that it can be ended with all that it has started.
+
+def progress() -> str:
+    """Return a line that tells how far the installation is."""
+    locked, downloaded, installed, size = locked_packages(), 0, 0, 0
+    for folder, folders, names in os.walk(VENV):
+        installed += sum(is_locked(name.partition(".dist-info")[0], locked) for name in folders)
+        for name in names:
+            downloaded += name.endswith(".whl") and is_locked(name, locked)
+            with suppress(OSError):  # a temporary file may be gone
+                size += os.lstat(os.path.join(folder, name)).st_size
+    arrived = max(downloaded, installed)  # pip installs a local wheel without copying it
+    return f".venv: {arrived} of {len(locked)} packages downloaded, {installed} installed, {size / 1e9:.1f} GB"
+
+
+def is_locked(name: str, locked: dict[str, str]) -> bool:
+    """Return whether `name`, which begins with PACKAGE-VERSION, is that of a locked package."""
+    package, _, rest = name.partition("-")
+    return locked.get(package.lower().replace("_", "-")) == rest.partition("-")[0]
+
+
+def run(command: Sequence[str], guard: IO[str]) -> None:
+    """Run an installer. Its output and lines of progress go to standard error.
+
+    The installer inherits the lock, in case this process is killed. It gets its own session, so that it can be ended
+    with all processes that it has started.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, lambda number, _: received.append(number))
     with subprocess.Popen(
-        command, stdout=sys.stderr, pass_fds=[guard.fileno()], start_new_session=True, preexec_fn=end_with_parent
+        command,
+        stdout=sys.stderr,
+        pass_fds=[guard.fileno()],
+        env=dict(os.environ, TMPDIR=str(DOWNLOADS)),
+        start_new_session=True,
+        preexec_fn=end_with_parent,
     ) as installer:
+        said = time.monotonic()
         try:
             while installer.poll() is None:
                 pause()
+                if time.monotonic() - said >= LINE_SECONDS:
+                    say(progress())
+                    said = time.monotonic()
         except Stopped:
             end(installer)
             raise
@@ -232,7 +291,7 @@ def run(command: Sequence[str], guard: IO[str]) -> None:
 
 
 def pause() -> None:
-    """Wait a moment. Raise Stopped after a signal, or if the shell that called us is gone: no one reads our answer."""
+    """Wait 0.1 seconds. Raises Stopped after a signal, or if the calling shell is gone and nobody reads the answer."""
     answer = select.poll()
     answer.register(1, 0)
     if any(event & (select.POLLERR | select.POLLHUP) for _, event in answer.poll(100)):
@@ -242,28 +301,25 @@ def pause() -> None:
 
 
 def end(installer: subprocess.Popen[bytes]) -> None:
-    """End an installer and what it has started. Interrupted, pip removes its downloads, in five seconds at most."""
-    try:
+    """End an installer and all that it has started. pip has five seconds to remove its downloads."""
+    with suppress(ProcessLookupError):  # all of them have ended
         os.killpg(installer.pid, signal.SIGINT)
-        installer.wait(5)
+        with suppress(subprocess.TimeoutExpired):
+            installer.wait(5)
         os.killpg(installer.pid, signal.SIGKILL)
-    except subprocess.TimeoutExpired:
-        os.killpg(installer.pid, signal.SIGKILL)
-    except ProcessLookupError:  # all have ended
-        pass
 
 
 def end_with_parent() -> None:
-    """In the installer: have the system interrupt it when this process is killed, and let it be interrupted."""
+    """Have the system interrupt the installer, which calls this before it starts, when this process is killed."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
-        import ctypes  # a Python that only hands over may lack it
+        import ctypes  # not at the top: a Python that only hands over to a newer one may lack it
 
         ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
 
 
 def say(message: str) -> None:
-    """A note for the user; standard output is the answer."""
+    """Print a note for the user. Standard output is for the answer."""
     print(message, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,5 @@
-# Sourced by the scripts, which set ROOT: answers -h, then exports PYTHON, the Python to use, and where it finds us.
+# The scripts set ROOT and source this file. It answers -h; otherwise it exports PYTHON, the Python to use, and the
+# variables by which that Python finds this package.
 # shellcheck shell=sh
 
 case ${1:-} in
@@ -29,7 +30,7 @@ else
         echo "error: no Python found: install Python 3.11 or 3.12, or set PYTHON to it" >&2
         exit 2
     fi
-    PYTHONPATH=$ROOT # and nothing else: the packages were looked for without the user's PYTHONPATH
+    PYTHONPATH=$ROOT # without the user's PYTHONPATH, which environment.py did not see either
 fi
-PYTHONSAFEPATH=1 # a params.py in the caller's folder is not ours
+PYTHONSAFEPATH=1 # a params.py in the caller's folder must not replace ours
 export PYTHON PYTHONPATH PYTHONSAFEPATH

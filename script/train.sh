@@ -1,15 +1,20 @@
 #!/bin/sh
 # usage: sh script/train.sh new|resume|EPOCH [PRESET] [options of train]
 #
-# Trains PRESET (default: reference): new from scratch, resume from the newest checkpoint of its newest run
-# in results/, EPOCH from the end of that epoch. A run that goes on gives the same bits as one that never stopped.
+# Trains PRESET (default: reference).
+#
+#   new      from scratch
+#   resume   from the newest checkpoint of the preset's newest run in results/
+#   EPOCH    from the end of that epoch
+#
+# A resumed run ends with the same weights, bit by bit, as one that never stopped. Examples:
 #
 #   sh script/train.sh new mini --seed 1
 #   sh script/train.sh resume mini
 #   sh script/train.sh 2 mini --output-dir results/walk
 #
-# Exit status: 0 target reached; 1 a failure; 2 bad usage or input; 3 the target was not reached; 128 + N
-# stopped by signal N.
+# Exit status: 0 target reached; 1 a failure; 2 bad usage or input; 3 the target was missed; 128 + N stopped by
+# signal N.
 
 set -eu
 ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)

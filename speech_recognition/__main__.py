@@ -1,4 +1,4 @@
-"""`python -m speech_recognition COMMAND`."""
+"""The program: `python -m speech_recognition COMMAND`, or `deepspeech2 COMMAND` where the package is installed."""
 
 import os
 import sys
@@ -10,12 +10,12 @@ VENV = ROOT / ".venv"
 
 
 def refuse(message: str) -> NoReturn:
-    """Say in one line what is wrong with this Python, and end."""
+    """Print in one line what is wrong with this Python, and exit."""
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(2)  # ExitStatus.BAD_INPUT, which a Python of another version may not be able to import
 
 
-if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before an import that others cannot read
+if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before any import that an older version cannot parse
     refuse(
         f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]}, must be 3.11 or 3.12:"
         " set PYTHON to one of these, or unset it, and the scripts find one"
@@ -23,27 +23,42 @@ if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before an import that othe
 
 from speech_recognition.runtime import parenthood, signals  # noqa: E402
 
-signals.handle()
-if "TORCHELASTIC_RUN_ID" in os.environ:  # else a torchrun that is killed leaves its processes training
-    parenthood.end_with_parent(os.getppid())
 
-# An idle OpenMP thread of torch's spins while it waits for the next loop. On a machine whose cores other
-# processes want too, the spinning takes the time from the thread that is waited for; this bound on it costs
-# a little where nothing else runs (benchmarks/spin.py has the figures). It is read when torch is loaded.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+def main() -> int:
+    """Run the command that was typed and return its exit status."""
+    signals.handle()
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # else the processes of a torchrun that is killed would go on training
+        parenthood.end_with_parent(os.getppid())
 
-try:
-    from speech_recognition.cli import main, mend_streams
+    # An idle OpenMP thread of torch spins while it waits for the next loop. If other processes want the same cores,
+    # spinning takes time from the thread that it waits for. This bound costs little where nothing else runs
+    # (benchmarks/spin.py has the figures). torch reads it when it is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-    mend_streams()
-    status = main(sys.argv[1:])
-except ModuleNotFoundError as error:
-    if (VENV / "complete").exists() and VENV.samefile(sys.prefix):  # made by the scripts
-        refuse(f"{VENV} lacks the package {error.name}: remove {VENV} and unset PYTHON, and the scripts make it again")
-    refuse(
-        f"{sys.executable} lacks the package {error.name}: install {ROOT / 'requirements.lock'} into it, or"
-        " deactivate its environment and unset PYTHON, and the scripts make their own"
-    )
-finally:
-    signals.let_go()
-sys.exit(status)
+    try:
+        from speech_recognition.cli import main as run_command
+        from speech_recognition.cli import mend_streams
+
+        mend_streams()
+        return run_command(sys.argv[1:])
+    except ModuleNotFoundError as error:
+        if (VENV / "complete").exists() and VENV.samefile(sys.prefix):  # made by the scripts
+            refuse(
+                f"{VENV} lacks the package {error.name}: remove {VENV} and unset PYTHON, and the scripts make it again"
+            )
+        refuse(
+            f"{sys.executable} lacks the package {error.name}: install {ROOT / 'requirements.lock'} into it, or"
+            " deactivate its environment and unset PYTHON, and the scripts make their own"
+        )
+    finally:
+        signals.let_go()
+
+
+def installed() -> int:
+    """Run the console command `deepspeech2` and return its exit status."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # for the processes it starts: a params.py in the caller's folder is not ours
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

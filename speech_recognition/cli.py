@@ -1,4 +1,4 @@
-"""The command line: what is typed to one of the commands, what that raises to one line and an exit status."""
+"""The command line: parses what was typed, runs the command, and turns raised errors into a line and an exit status."""
 
 import argparse
 import io
@@ -7,19 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from speech_recognition.commands import dataset, logs, training
-from speech_recognition.errors import (
-    DivergedError,
-    DownloadError,
-    InputError,
-    PeerError,
-    VerificationError,
-    WorkerError,
-    one_line,
-)
-from speech_recognition.runtime import signals
+from speech_recognition.errors import ExitStatus, InputError, PeerError, ReportedError, one_line
+from speech_recognition.runtime import outcome, signals
 
 _DESCRIPTION = """DeepSpeech2 on LibriSpeech, a training benchmark. COMMAND --help explains each command.
 
@@ -28,22 +21,22 @@ without reaching the target; 128 + N stopped by signal N."""
 
 
 def mend_streams() -> None:
-    """Have a standard output and a standard error that take any text, where they are closed too, or will be."""
+    """Replace standard output and standard error by streams that accept any text, even if closed now or later."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # else the next file to be opened would take its place
+        if stream is None:  # closed by the caller: the next file to be opened would take its descriptor
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif stream.isatty():
             raw = io.BufferedWriter(_Terminal(stream.fileno(), "w", closefd=False))
             setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, line_buffering=True))
-        getattr(sys, name).reconfigure(errors="backslashreplace")  # a file's name may be any bytes
+        getattr(sys, name).reconfigure(errors="backslashreplace")  # a file name may be any bytes
 
 
 class _Terminal(io.FileIO):
-    """A terminal that may be closed while a run goes on, and must not end it before its SIGHUP is there."""
+    """A terminal. A write to one that was closed is lost instead of failing: SIGHUP follows and ends the run."""
 
     def write(self, data: Any) -> int:
-        """Write, or do as if."""
+        """Write `data`, or drop it if the terminal is gone."""
         try:
             return super().write(data)
         except OSError:
@@ -51,50 +44,50 @@ class _Terminal(io.FileIO):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return the exit status."""
     signals.handle()
     try:
         options = _parser().parse_args(arguments)
         options.arguments = list(arguments)
-        status: int = options.run(options)
+        status = outcome.told_to_launcher(options.run(options), os.environ)
         sys.stdout.flush()
         return status
     except Exception as error:
         if isinstance(error, BrokenPipeError):
-            # The reader of our standard output is gone; what is still buffered for it has no place to go.
+            # The reader of standard output is gone, and Python would try to flush the buffer to it at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if signals.stopped:  # what fails then is its consequence: some imports make errors of what its handler raises
+        if signals.stopped:  # the error follows from the signal: some imports turn the handler's exception into theirs
             return 128 + signals.stopped[0]
-        return _explained(error)
+        return _reported(error)
 
 
-def _explained(error: Exception) -> int:
-    """Say in one line what ended the command; returns the exit status. Raises again what nobody foresaw."""
+def _reported(error: Exception) -> int:
+    """Print in one line what ended the command and return the exit status. Raises an unforeseen error again."""
     if isinstance(error, BrokenPipeError):
         return 128 + signal.SIGPIPE
-    text = one_line(str(error))
-    if isinstance(error, PeerError):
-        if os.environ.get("RANK") == "0":  # once is enough
-            print(f"error: another process of the run has ended; its own message says why ({text})", file=sys.stderr)
-        _wait_for_the_peer()
-        return 1
-    if isinstance(error, OSError):  # a full disk, a quota, a disk that fails
-        where, reason = error.filename or "writing", error.strerror or error
-        text = one_line(f"{where}: {reason}")
-    elif not isinstance(error, InputError | DownloadError | VerificationError | DivergedError | WorkerError):
+    if isinstance(error, ReportedError):
+        status, text = error.status, str(error)
+    elif isinstance(error, OSError):  # a full disk, a quota, a disk that fails
+        status, text = ExitStatus.FAILURE, f"{error.filename or 'writing'}: {error.strerror or error}"
+    else:
         raise error
-    print(f"error: {text}", file=sys.stderr)
-    return 2 if isinstance(error, InputError) else 1
+    if isinstance(error, PeerError):
+        text = f"another process of the run has ended; its own message says why ({text})"
+    if not isinstance(error, PeerError) or os.environ.get("RANK") == "0":  # one process speaks for all the others
+        print(f"error: {one_line(text)}", file=sys.stderr)
+    if isinstance(error, PeerError):
+        _wait_for_the_peer()
+    return status
 
 
 def _wait_for_the_peer() -> None:
-    """Let the process that has failed end first, with a status that says why: torchrun then ends all others."""
+    """Wait, so that the failed process ends first: torchrun ends all others, and its status is the run's."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(5)
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose usage errors are one line, and whose epilog may be a function that is called for the help only."""
+    """A parser whose usage errors are one line. Its epilog may be a function, which only the help calls."""
 
     def format_help(self) -> str:
         if callable(self.epilog):
@@ -107,7 +100,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = _Parser(
-        prog="python -m speech_recognition",
+        prog="deepspeech2" if Path(sys.argv[0]).name == "deepspeech2" else "python -m speech_recognition",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,58 +1,70 @@
-"""Errors that the command line says in one line: what a user did wrong, and what the world did."""
+"""Exit statuses, and the errors that the command line reports in one line instead of a traceback."""
+
+from enum import IntEnum
+from typing import ClassVar
 
 _LONGEST_MESSAGE = 2000
-"""Characters of a message; the advice at its end is kept when the middle is cut."""
+"""Characters. Longer messages lose their middle: the advice at the end matters."""
 
 
 def one_line(text: str) -> str:
     """Return `text` as one line of printable characters, cut in the middle where it is long.
 
-    For text from outside (a server's answer, a file's name, a member of an archive): control characters become
-    escapes such as \\x1b and \\n, so that they can neither move the terminal's cursor nor pass for a line of ours.
+    Use it for text from outside: a server's answer, a file name, an archive member. Control characters become
+    escapes such as \\x1b and \\n, so they can neither move the cursor nor imitate a line of this program.
     """
     if len(text) > _LONGEST_MESSAGE:
         text = f"{text[: _LONGEST_MESSAGE // 2]} ... {text[-_LONGEST_MESSAGE // 2 :]}"
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-class InputError(ValueError):
-    """Bad usage or bad input.
+class ExitStatus(IntEnum):
+    """Exit statuses of every command. A command that signal N stops ends with 128 + N instead."""
 
-    The message is one line that names the file or the parameter and says what
-    to do. The command line prints it and exits with status 2.
+    DONE = 0
+    """For `train`: the target was reached."""
+    FAILURE = 1
+    """A failed checksum, a log that breaks a rule, a full disk, a crash."""
+    BAD_INPUT = 2
+    """Bad usage or bad input."""
+    TARGET_MISSED = 3
+    """Training ended without reaching the target."""
+
+
+class ReportedError(Exception):
+    """Base of the errors whose message is one line that says what is wrong and what to do.
+
+    The command line prints the message and exits with `status`.
     """
 
-
-class DownloadError(RuntimeError):
-    """No mirror gives an archive.
-
-    The message is one line that says why; another attempt goes on from there. The
-    command line prints it and exits with status 1.
-    """
+    status: ClassVar[ExitStatus] = ExitStatus.FAILURE
 
 
-class VerificationError(RuntimeError):
-    """A dataset is not the one that a run of the closed division needs.
+class InputError(ReportedError, ValueError):
+    """Bad usage or bad input. The message names the file or the parameter."""
 
-    The message is one line that says what to do; the command line prints it and exits with status 1.
-    """
-
-
-class DivergedError(RuntimeError):
-    """Training gives no finite numbers any more.
-
-    The message is one line that names the parameters to change; the command line
-    prints it and exits with status 1.
-    """
+    status = ExitStatus.BAD_INPUT
 
 
-class PeerError(RuntimeError):
-    """Another process of the run has ended early; its own message says why. The exit status is 1."""
+class DiskFullError(ReportedError):
+    """A disk has less free space than a command is going to write. The message names the folder's parameter."""
 
 
-class WorkerError(RuntimeError):
-    """A data-loading process has ended, or gives nothing any more.
+class DownloadError(ReportedError):
+    """No mirror delivered an archive. Running the command again continues the download."""
 
-    The message is one line that names the process; the command line prints it
-    and exits with status 1.
-    """
+
+class VerificationError(ReportedError):
+    """The dataset is not the one that a run of the closed division needs."""
+
+
+class DivergedError(ReportedError):
+    """Loss or gradients are no longer finite. The message names the parameters to change."""
+
+
+class PeerError(ReportedError):
+    """Another process of the run ended early and reports the cause itself."""
+
+
+class WorkerError(ReportedError):
+    """A data-loading process died or stopped answering. The message names the process."""

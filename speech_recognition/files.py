@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from speech_recognition.errors import InputError
+from speech_recognition.errors import DiskFullError, InputError
 
 
 def open_regular(path: Path, advice: str = "replace it by one") -> BinaryIO:
@@ -167,7 +167,7 @@ def check_file(path: Path, parameter: str) -> None:
 
 
 def check_writable(folder: Path, needed_bytes: int, parameter: str) -> None:
-    """Raise InputError unless `folder` can be made and written, with `needed_bytes` of free disk.
+    """Raise InputError unless `folder` can be made and written, DiskFullError without `needed_bytes` of free disk.
 
     `parameter` is the option to name in the message. Nothing is written: the
     nearest existing parent is asked.
@@ -183,7 +183,7 @@ def check_writable(folder: Path, needed_bytes: int, parameter: str) -> None:
         )
     free = shutil.disk_usage(existing).free
     if free < needed_bytes:
-        raise InputError(
+        raise DiskFullError(
             f"{parameter} {folder}: needs {needed_bytes / 1e9:.1f} GB of free disk, {existing} has {free / 1e9:.1f} GB;"
             " free some or choose another disk"
         )

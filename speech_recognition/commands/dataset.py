@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import params
 from speech_recognition.commands import REFERENCES, ROOT, Commands
-from speech_recognition.errors import InputError
+from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import check_file, resolved
 
 if TYPE_CHECKING:
@@ -17,12 +17,19 @@ _OPTIONS = ("all", "clean", "clean_small", "other", "mini")
 
 
 def _add_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", nargs="?", default="all", choices=_OPTIONS, help="mini is embedded (default: all)")
+    """Add the dataset's option (all, clean, ...) and --data-dir."""
+    parser.add_argument(
+        "dataset",
+        nargs="?",
+        default="all",
+        choices=_OPTIONS,
+        help="part of LibriSpeech, or the embedded mini (default: all)",
+    )
     parser.add_argument(
         "--data-dir",
         type=Path,
         metavar="DIR",
-        help="folder of the dataset (default: LibriSpeech_dataset, mini_dataset)",
+        help="folder of the dataset (default: LibriSpeech_dataset, or mini_dataset for mini)",
     )
 
 
@@ -42,11 +49,11 @@ def add_download(commands: Commands) -> None:
     _add_option(parser)
     add = parser.add_argument
     add("--archives", type=Path, metavar="DIR", help="folder of the archives (default: LibriSpeech_archives)")
-    add("--mirror", metavar="URL", help="your own copy of the archives, instead of the public ones")
+    add("--mirror", metavar="URL", help="a site with the archives, instead of the public mirrors")
     parser.set_defaults(run=_download)
 
 
-def _download(options: argparse.Namespace) -> int:
+def _download(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.checksum import CATALOG_NAME
     from speech_recognition.corpus.librispeech.catalog import read_catalog
     from speech_recognition.corpus.librispeech.prepare import make_librispeech
@@ -60,7 +67,7 @@ def _download(options: argparse.Namespace) -> int:
         archives = options.archives or ROOT / "LibriSpeech_archives"
         counts = make_librispeech(options.dataset, catalog, _data_dir(options), archives, mirrors)
     _print_counts(counts)
-    return 0
+    return ExitStatus.DONE
 
 
 def _mirror(url: str) -> str:
@@ -74,25 +81,25 @@ def add_synthesize(commands: Commands) -> None:
     parser = commands.add_parser(
         "synthesize",
         help="write the embedded corpus in LibriSpeech's own layout",
-        description="Speak the embedded corpus: FLAC and transcripts. `download mini` does this and `prepare`.",
+        description="Write the embedded corpus as FLAC files and transcripts. `download mini` runs this and `prepare`.",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to make")
     parser.set_defaults(run=_synthesize)
 
 
-def _synthesize(options: argparse.Namespace) -> int:
+def _synthesize(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.mini.synthesize import synthesize
 
     synthesize(options.output)
-    return 0
+    return ExitStatus.DONE
 
 
 def add_prepare(commands: Commands) -> None:
     """Add the command `prepare`."""
     parser = commands.add_parser(
         "prepare",
-        help="recordings and their transcripts to a dataset ready to train on",
-        description="Process LibriSpeech, or recordings of your own, into 16 kHz WAV files, texts and manifests.",
+        help="convert recordings and transcripts to a dataset ready to train on",
+        description="Convert LibriSpeech, or recordings of your own, to 16 kHz WAV files, text files and manifests.",
     )
     sources = parser.add_mutually_exclusive_group(required=True)
     sources.add_argument(
@@ -100,7 +107,7 @@ def add_prepare(commands: Commands) -> None:
         nargs="?",
         type=Path,
         metavar="SOURCE",
-        help="LibriSpeech: a folder of train-*, dev-*, test-* folders with FLAC and .trans.txt, an archive of it,"
+        help="LibriSpeech: a folder of train-*, dev-* and test-* folders with FLAC and .trans.txt files, an archive,"
         " or a folder of archives",
     )
     sources.add_argument(
@@ -108,7 +115,7 @@ def add_prepare(commands: Commands) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="your own recordings: tables of audio and transcript, named for their split (train.csv, dev.csv ...)",
+        help="your own recordings: tables of audio and transcript, named after their split (train.csv, dev.csv ...)",
     )
     parser.add_argument("--data-dir", type=Path, required=True, metavar="DIR", help="folder of the dataset to make")
     parser.add_argument(
@@ -116,12 +123,12 @@ def add_prepare(commands: Commands) -> None:
         action="append",
         default=[],
         choices=["mlperf", "tensorflow", "deepspeech.pytorch"],
-        help="write the manifests in another system's form too (repeatable)",
+        help="also write the manifests in the form of this system (repeatable)",
     )
     parser.set_defaults(run=_prepare)
 
 
-def _prepare(options: argparse.Namespace) -> int:
+def _prepare(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.dataset import add_manifests
     from speech_recognition.corpus.librispeech.prepare import prepare
     from speech_recognition.corpus.recordings import prepare_recordings
@@ -133,7 +140,7 @@ def _prepare(options: argparse.Namespace) -> int:
     for form in options.format:
         add_manifests(options.data_dir, form)
     _print_counts(counts)
-    return 0
+    return ExitStatus.DONE
 
 
 def _print_counts(counts: "Counts") -> None:
@@ -147,15 +154,15 @@ def add_verify(commands: Commands) -> None:
     parser = commands.add_parser(
         "verify",
         help="checksum a dataset and compare it with the reference",
-        description="Checksum a dataset as a tar stream; exit status 0 if it is the reference's, else 1 with each file"
-        " that is missing, extra or different.",
+        description="Checksum a dataset as a tar stream and compare it with the reference. Exit status 0 if they match,"
+        " else 1, after a line for each file that is missing, extra or different.",
     )
     _add_option(parser)
-    parser.add_argument("--tar", type=Path, metavar="FILE", help="also keep the tar file whose checksum it is")
+    parser.add_argument("--tar", type=Path, metavar="FILE", help="also write the tar stream to this file")
     parser.set_defaults(run=_verify)
 
 
-def _verify(options: argparse.Namespace) -> int:
+def _verify(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.checksum import find_reference
     from speech_recognition.corpus.stamp import verify_and_stamp
 
@@ -163,11 +170,11 @@ def _verify(options: argparse.Namespace) -> int:
     if options.tar:
         check_file(options.tar, "--tar")
         if resolved(options.tar).is_relative_to(resolved(data_dir)):
-            raise InputError(f"--tar {options.tar}: lies in the dataset itself; name a file elsewhere")
+            raise InputError(f"--tar {options.tar}: lies in the dataset itself; give a path elsewhere")
     reference = find_reference(options.dataset, REFERENCES, data_dir)
     differences = verify_and_stamp(data_dir, reference, options.tar)
     print("WARNING: Dataset Checksum Failed." if differences else "Dataset Checksum Passed.")
     print(f"sha256 {reference.sha256}, {reference.tar_bytes} bytes, {reference.origin}", file=sys.stderr)
     for difference in differences:
         print(difference)
-    return 1 if differences else 0
+    return ExitStatus.FAILURE if differences else ExitStatus.DONE

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from speech_recognition.commands import ROOT, Commands
-from speech_recognition.errors import InputError
+from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import check_writable
 
 
@@ -22,14 +22,14 @@ def add_check_log(commands: Commands) -> None:
     parser.set_defaults(run=_check_log)
 
 
-def _check_log(options: argparse.Namespace) -> int:
+def _check_log(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf.check import check_log
 
     violations = check_log(options.log, options.division)
     for violation in violations:
         print(violation)
     print(f"FAILED: {len(violations)} violations" if violations else "SUCCESS")
-    return 1 if violations else 0
+    return ExitStatus.FAILURE if violations else ExitStatus.DONE
 
 
 def add_report(commands: Commands) -> None:
@@ -52,7 +52,7 @@ def add_report(commands: Commands) -> None:
     parser.set_defaults(run=_report)
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.report.page import write_report
     from speech_recognition.report.record import find_runs, read_records
     from speech_recognition.report.tensorboard import write_events
@@ -66,7 +66,7 @@ def _report(options: argparse.Namespace) -> int:
         for record in records:
             write_events(options.tensorboard, record)
     print(write_report(folder, records))
-    return 0
+    return ExitStatus.DONE
 
 
 def add_package(commands: Commands) -> None:
@@ -93,7 +93,7 @@ def add_package(commands: Commands) -> None:
     parser.set_defaults(run=_package)
 
 
-def _package(options: argparse.Namespace) -> int:
+def _package(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf.package import make_package
 
     checks = make_package(options.runs, options.output_dir, ROOT, options.system)
@@ -101,7 +101,7 @@ def _package(options: argparse.Namespace) -> int:
         print(f"{check.name}: {check.verdict}")
         for finding in check.findings:
             print(f"  {finding}")
-    return 1 if any(check.failed for check in checks) else 0
+    return ExitStatus.FAILURE if any(check.failed for check in checks) else ExitStatus.DONE
 
 
 def add_check_rcp(commands: Commands) -> None:
@@ -118,7 +118,7 @@ def add_check_rcp(commands: Commands) -> None:
     parser.set_defaults(run=_check_rcp)
 
 
-def _check_rcp(options: argparse.Namespace) -> int:
+def _check_rcp(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf.convergence import check_convergence, points_table, reference_points
 
     points = options.points or reference_points(options.preset)
@@ -129,4 +129,4 @@ def _check_rcp(options: argparse.Namespace) -> int:
     print(f"{'SUCCESS' if verdict.passed else 'REFUSED'}: {verdict.message}")
     if verdict.normalization > 1 and verdict.passed:
         print(f"faster than the reference: multiply the score by {verdict.normalization:.4f}")
-    return 0 if verdict.passed else 1
+    return ExitStatus.DONE if verdict.passed else ExitStatus.FAILURE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
-from speech_recognition.errors import InputError
+from speech_recognition.errors import ExitStatus, InputError
 
 if TYPE_CHECKING:
     import torch
@@ -93,7 +93,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _train_several(options: argparse.Namespace) -> int:
+def _train_several(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf import series
     from speech_recognition.training import prepare
 
@@ -127,10 +127,14 @@ def _train(options: argparse.Namespace) -> int:
     with distributed.joined(launch, options.device) as device:
         launch = dataclasses.replace(launch, restarts=distributed.maximum(launch.restarts))
         job = distributed.from_first(lambda: _prepared(options, launch, device))
-        return job if isinstance(job, int) else _run(dataclasses.replace(job, device=device, launch=launch), options)
+        return (
+            job
+            if isinstance(job, ExitStatus)
+            else _run(dataclasses.replace(job, device=device, launch=launch), options)
+        )
 
 
-def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.device") -> "Job | int":
+def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.device") -> "Job | ExitStatus":
     """Return the job, or the exit status of the run that was to go on and has ended, for all processes."""
     from speech_recognition.training.prepare import NothingLeftError, Places, prepare
 
@@ -170,12 +174,14 @@ def make_embedded_dataset(chosen: params.Params, data_dir: Path) -> None:
         division.run_command("download", "mini", "--data-dir", str(data_dir))
 
 
-def _run(job: "Job", options: argparse.Namespace) -> int:
+def _run(job: "Job", options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf import system
     from speech_recognition.report import page
     from speech_recognition.runs.folder import open_folder
+    from speech_recognition.runs.log import Output
     from speech_recognition.runtime import distributed
     from speech_recognition.training import division, run, timed
+    from speech_recognition.training.outcome import outcome
 
     launch = job.launch
     if job.verified and launch.first_on_its_machine and not distributed.is_first():
@@ -185,13 +191,15 @@ def _run(job: "Job", options: argparse.Namespace) -> int:
     described = distributed.from_first(
         lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=job.data_dir)
     )
-    with (
-        open_folder(job.output_dir, job.params, described, launch) as output,
-        page.own_report(job.output_dir, launch),
-    ):
-        if options.timed:
-            return timed.run_and_time(job, output)
-        return 0 if run.run(job, output) else 3
+    with open_folder(job.output_dir, job.params, described, launch) as output:
+        with page.own_report(job.output_dir, launch):
+            if options.timed:
+                status = timed.run_and_time(job, output)
+            else:
+                status = ExitStatus.DONE if run.run(job, output) else ExitStatus.TARGET_MISSED
+        if isinstance(output, Output):
+            output.show(outcome(job, output.path))
+    return status
 
 
 def add_evaluate(commands: Commands) -> None:
@@ -211,7 +219,7 @@ def add_evaluate(commands: Commands) -> None:
     parser.set_defaults(run=_evaluate)
 
 
-def _evaluate(options: argparse.Namespace) -> int:
+def _evaluate(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.manifest import read_manifest
     from speech_recognition.evaluation import evaluate, write_rows
     from speech_recognition.files import check_file, check_writable
@@ -234,7 +242,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             rows.append(row)
         if options.output:
             write_table(options.output, rows)
-        return 0
+        return ExitStatus.DONE
     recognizer = checkpoint.load(options.checkpoint, device)
     result = evaluate(recognizer, [utterance for each in sets for utterance in each])
     for name, score in result.by_subset().items():
@@ -242,4 +250,4 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"all: {result.total}")
     if options.output:
         write_rows(options.output, result)
-    return 0
+    return ExitStatus.DONE

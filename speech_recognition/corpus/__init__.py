@@ -1,1 +1,1 @@
-"""From recordings, or a synthesiser, to a verified dataset of utterances."""
+"""Datasets: recordings are downloaded, synthesised or converted, and written as checksummed 16 kHz WAV files."""

@@ -1,4 +1,4 @@
-"""Reading recordings: 16 kHz, one channel, 16 bits, whole; anything else is refused."""
+"""Reading and writing of 16 kHz mono 16-bit recordings; a file that is damaged or of any other form is refused."""
 
 import hashlib
 import io
@@ -18,24 +18,24 @@ from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular
 
 WAV_HEADER_BYTES = 44
-"""Size of the header of a WAV file as the wave module writes it."""
+"""Size of the WAV header that the standard library's wave module writes."""
 
 LONGEST_SECONDS = 3600
-"""A recording whose header promises more than this is taken for damaged."""
+"""Longest recording that is accepted: a header that promises more is taken for damaged."""
 
 _FLAC_HEADER_BYTES = 42
-"""The marker fLaC, a block header of 4 bytes, and STREAMINFO's 34."""
+"""The marker fLaC (4 bytes), the first block's header (4) and its content, STREAMINFO (34)."""
 
-_FETCH = "fetch it again or remove it with its transcript line"
+_MEND = "restore it, or remove it with its transcript line"
 _REMAKE = "make the dataset again"
 _CONVERT = "convert it to 16 kHz, one channel, 16 bits"
 
 
 @dataclass(frozen=True)
 class FlacHeader:
-    """STREAMINFO of a FLAC file (RFC 9639, 8.2): what the encoder says of the recording.
+    """STREAMINFO of a FLAC file (RFC 9639, section 8.2), which its encoder wrote.
 
-    `md5` is that of the little-endian samples; all zeros if the encoder left it out.
+    `md5` is the digest of the samples as little-endian bytes; all zeros if the encoder did not compute it.
     """
 
     samples: int
@@ -46,15 +46,16 @@ class FlacHeader:
 
 
 def parse_flac_header(content: bytes, where: str) -> FlacHeader:
-    """Read and check the header of a FLAC file's content.
+    """Return the checked STREAMINFO of a FLAC file.
 
-    Raises InputError, beginning with `where`, if it is no FLAC, not 16 kHz, one channel, 16 bits, or of no likely
-    length.
+    Raises InputError, its message beginning with `where`, if `content` is not FLAC or not 16 kHz
+    mono 16-bit, or if its header promises no samples or more than LONGEST_SECONDS.
     """
     raw = content[:_FLAC_HEADER_BYTES]
+    # The first block must be STREAMINFO (type 0); the highest bit of its type byte only marks the last block.
     if len(raw) < _FLAC_HEADER_BYTES or raw[:4] != b"fLaC" or raw[4] & 0x7F != 0:
-        raise InputError(f"{where}: not a FLAC file; {_FETCH}")
-    # 20 bits of rate, 3 of channels - 1, 5 of bits - 1, 36 of samples.
+        raise InputError(f"{where}: not a FLAC file; {_MEND}")
+    # From the highest bit down: rate (20 bits), channels - 1 (3), bits per sample - 1 (5), samples (36).
     packed = int.from_bytes(raw[18:26], "big")
     header = FlacHeader(
         samples=packed & (1 << 36) - 1,
@@ -66,7 +67,7 @@ def parse_flac_header(content: bytes, where: str) -> FlacHeader:
     _check_form(where, header.rate, header.channels, header.bits)
     if not 0 < header.samples <= LONGEST_SECONDS * SAMPLE_RATE:
         raise InputError(
-            f"{where}: its header says {header.samples} samples, must be some, of an hour at most; {_FETCH}"
+            f"{where}: its header says {header.samples} samples, must be 1 to {LONGEST_SECONDS * SAMPLE_RATE}; {_MEND}"
         )
     return header
 
@@ -81,24 +82,25 @@ def _check_form(path: Path | str, rate: int, channels: int, bits: int) -> None:
 
 
 def decode_flac(content: bytes, where: str) -> NDArray[np.int16]:
-    """Samples of a FLAC file, checked against its own header's length and MD5.
+    """Return the samples of a FLAC file as int16 [samples], checked against the length and MD5 in its header.
 
-    Raises InputError, beginning with `where`, as `parse_flac_header` does, and if the file is truncated or damaged.
+    Raises InputError, its message beginning with `where`, for the faults that `parse_flac_header` refuses, and
+    if the file is truncated or damaged.
     """
     header = parse_flac_header(content, where)
     try:
         samples: NDArray[np.int16] = soundfile.read(io.BytesIO(content), dtype="int16")[0]
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{where}: truncated or damaged ({error.error_string}); {_FETCH}") from None
+        raise InputError(f"{where}: truncated or damaged ({error.error_string}); {_MEND}") from None
     if header.samples != len(samples):
-        raise InputError(f"{where}: truncated, {len(samples)} of {header.samples} samples; {_FETCH}")
+        raise InputError(f"{where}: truncated, {len(samples)} of {header.samples} samples; {_MEND}")
     if any(header.md5) and hashlib.md5(samples.data, usedforsecurity=False).digest() != header.md5:
-        raise InputError(f"{where}: damaged, its samples do not match the MD5 in its header; {_FETCH}")
+        raise InputError(f"{where}: damaged, its samples do not match the MD5 in its header; {_MEND}")
     return samples
 
 
 def write_wav(path: Path, samples: NDArray[np.int16]) -> None:
-    """Write samples as 16 kHz mono WAV: a header of WAV_HEADER_BYTES, then the samples, nothing else."""
+    """Write int16 [samples] as a 16 kHz mono WAV file: WAV_HEADER_BYTES of header, then only samples."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -107,12 +109,11 @@ def write_wav(path: Path, samples: NDArray[np.int16]) -> None:
 
 
 def read_pcm(path: Path, expected_samples: int | None = None) -> NDArray[np.int16]:
-    """Samples of a processed recording (16 kHz, one channel, 16 bits, as `write_wav` writes it).
+    """Return the samples of a processed recording (a WAV file as `write_wav` writes it) as int16 [samples].
 
-    The standard library's reader takes a twentieth of the time that libsndfile needs to open
-    a short file. Raises InputError if the file cannot be read, is no WAV, has another form,
-    is empty, truncated or over an hour long, has samples that its header leaves out, or does
-    not have `expected_samples`, which is what the manifest says.
+    `expected_samples` is the number in the manifest. Raises InputError if the file cannot be
+    read, is not WAV, not 16 kHz mono 16-bit, is empty, truncated or longer than an hour, has
+    bytes after its samples that no header accounts for, or does not have `expected_samples`.
     """
     with _opened(path) as file:
         promised = file.getnframes()
@@ -125,17 +126,20 @@ def read_pcm(path: Path, expected_samples: int | None = None) -> NDArray[np.int1
 
 
 def count_samples(path: Path) -> int:
-    """Samples that the header of a processed recording promises. Raises InputError as `read_pcm` does of a header."""
+    """Return the number of samples in the header of a processed recording.
+
+    Raises InputError for every fault that `read_pcm` refuses and the header alone shows.
+    """
     with _opened(path) as file:
         return file.getnframes()
 
 
 def _check_length(path: Path, promised: int, unclaimed: int) -> None:
     if promised > LONGEST_SECONDS * SAMPLE_RATE:
-        raise InputError(f"{path}: its header promises {promised} samples, more than an hour has; {_REMAKE}")
+        raise InputError(f"{path}: its header promises {promised} samples, more than an hour of audio; {_REMAKE}")
     if unclaimed:
         raise InputError(
-            f"{path}: its header promises {promised} samples, after which {unclaimed} bytes belong to nothing;"
+            f"{path}: its header promises {promised} samples, after which {unclaimed} bytes are unaccounted for;"
             f" {_REMAKE}"
         )
     if promised == 0:
@@ -144,15 +148,17 @@ def _check_length(path: Path, promised: int, unclaimed: int) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[wave.Wave_read]:
+    """Yield an open WAV file with a checked header. Raises InputError for its faults, and for failing reads."""
     try:
         with open_regular(path) as content:
             unclaimed = unclaimed_bytes(content)
             content.seek(0)
+            # libsndfile takes 20 times as long to open a short file.
             with wave.open(content) as file:
                 _check_form(path, file.getframerate(), file.getnchannels(), 8 * file.getsampwidth())
                 _check_length(path, file.getnframes(), unclaimed)
                 yield file
-    except (wave.Error, EOFError, RuntimeError):
+    except (wave.Error, EOFError, RuntimeError):  # wave raises a bare RuntimeError on a seek out of a chunk
         raise InputError(f"{path}: not a PCM WAV file; {_REMAKE}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMAKE}") from None

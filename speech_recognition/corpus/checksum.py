@@ -1,10 +1,10 @@
-"""Whether a dataset is, byte for byte, the one that the reference describes.
+"""Comparison of a dataset with its reference, byte for byte.
 
-The reference is NAME.json (SHA-256 of the tar stream, sizes, counts) and NAME.files, a line
-for each file with its short sum, by which a difference is named. It is pinned in the
-repository, or, where nobody has pinned one yet, was recorded in the dataset's own folder
-when it was made. A recorded one counts only if it names the catalog's archives, each with the
-SHA-256 that it was found to have, and has as many utterances as these.
+A reference is NAME.json (SHA-256 of the tar stream, sizes, counts) and NAME.files (a line with
+the short sum of each file, which tells the files that differ). It is pinned in the repository
+or, where nobody has pinned one yet, was recorded in the dataset's own folder when the dataset
+was made. A recorded reference is accepted only if it names the catalog's archives with their
+SHA-256 and has as many utterances as they have.
 """
 
 import json
@@ -21,19 +21,21 @@ from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_write, check_writable, read_regular
 
 CATALOG_NAME = "librispeech.json"
-"""The catalog of archives, in the folder of the pinned references."""
+"""File name of the catalog of archives, in the folder of the pinned references."""
 
 _DIGITS = 16
+"""Hex digits of a file's short sum, at the beginning of its line."""
 
 _LARGEST_SUMMARY, _LARGEST_LIST = 1 << 20, 1 << 28
-"""Bytes of NAME.json and of NAME.files; LibriSpeech's list of 562,000 files has 32 MB."""
+"""Most bytes of NAME.json and of NAME.files; LibriSpeech's list of 562,000 files takes 32 MB."""
 
 _LARGEST_TAR = 1 << 50
+"""Largest plausible size of the tar stream, in bytes; LibriSpeech's has 114 GB (2^37)."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a dataset must be. `sums` are those of its files; `origin` says who made it."""
+    """Expected content of a dataset. `sums` maps paths to short sums; `origin` says who recorded them, for messages."""
 
     dataset: str
     sha256: str
@@ -42,12 +44,12 @@ class Reference:
     sums: dict[str, str]
     origin: str
     archives: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of each archive that the dataset was made of; empty for a pinned reference"""
+    """SHA-256 of each archive that the dataset was made from, by file name; empty for a pinned reference."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A file that is not as the reference has it; `kind` is missing, extra or differs."""
+class FileDifference:
+    """A file that does not match the reference; `kind` is "missing", "extra" or "differs"."""
 
     path: str
     kind: str
@@ -56,11 +58,11 @@ class Difference:
         return one_line(f"{self.kind}: {self.path}")
 
 
-def verify(folder: Path, reference: Reference, tar_path: Path | None = None) -> list[Difference]:
-    """What is different in `folder` from the reference, sorted by path; nothing means that the checksum agrees.
+def verify(folder: Path, reference: Reference, tar_path: Path | None = None) -> list[FileDifference]:
+    """Return the files of `folder` that do not match the reference, sorted by path; an empty list means a match.
 
-    The stream that is checksummed is kept at `tar_path`. Raises InputError if there is no dataset,
-    and as `scan` does.
+    If `tar_path` is given, the tar stream whose checksum is computed is written to it. Raises
+    InputError if `folder` has no dataset or a file that cannot be read, or if `tar_path` cannot be written.
     """
     if not folder.is_dir() or not any(folder.iterdir()):
         raise missing_dataset(folder)
@@ -70,15 +72,19 @@ def verify(folder: Path, reference: Reference, tar_path: Path | None = None) -> 
         check_writable(tar_path.parent, reference.tar_bytes, "--tar")
         with atomic_write(tar_path) as partial, partial.open("wb") as file:
             found = scan(folder, file)
+    # In the stream's order; names may be bytes that are not UTF-8.
     names = sorted(found.sums | reference.sums, key=os.fsencode)
     kinds = {name: _compare(found.sums.get(name), reference.sums.get(name)) for name in names}
-    differences = [Difference(name, kind) for name, kind in kinds.items() if kind]
+    differences = [FileDifference(name, kind) for name, kind in kinds.items() if kind]
     if not differences and (found.sha256, found.bytes) != (reference.sha256, reference.tar_bytes):
-        raise InputError(f"reference of {reference.dataset}: its checksum does not belong to its list; restore both")
+        raise InputError(
+            f"reference of {reference.dataset}: its checksum and its list of files contradict each other; restore both"
+        )
     return differences
 
 
 def _compare(found: str | None, expected: str | None) -> str:
+    """Return the kind of difference between two sums of a file, None for an absent file; "" if they are equal."""
     if found == expected:
         return ""
     if found is None:
@@ -87,9 +93,10 @@ def _compare(found: str | None, expected: str | None) -> str:
 
 
 def find_reference(name: str, pinned: Path, folder: Path) -> Reference:
-    """Return the reference of a dataset: that in the folder `pinned`, else the one recorded in the dataset's folder.
+    """Return the reference in the folder `pinned`, or else the one recorded in the dataset's own folder.
 
-    Raises InputError if there is neither, if it is damaged, or if the recorded one is not of the catalog's archives.
+    Raises InputError if neither exists, if the reference is damaged, or if the recorded one does not name the
+    catalog's archives.
     """
     recorded = folder / RECORDED
     if (pinned / f"{name}.json").exists():
@@ -105,25 +112,29 @@ def find_reference(name: str, pinned: Path, folder: Path) -> Reference:
         return reference
     raise InputError(
         f"{folder}: no checksum of {name!r} is pinned, and none was recorded here;"
-        f" make it with: sh download_dataset.sh {name}"
+        f" make the dataset with: sh download_dataset.sh {name}"
     )
 
 
 def _check_record(reference: Reference, archives: Sequence[Archive], folder: Path) -> None:
+    """Raise InputError unless a recorded reference names the catalog's archives and has their numbers of utterances.
+
+    A record alone proves nothing: a user could write one for a dataset with fewer utterances.
+    """
     counts = {split: getattr(reference.counts, split).utterances for split in SPLITS}
     made_of = {archive.file: archive.sha256 for archive in archives}
     if reference.archives != made_of or counts != utterances_by_split(archives):
         raise InputError(
-            f"{folder / RECORDED}: the record of {reference.dataset!r} does not name the catalog's archives, or has"
-            f" other counts than these; make the dataset again with: sh download_dataset.sh {reference.dataset}"
+            f"{folder / RECORDED}: the record of {reference.dataset!r} does not name the catalog's archives, or its"
+            f" counts are not theirs; make the dataset again with: sh download_dataset.sh {reference.dataset}"
         )
 
 
 def write_reference(folder: Path, reference_dir: Path, name: str, archives: Sequence[Archive] = ()) -> None:
-    """Make the dataset in `folder` the reference: write NAME.json and NAME.files.
+    """Write NAME.json and NAME.files from the dataset in `folder`, which becomes the reference.
 
-    `archives` are those that the dataset was just made of, all found to have their SHA-256. Raises InputError if
-    there is no dataset, if it is another option's, or if it holds what is no regular file.
+    `archives` are the ones that the dataset has just been made from, after their SHA-256 was checked. Raises
+    InputError if `folder` has no dataset, one of a different option, or anything that is not a regular file.
     """
     counts = read_counts(folder)
     if counts.dataset != name:
@@ -144,7 +155,7 @@ def write_reference(folder: Path, reference_dir: Path, name: str, archives: Sequ
 
 
 def read_reference(reference_dir: Path, name: str, origin: str) -> Reference:
-    """Read the reference of a dataset. Raises InputError if it is missing or damaged."""
+    """Return the reference of a dataset from its two files. Raises InputError if they are missing or damaged."""
     path = reference_dir / f"{name}.json"
     try:
         summary = json.loads(read_regular(path, _LARGEST_SUMMARY).decode())
@@ -152,7 +163,7 @@ def read_reference(reference_dir: Path, name: str, origin: str) -> Reference:
         sums = {line[_DIGITS + 1 :]: line[:_DIGITS] for line in lines}
         sha256, tar_bytes, files = summary["sha256"], summary["tar_bytes"], summary["files"]
         if not re.fullmatch("[0-9a-f]{64}", sha256) or not 0 < tar_bytes < _LARGEST_TAR:
-            raise ValueError("no likely sum or size")
+            raise ValueError("implausible sum or size")
         counts, archives = parse_counts(summary["counts"]), dict(summary.get("archives", {}))
         reference = Reference(name, sha256, int(tar_bytes), counts, sums, origin, archives)
     except OSError as error:
@@ -162,5 +173,5 @@ def read_reference(reference_dir: Path, name: str, origin: str) -> Reference:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: damaged reference; restore it and {name}.files") from None
     if summary.get("dataset") != name or len(sums) != files:
-        raise InputError(f"{path}: {name}.files does not belong to it; restore both")
+        raise InputError(f"{path}: does not match {name}.files; restore both")
     return reference

@@ -1,7 +1,9 @@
-"""Bytes of a WAV, AIFF or AU file that its header leaves out: a reader that trusts the header would shorten it.
+"""Bytes of a WAV, AIFF or AU file that its header does not account for.
 
-WAV and AIFF are chunks: a name of four characters, the size of the content, the content, a byte more if the size is
-odd. One of them holds the samples. What follows it must be further chunks up to the file's end.
+A recorder that was killed leaves a header with too small a length, and a reader that trusts the header loses the rest
+of the recording without a word. WAV and AIFF files consist of chunks: a name of four characters, the size of the
+content in 4 bytes, the content, and a padding byte if the size is odd. One chunk holds the samples; only whole chunks
+may follow it. AU files have a header of offset and size instead, and nothing after the samples.
 """
 
 import os
@@ -10,14 +12,16 @@ from typing import BinaryIO, Literal
 _Order = Literal["little", "big"]
 
 _SAMPLES = (b"data", b"SSND")
+"""Names of the chunk that holds the samples, in WAV and in AIFF."""
 
 _UNKNOWN_SIZE = 0xFFFF_FFFF
+"""Size in an AU header that was written before the length was known: the samples go on to the file's end."""
 
 
 def unclaimed_bytes(file: BinaryIO) -> int:
-    """Return how many bytes after the samples belong to nothing; 0 for a file of a different form.
+    """Return the number of bytes after the samples that no header accounts for; 0 for a file of a different format.
 
-    Reads from the file's beginning.
+    Seeks in `file`, which must be a file on disk, and leaves it at any position.
     """
     end = os.fstat(file.fileno()).st_size
     file.seek(0)
@@ -33,22 +37,26 @@ def unclaimed_bytes(file: BinaryIO) -> int:
 
 
 def _after_samples(file: BinaryIO, end: int, order: _Order) -> int:
+    """Return the number of unclaimed bytes after the samples. `file` is at the first chunk's beginning."""
     position = file.tell()
     while True:
         file.seek(position)
         name, size = _chunk(file, order)
         position += 8 + size
         if position >= end:
-            return 0  # cut in a chunk, or has no samples: others say so
+            return 0  # truncated, or without samples: the reader of the samples reports both
         if name in _SAMPLES:
             break
         position += size % 2
-    # Some programs leave the byte after an odd size out.
+    # Some programs omit the padding byte after an odd size: the reading that explains more bytes is right.
     return min(_unclaimed(file, start, end, order) for start in {position, position + size % 2})
 
 
 def _unclaimed(file: BinaryIO, position: int, end: int, order: _Order) -> int:
-    """Return the bytes from the first that begins no chunk; a single one at the end does not count."""
+    """Follow the chunks from `position`; return the number of bytes from the first that is not a whole chunk to `end`.
+
+    A single byte at the end may be padding and counts as 0.
+    """
     while end - position > 1:
         file.seek(position)
         name, size = _chunk(file, order)
@@ -60,5 +68,6 @@ def _unclaimed(file: BinaryIO, position: int, end: int, order: _Order) -> int:
 
 
 def _chunk(file: BinaryIO, order: _Order) -> tuple[bytes, int]:
+    """Read a chunk's header; return its name and the size of its content."""
     header = file.read(8)
     return header[:4], int.from_bytes(header[4:], order)

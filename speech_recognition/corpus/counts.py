@@ -1,6 +1,6 @@
-"""counts.json: how much there is in each split of a dataset, and which option it is.
+"""counts.json: the number and duration of the utterances in each split of a dataset, and the dataset's option.
 
-The benchmark's log states it before its clock starts, when no dataset file but this one may be read.
+A run logs these numbers before its clock starts, when MLPerf allows no dataset file but this one to be read.
 """
 
 import json
@@ -16,13 +16,15 @@ from speech_recognition.files import atomic_write, read_regular
 SPLITS = ("train", "val", "test")
 
 _LARGEST_FILE = 1 << 20
+"""Most bytes of counts.json; it has about 500."""
+
 _LARGEST_NUMBER = 10**12
-"""Damaged counts are recognised by it; a float still holds a number of this size exactly."""
+"""Largest plausible count or number of seconds: above it, the file is damaged. A float holds it exactly."""
 
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """One split: its utterances, their length together and the longest, in seconds."""
+    """Size of one split: the number of utterances, their total and their longest duration in seconds."""
 
     utterances: int
     seconds: float
@@ -30,13 +32,16 @@ class SplitCounts:
 
     @classmethod
     def of(cls, samples: Sequence[int]) -> "SplitCounts":
-        """Count from each utterance's samples; they are added as integers, so that the order does not matter."""
+        """Return the counts of utterances with these numbers of samples.
+
+        Samples are added as integers: the sum of floats would depend on the order.
+        """
         return cls(len(samples), sum(samples) / SAMPLE_RATE, max(samples, default=0) / SAMPLE_RATE)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """A dataset's splits (an absent one counts 0) and which option it is: mini, all, custom, ..."""
+    """Sizes of a dataset's splits (zeros for an absent split), and its option: mini, all, custom, ..."""
 
     dataset: str
     train: SplitCounts
@@ -45,21 +50,21 @@ class Counts:
 
 
 def counts_path(dataset_folder: Path) -> Path:
-    """Where a dataset's counts lie."""
+    """Return the path of counts.json in a dataset."""
     return dataset_folder / "manifests" / "counts.json"
 
 
 def write_counts(dataset_folder: Path, counts: Counts) -> None:
-    """Write the counts of a dataset."""
+    """Write counts.json of a dataset."""
     with atomic_write(counts_path(dataset_folder)) as partial:
         partial.write_text(json.dumps(asdict(counts), indent=2) + "\n", encoding="utf-8")
 
 
 def read_counts(dataset_folder: Path) -> Counts:
-    """Read the counts of a dataset.
+    """Return the content of counts.json of a dataset.
 
-    Raises InputError that says which command makes the dataset if the folder is missing,
-    empty or no dataset, or its counts are damaged.
+    Raises InputError if the folder is missing, empty or not a dataset, or if the file is
+    damaged; the message names the command that makes the dataset.
     """
     path = counts_path(dataset_folder)
     try:
@@ -75,7 +80,7 @@ def read_counts(dataset_folder: Path) -> Counts:
 
 
 def parse_counts(content: dict[str, object]) -> Counts:
-    """Counts from their JSON object. Raises KeyError or TypeError if it is another."""
+    """Return the counts that a JSON object holds. Raises KeyError or TypeError if the object has a different form."""
     if not isinstance(content["dataset"], str):
         raise TypeError("dataset")
     return Counts(content["dataset"], *(_parse_split(content[split]) for split in SPLITS))
@@ -95,7 +100,7 @@ def _parse_split(content: object) -> SplitCounts:
 
 
 def missing_dataset(folder: Path) -> InputError:
-    """The error to raise where a dataset should be: what is there instead, and the command that makes it."""
+    """Return the error for a folder without a dataset: it says what is there and which command makes one."""
     if not folder.exists():
         found = "no such folder"
     elif not folder.is_dir():

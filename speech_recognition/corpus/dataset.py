@@ -1,9 +1,9 @@
-"""The processed dataset on disk: what every source of recordings is turned into.
+"""The processed dataset on disk, the same for every source of recordings.
 
     DATA_DIR/{train,val,test}/{wav,txt}/<utterance>.{wav,txt}
     DATA_DIR/manifests/{train,val,test}.csv, counts.json
 
-A split that nothing was found for gets no manifest and counts 0.
+A split without utterances has neither a folder nor a manifest, and its counts are 0.
 """
 
 import re
@@ -31,12 +31,12 @@ _OUR_FILES = re.compile(
 )
 
 _BLOCK_BYTES = 4096
-"""A small file takes this much disk."""
+"""Allocation unit of common file systems: the least disk space of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One utterance of a dataset that is being made; `samples` are those of its WAV file."""
+    """One utterance of a dataset that is being written; `samples` is the length of its WAV file at 16 kHz."""
 
     id: str
     transcript: str
@@ -47,12 +47,13 @@ class Recording:
 
 
 def disk_bytes(utterances: int, samples: int) -> int:
-    """What a dataset of this size takes on disk."""
+    """Return the bytes of disk for this many utterances with `samples` 16-bit samples in total."""
+    # Two blocks per utterance: its text file, and the last block of its WAV file, which is only partly filled.
     return utterances * (WAV_HEADER_BYTES + 2 * _BLOCK_BYTES) + 2 * samples
 
 
 class DatasetWriter:
-    """Writes the parts of a dataset into an existing folder."""
+    """Writer of one dataset into an existing, empty folder: first the audio, in any order, then everything else."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,11 +62,14 @@ class DatasetWriter:
                 (folder / split / kind).mkdir(parents=True)
 
     def write_audio(self, split: str, utterance_id: str, samples: NDArray[np.int16]) -> None:
-        """Write a recording of 16 kHz; to be called from any thread."""
+        """Write the WAV file of an utterance from its samples at 16 kHz. Safe to call from several threads."""
         write_wav(self._path(split, "wav", utterance_id), samples)
 
     def finish(self, dataset: str, recordings: Iterable[Recording]) -> Counts:
-        """Write the transcripts, manifests and counts of all `recordings`, whose audio has been written."""
+        """Write the transcripts, manifests and counts of `recordings`; return the counts.
+
+        The audio of every recording must have been written before.
+        """
         splits: dict[str, list[Recording]] = {split: [] for split in SPLITS}
         for each in recordings:
             splits[each.split].append(each)
@@ -81,7 +85,7 @@ class DatasetWriter:
         return counts
 
     def _finish_one(self, recording: Recording) -> Utterance:
-        """Write the transcript. Returns the row of the manifest."""
+        """Write the transcript file of an utterance; return its manifest row."""
         text = self._path(recording.split, "txt", recording.id)
         text.write_text(recording.transcript + "\n", encoding="utf-8", newline="\n")
         return Utterance(
@@ -101,7 +105,7 @@ class DatasetWriter:
 
 
 def add_manifests(data_dir: Path, form: str) -> None:
-    """Write the manifests of a dataset in another form too, beside its own: manifests/train.mlperf.csv and so on."""
+    """Write each manifest of a dataset in a second form beside the first, as manifests/train.mlperf.csv."""
     for split in SPLITS:
         manifest = data_dir / "manifests" / f"{split}.csv"
         if manifest.exists():
@@ -110,10 +114,10 @@ def add_manifests(data_dir: Path, form: str) -> None:
 
 @contextmanager
 def new_dataset(data_dir: Path, dataset: str, needed_bytes: int) -> Iterator[DatasetWriter]:
-    """Give a writer whose dataset takes the place of `data_dir` when the block ends, whole or not at all.
+    """Yield a writer; when the block ends without an exception, its dataset replaces `data_dir` in one step.
 
     Raises InputError if `data_dir` holds anything but a dataset of the same option, cannot
-    be written, or lacks `needed_bytes` of disk.
+    be written, or has less than `needed_bytes` of free disk.
     """
     check_replaceable(data_dir, dataset)
     check_writable(data_dir, needed_bytes, "--data-dir")
@@ -124,15 +128,21 @@ def new_dataset(data_dir: Path, dataset: str, needed_bytes: int) -> Iterator[Dat
 
 
 def check_replaceable(data_dir: Path, dataset: str) -> None:
-    """Raise InputError if `data_dir` holds another option's dataset, any file that is no dataset's, or a mount."""
+    """Raise InputError unless `data_dir` is absent, empty, or a dataset of the same option with no other files.
+
+    Replacing deletes everything in the folder, so one file that this package did not write
+    is enough to refuse. A mount point cannot be renamed and is refused too.
+    """
     if resolved(data_dir).is_mount():
-        raise InputError(f"--data-dir {data_dir}: is a mount point, which cannot be replaced; choose a folder in it")
+        raise InputError(
+            f"--data-dir {data_dir}: is a mount point, which cannot be replaced; choose a folder inside it"
+        )
     if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
         return
     if not data_dir.is_dir():
-        raise InputError(f"--data-dir {data_dir}: not a folder; choose another")
+        raise InputError(f"--data-dir {data_dir}: not a folder; choose a different path")
     if not counts_path(data_dir).is_file():
-        raise InputError(f"--data-dir {data_dir}: holds files but no dataset; choose another folder")
+        raise InputError(f"--data-dir {data_dir}: holds files but no dataset; choose a different folder")
     present = read_counts(data_dir).dataset
     if present != dataset:
         other = data_dir.with_name(f"{data_dir.name}_{dataset}")
@@ -141,13 +151,14 @@ def check_replaceable(data_dir: Path, dataset: str) -> None:
         files = sorted(path for path in data_dir.rglob("*") if not path.is_dir())
     except (OSError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "folders too deep"
-        raise InputError(f"--data-dir {data_dir}: cannot be looked through ({reason}); remove what is in it") from None
+        raise InputError(f"--data-dir {data_dir}: cannot be searched ({reason}); remove its contents") from None
     for file in files:
         if not _OUR_FILES.fullmatch(file.relative_to(data_dir).as_posix()):
-            raise InputError(f"--data-dir {data_dir}: {file} is no part of the dataset; move it elsewhere first")
+            raise InputError(f"--data-dir {data_dir}: {file} is not part of the dataset; move it elsewhere first")
 
 
 def _note(counts: Counts, data_dir: Path, elapsed: float) -> None:
+    """Print the size of a new dataset and the rate at which it was made."""
     utterances = sum(getattr(counts, split).utterances for split in SPLITS)
     rate = f"{utterances / max(elapsed, 1e-9):.0f} per second"
     print(one_line(f"{data_dir}: {utterances} utterances, {rate}"), file=sys.stderr)

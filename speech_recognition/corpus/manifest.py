@@ -1,8 +1,8 @@
-"""The manifest, a table of utterances, one file per split: read in any of four forms, written, checked.
+"""Manifests: the table of a split's utterances, read in any of four forms, checked and written.
 
-Paths in a manifest are relative to its base folder: the dataset, when the manifest
-lies in a folder called `manifests` of it, else the folder that holds the manifest.
-So a part of a manifest can be saved beside it and used like the whole:
+Paths in a manifest are relative to its base folder. If the manifest lies in a folder called
+`manifests`, the base is that folder's parent (the dataset), otherwise the manifest's own folder.
+A part of a manifest can therefore be saved beside the whole and used like it:
 
     head -51 D/manifests/train.csv > D/manifests/fifty.csv
 """
@@ -23,21 +23,22 @@ from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, read_regular
 
 _LONGEST_ID_BYTES = 80
-"""An id is a file's name, and the tar format of the checksum has room for 100 bytes of path."""
+"""Most bytes of an utterance id: it names files, whose paths may have 100 bytes in the tar stream of the checksum."""
 
 _LONGEST_NAME = 200
-"""Characters of the other names of a row; they are printed in tables."""
+"""Most characters of any name in a row: speakers and subsets are printed in tables."""
 
 _LARGEST_TEXT = 1_000_000
-"""Bytes of a transcript's file; an hour of speech has a twentieth of this."""
+"""Most bytes of a transcript's file; the words of an hour of speech take a twentieth."""
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording with its transcript.
+    """One recording with its transcript, as a row of a processed dataset's manifest.
 
-    `audio` is a 16 kHz WAV of `samples` samples and `bytes` bytes, `text` a file that holds
-    `transcript` and a newline (None if there is none); `speaker` and `subset` are LibriSpeech's.
+    `audio` is a 16 kHz mono WAV file of `bytes` bytes with `samples` samples, which last `seconds`.
+    `text` is a file with `transcript` and a newline, or None. `speaker` and `subset` are names;
+    LibriSpeech's are a reader's number and a folder such as dev-clean.
     """
 
     id: str
@@ -53,7 +54,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a row says of an utterance before its recording is looked at; `where` names the row in messages."""
+    """One utterance as its manifest row describes it, its audio not yet opened. `where` names the row in messages."""
 
     id: str
     audio: Path
@@ -65,24 +66,27 @@ class Source:
 
 
 def by_length(each: Utterance) -> tuple[int, str]:
-    """The key that sorts a manifest: shortest utterance first, equal lengths by id."""
+    """Return the key that sorts utterances by length, and those of equal length by id."""
     return each.samples, each.id
 
 
 def base_folder(manifest: Path) -> Path:
-    """The folder that a manifest's paths are relative to."""
+    """Return the absolute folder that a manifest's paths are relative to."""
     folder = manifest.absolute().parent
     return folder.parent if folder.name == "manifests" else folder
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance], form: str = "csv") -> None:
-    """Write a manifest, in the order given, in one of the forms of `manifest_forms`."""
+    """Write utterances, in their order, to a manifest in one of the forms of `manifest_forms`.
+
+    Raises InputError if a path is not UTF-8, or the form requires a text file that an utterance lacks.
+    """
     base = base_folder(path)
     try:
         with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             WRITERS[form](file, (_fields(each, base) for each in utterances), base)
     except UnicodeEncodeError as error:
-        raise InputError(f"{path}: {error.object!r} is not UTF-8, as a manifest must be; rename it") from None
+        raise InputError(f"{path}: {error.object!r} is not UTF-8, which a manifest requires; rename it") from None
 
 
 def _fields(each: Utterance, base: Path) -> dict[str, str]:
@@ -100,20 +104,21 @@ def _fields(each: Utterance, base: Path) -> dict[str, str]:
 
 
 def _portable(path: Path, base: Path) -> str:
+    """Return `path` relative to `base` if it lies there, so that the dataset can be moved, or else absolute."""
     absolute = path.absolute()
     return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else absolute.as_posix()
 
 
 def read_manifest(path: Path) -> list[Utterance]:
-    """Utterances, shortest first (equal lengths by id) whatever the file's order, with absolute paths, all checked.
+    """Return the checked utterances of a manifest with absolute paths, shortest first and equal lengths by id.
 
-    What the file's form does not tell is found: the transcript in the text file, the length
-    in the header of the WAV file. Transcripts are upper-cased.
+    Columns that the manifest's form lacks are filled in: the transcript from the text file, the
+    length from the header of the WAV file. Transcripts are upper-cased.
 
-    Raises InputError, naming the file and the line, if the file is missing, has no form that
-    is known or no rows, or if a row has a bad number, an id that came before, an empty
-    transcript, a character outside the alphabet, or an audio file that does not exist or
-    that has another form than `audio.read_pcm` reads.
+    Raises InputError, naming the file and the line, if the file is missing, has none of the four
+    forms, or has no rows; and if a row has a bad number, a repeated id, an empty transcript, a
+    character outside the alphabet, or an audio file that does not exist or whose header, if the
+    length is read from it, `audio.read_pcm` would refuse.
     """
     base = base_folder(path)
     utterances: dict[str, Utterance] = {}
@@ -124,14 +129,14 @@ def read_manifest(path: Path) -> list[Utterance]:
             raise repeated(source)
         utterances[source.id] = _utterance(row.fields, source)
     if not utterances:
-        raise InputError(f"{path}: no utterances; prepare the dataset again or give another manifest")
+        raise InputError(f"{path}: no utterances; prepare the dataset again or give a different manifest")
     return sorted(utterances.values(), key=by_length)
 
 
 def find_source(row: Row, base: Path, manifest: Path) -> Source:
-    """Complete what a row says: the id from the file's name, the transcript from the text file.
+    """Return the utterance of a row. A missing id is taken from the audio file's name, a transcript from the text file.
 
-    Raises InputError if the audio file does not exist, or the text file cannot be read.
+    Raises InputError for a bad name, an audio file that does not exist, or a text file that cannot be read.
     """
     fields, where = row.fields, row.where
     audio = base / fields["audio"]
@@ -143,11 +148,12 @@ def find_source(row: Row, base: Path, manifest: Path) -> Source:
         "subset": fields.get("subset", manifest.name.partition(".")[0]),
     }
     if not name:
-        raise InputError(f"{where}: utterance_id is empty; give every row its own")
+        raise InputError(f"{where}: utterance_id is empty; give every row an id of its own")
     for column, value in names.items():
         if len(value) > _LONGEST_NAME or not is_plain(value):
             raise InputError(
-                f"{where}: {column} {value!r} must be printable, of {_LONGEST_NAME} characters at most; give it another"
+                f"{where}: {column} {value!r} must be printable and have at most {_LONGEST_NAME} characters;"
+                " use a different one"
             )
     _check_audio(audio, where)
     transcript = fields["transcript"] if "transcript" in fields else _read_text(text, where)
@@ -166,30 +172,30 @@ def _check_audio(path: Path, where: str) -> None:
     try:
         if path.is_file():
             return
-        problem = "is no regular file" if path.exists() else "does not exist"
+        problem = "is not a regular file" if path.exists() else "does not exist"
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
     raise InputError(f"{where}: audio file {path} {problem}; correct the path or make it again")
 
 
 def is_plain(name: str) -> bool:
-    """Return whether all characters are printable or spaces of some kind: no line ends, no bytes outside UTF-8."""
+    """Return whether every character is printable or a space of any kind: no line ends, no bytes outside UTF-8."""
     return name.isprintable() or all(each.isprintable() or unicodedata.category(each) == "Zs" for each in name)
 
 
 def check_id(utterance_id: str, where: str) -> None:
-    """Raise InputError, beginning with `where`, for an id that cannot name the files of a dataset."""
+    """Raise InputError, its message beginning with `where`, for an id that cannot name a dataset's files."""
     fit = is_plain(utterance_id) and "/" not in utterance_id and not utterance_id.startswith(".")
     if not fit or len(os.fsencode(utterance_id)) > _LONGEST_ID_BYTES:
         raise InputError(
-            f"{where}: utterance_id {utterance_id!r} must be the name of a file: printable, no /, no . at its"
-            f" beginning, {_LONGEST_ID_BYTES} bytes at most; give it another"
+            f"{where}: utterance_id {utterance_id!r} must be the name of a file: printable, no /, no . at the"
+            f" beginning, at most {_LONGEST_ID_BYTES} bytes; use a different id"
         )
 
 
 def _read_text(path: Path | None, where: str) -> str:
     if path is None:
-        raise InputError(f"{where}: the path of the text is empty; correct or remove the row")
+        raise InputError(f"{where}: the path of the text file is empty; correct or remove the row")
     try:
         return " ".join(read_regular(path, _LARGEST_TEXT).decode().split())
     except InputError as error:
@@ -199,14 +205,14 @@ def _read_text(path: Path | None, where: str) -> str:
 
 
 def _speaker(utterance_id: str) -> str:
-    """The speaker that an id of LibriSpeech's form names; empty for any other."""
+    """Return the speaker in an id of LibriSpeech's form (1272-128104-0000: 1272), or "" for other ids."""
     return utterance_id.partition("-")[0] if re.fullmatch(r"\d+-\d+-\d+", utterance_id) else ""
 
 
 def repeated(source: Source) -> InputError:
-    """The error to raise for an utterance id that came before."""
+    """Return the error for an utterance id that an earlier row has."""
     return InputError(
-        f"{source.where}: utterance {source.id} is there twice; remove one row or give each its own utterance_id"
+        f"{source.where}: utterance {source.id} appears twice; remove one row or give each its own utterance_id"
     )
 
 
@@ -215,7 +221,9 @@ def _utterance(fields: dict[str, str], source: Source) -> Utterance:
     if "samples" in fields:
         samples = _positive_whole(fields["samples"], "samples", where)
         if samples > LONGEST_SECONDS * SAMPLE_RATE:
-            raise InputError(f"{where}: samples is {samples}, must be those of an hour at most; remove the row")
+            raise InputError(
+                f"{where}: samples is {samples}, must be at most {LONGEST_SECONDS * SAMPLE_RATE}; remove the row"
+            )
     else:
         samples = count_samples(source.audio)
     seconds = _positive(fields["seconds"], "seconds", where) if "seconds" in fields else samples / SAMPLE_RATE
@@ -234,7 +242,7 @@ def _utterance(fields: dict[str, str], source: Source) -> Utterance:
 
 
 def check_transcript(transcript: str, utterance_id: str, where: str) -> None:
-    """Raise InputError, beginning with `where`, if a transcript is empty or has a character that no model can write."""
+    """Raise InputError, its message beginning with `where`, for an empty transcript or one outside the alphabet."""
     if not transcript.strip():
         raise InputError(f"{where}: the transcript of utterance {utterance_id} is empty; correct or remove it")
     unknown = unknown_symbols(transcript)

@@ -1,12 +1,12 @@
 """The four forms of a manifest: this benchmark's own, and those of three earlier systems.
 
-    csv                 commas, a header of COLUMNS or some of them: audio, and transcript or text, must be there
-    mlperf              commas, no header: WAV path, path of its text (the MLPerf reference of 2018)
+    csv                 commas, a header with some of COLUMNS: audio, and transcript or text, are required
+    mlperf              commas, no header: path of the WAV file, path of its text file (the MLPerf reference of 2018)
     tensorflow          tabs, header wav_filename wav_filesize transcript (the TensorFlow model garden)
     deepspeech.pytorch  JSON: root_path, and samples of wav_path and transcript_path (its version 3)
 
-A file is read by its looks. Whatever the form, a row comes back under the names of COLUMNS:
-those that the form has.
+The first line of a file tells its form. Rows of every form use the names in COLUMNS, for
+the columns that the form has.
 """
 
 import csv
@@ -27,45 +27,49 @@ _TENSORFLOW_COLUMNS = ("audio", "bytes", "transcript")
 _MLPERF_COLUMNS = ("audio", "text")
 
 _FIRST_LINE_CHARACTERS = 10_000
+"""Characters that are read to recognise the form: JSON may be a single line of many megabytes."""
 
 _LONGEST_LINE = 1_000_000
-"""Characters; a table is read line by line, so that only its longest line takes memory."""
+"""Most characters in a line of a table. Tables are read line by line, so that only one line is held in memory."""
 
 _LONGEST_JSON = 1 << 27
-"""Characters; it is held in memory. LibriSpeech's 281,241 utterances have a quarter of this."""
+"""Most characters of a JSON manifest, which is held in memory. LibriSpeech's 281,241 utterances take a quarter."""
 
 _KNOWN = "a header with the columns audio and transcript, or the form mlperf, tensorflow or deepspeech.pytorch"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a manifest says of one utterance, by column; `where` names the place in messages."""
+    """One utterance's fields in a manifest, by column. `where` is the file and the line, for messages."""
 
     fields: dict[str, str]
     where: str
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a manifest of any form, in its order.
+    """Yield the rows of a manifest of any form, in the order of the file.
 
-    Raises InputError, naming the file and the line, if it cannot be read, has none of the
-    forms, or a row has another number of fields.
+    Raises InputError, naming the file and the line, if the file cannot be read, has none of the
+    forms, or has a row with the wrong number of fields.
     """
     try:
+        # utf-8-sig, because spreadsheets on Windows begin a CSV file with a byte order mark.
         with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
             read = _reader(file.readline(_FIRST_LINE_CHARACTERS), path)
             file.seek(0)
             yield from read(file, path)
     except OSError as error:
-        raise InputError(f"{path}: manifest cannot be read ({error.strerror}); give one that exists") from None
+        raise InputError(f"{path}: manifest cannot be read ({error.strerror}); give a file that can be read") from None
     except InputError:
         raise
     except (ValueError, csv.Error, RecursionError) as error:
-        raise InputError(f"{path}: not a manifest in UTF-8 ({error}); make it again or give another") from None
+        raise InputError(
+            f"{path}: not a manifest in UTF-8 ({error}); write it again or give a different file"
+        ) from None
 
 
 def _reader(first: str, path: Path) -> Callable[[TextIO, Path], Iterator[Row]]:
-    """The reader of the form that a file with this first line has."""
+    """Return the reader for the form that a manifest's first line shows."""
     if first.lstrip().startswith("{"):
         return _read_json
     if tuple(first.rstrip("\r\n").split("\t")) == _TENSORFLOW_HEADER:
@@ -75,16 +79,16 @@ def _reader(first: str, path: Path) -> Callable[[TextIO, Path], Iterator[Row]]:
         return _read_csv
     if len(fields) == len(_MLPERF_COLUMNS):
         return _read_mlperf
-    raise InputError(f"{path}:1: not the beginning of a manifest; it must be {_KNOWN}")
+    raise InputError(f"{path}:1: not the first line of a manifest; it must be {_KNOWN}")
 
 
 def _read_csv(file: TextIO, path: Path) -> Iterator[Row]:
     header = next(csv.reader(_lines(file, path), strict=True))
     for column in header:
         if column not in COLUMNS or header.count(column) > 1:
-            raise InputError(f"{path}:1: column {column!r} is unknown or twice; the columns are {','.join(COLUMNS)}")
+            raise InputError(f"{path}:1: column {column!r} is unknown or repeated; the columns are {','.join(COLUMNS)}")
     if not {"transcript", "text"} & set(header):
-        raise InputError(f"{path}:1: no column transcript, nor text for a path of it; add one")
+        raise InputError(f"{path}:1: no column transcript, and no column text (path of a text file); add one of them")
     file.seek(0)
     return _read_table(file, path, header)
 
@@ -103,7 +107,7 @@ def _read_table(
     reader = csv.reader(_lines(file, path), delimiter=delimiter, strict=True)
     if header:
         next(reader)
-    for values in filter(None, reader):
+    for values in filter(None, reader):  # an empty line has no values
         where = f"{path}:{reader.line_num}"
         if len(values) != len(columns):
             raise InputError(f"{where}: {len(values)} fields, must be {len(columns)} ({','.join(columns)})")
@@ -111,32 +115,33 @@ def _read_table(
 
 
 def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a table. Raises InputError before a long line fills the memory."""
     number = 0
     while line := file.readline(_LONGEST_LINE + 1):
         number += 1
         if len(line) > _LONGEST_LINE:
-            raise InputError(f"{path}:{number}: a line of over {_LONGEST_LINE} characters; correct or remove it")
+            raise InputError(f"{path}:{number}: a line of more than {_LONGEST_LINE} characters; correct or remove it")
         yield line
 
 
 def _read_json(file: TextIO, path: Path) -> Iterator[Row]:
     text = file.read(_LONGEST_JSON + 1)
     if len(text) > _LONGEST_JSON:
-        raise InputError(f"{path}: over {_LONGEST_JSON} characters of JSON; use a table, which has no bound")
+        raise InputError(f"{path}: more than {_LONGEST_JSON} characters of JSON; use a table, whose size has no limit")
     content = json.loads(text)
     match content:
         case {"root_path": str() as root, "samples": list() as samples}:
             for index, sample in enumerate(samples):
                 yield _read_sample(sample, Path(root), f"{path}: samples[{index}]")
         case _:
-            raise InputError(f"{path}: no manifest of deepspeech.pytorch; it must have root_path and samples")
+            raise InputError(f"{path}: not a manifest of deepspeech.pytorch; it must have root_path and samples")
 
 
 def _read_sample(sample: object, root: Path, where: str) -> Row:
     match sample:
         case {"wav_path": str() as audio, "transcript_path": str() as text}:
             return Row({"audio": str(root / audio), "text": str(root / text)}, where)
-    raise InputError(f"{where}: must have wav_path and transcript_path, each a path; correct it")
+    raise InputError(f"{where}: must have wav_path and transcript_path, both strings; correct it")
 
 
 def _write_csv(file: TextIO, rows: Iterable[dict[str, str]], _: Path) -> None:
@@ -164,7 +169,9 @@ def _write_json(file: TextIO, rows: Iterable[dict[str, str]], base: Path) -> Non
 
 def _text(row: dict[str, str]) -> str:
     if not row["text"]:
-        raise InputError(f"utterance {row['utterance_id']} has no text file, which this form names; use another form")
+        raise InputError(
+            f"utterance {row['utterance_id']} has no text file, which this form requires; use a different form"
+        )
     return row["text"]
 
 
@@ -174,10 +181,10 @@ WRITERS = {
     "tensorflow": _write_tensorflow,
     "deepspeech.pytorch": _write_json,
 }
-"""Each writes rows of all COLUMNS, whose paths are absolute or relative to the folder that it gets.
+"""Functions that write rows in each form, from rows of all COLUMNS and the folder that relative paths start from.
 
-The MLPerf and TensorFlow forms get absolute paths: their systems look for relative ones where
-they are started. The TensorFlow form has its transcripts in lower case.
+The MLPerf and TensorFlow forms are written with absolute paths, because those systems resolve
+relative ones against the folder in which they are started. TensorFlow's transcripts are lower case.
 """
 
 SUFFIXES = {
@@ -186,4 +193,4 @@ SUFFIXES = {
     "tensorflow": ".tensorflow.csv",
     "deepspeech.pytorch": ".deepspeech.pytorch.json",
 }
-"""How the manifest of a split is called in each form, after the split's name."""
+"""Suffix of a split's manifest in each form: train.csv, train.mlperf.csv and so on."""

@@ -1,7 +1,7 @@
-"""The same work on many items, in threads.
+"""A function applied to many items by several threads.
 
-What runs here decodes, encodes, hashes, or waits for another process: all of it
-outside Python's lock, so that threads do what processes would, without their start.
+The work here is decoding, encoding, hashing or waiting for a process. All of it releases
+Python's global lock, so that threads are as fast as processes and start at once.
 """
 
 import os
@@ -15,18 +15,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _AHEAD = 8
-"""Items for each thread that are taken before their results are asked for: they are held in memory."""
+"""Most results per thread that wait for the caller. It bounds the memory: an item may hold a whole recording."""
 
 
 @contextmanager
 def in_threads(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int | None
 ) -> Iterator[Iterator[Result]]:
-    """Give the results of `work` for each item, in the items' order, made by `workers` threads.
+    """Yield an iterator over `work(item)` for each item, in the order of the items, computed by `workers` threads.
 
-    None means a thread for each processor. Items are taken as they are needed, so that
-    their number has no bound. When the block ends by an exception, work that has not begun
-    is dropped, and what has begun is waited for.
+    None means a thread per processor. At most _AHEAD items per thread are taken ahead of the
+    result that the caller reads, so that `items` may be endless. An exception in `work` is raised
+    where its result is read. When the block ends, work that has not begun is dropped, and work
+    that has begun is waited for.
     """
     threads = workers or os.cpu_count() or 1
     executor = ThreadPoolExecutor(threads)
@@ -42,7 +43,7 @@ def _results(
     begun: deque[Future[Result]] = deque()
     for item in items:
         begun.append(executor.submit(work, item))
-        # What is done is taken at once: it may be an error, and holds memory.
+        # A finished result is yielded at once: it may be an error, and it holds memory.
         while begun and (len(begun) > ahead or begun[0].done()):
             yield begun.popleft().result()
     while begun:

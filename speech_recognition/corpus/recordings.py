@@ -1,8 +1,9 @@
-"""Anyone's own recordings -> the processed dataset: any format, rate and number of channels that libsndfile reads.
+"""Conversion of a user's own recordings to the processed dataset.
 
-Channels are averaged, other rates are converted by the SoX resampler at its highest
-quality, a recording that exceeds 16 bits is scaled down as a whole. Transcripts are
-upper-cased; one that leaves the alphabet is the user's to spell out, and is reported.
+A recording may have any format, rate and number of channels that libsndfile reads. Channels
+are averaged, rates converted by the SoX resampler at its highest quality, and a recording
+whose peak exceeds 16 bits is scaled down as a whole. Transcripts are upper-cased. A transcript
+with a character outside the alphabet is refused: only its author knows how "2nd" was spoken.
 """
 
 import os
@@ -38,32 +39,36 @@ from speech_recognition.runtime.progress import Progress
 _SPLIT_OF_WORD = {"train": "train", "val": "val", "dev": "val", "test": "test"}
 
 _REPORTED = 10
-"""Transcripts that a message names; it gives the number of all."""
+"""Most transcripts that the message about the alphabet lists; it states the number of all."""
 
 _FULL_SCALE = 32_767
+"""Largest value of a 16-bit sample."""
 
 _MOST_VALUES = LONGEST_SECONDS * 96_000
-"""Of all channels together, since they are held in memory: an hour of stereo at 48 kHz."""
+"""Most samples of all channels together, as 8-byte floats in memory (2.8 GB): an hour of stereo at 48 kHz."""
 
 _UNKNOWN_LENGTH = 0x7FFF_0000
-"""A program that writes to a pipe cannot know the length, and promises this much or more."""
+"""Lowest length in a header, in bytes, that means "unknown": programs that write to a pipe cannot know the length."""
 
 _PROMISE = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)$", re.MULTILINE)
-"""What libsndfile remarks where a WAV, AIFF or AU header promises another length than there is."""
+"""Line in libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes (first) than exist (second)."""
 
 
 def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int | None = None) -> Counts:
-    """Process the recordings of manifests of any form into `data_dir`, which is there whole or not at all.
+    """Convert the recordings of manifests of any form to a dataset in `data_dir`; return its counts.
 
-    A manifest's name tells its split by a word: train, val or dev, test. `workers` threads
-    convert, by default one for each processor. Raises InputError for a manifest, recording,
-    transcript or output folder that cannot be used.
+    Each manifest's name must contain the word train, val, dev or test, which tells the split.
+    `workers` threads convert, by default one per processor. `data_dir` is written completely or
+    not at all. Raises InputError for a manifest, recording, transcript or output folder that
+    cannot be used.
     """
     sources = [(split_of_manifest(path), source) for path in manifests for source in _read(path)]
     _check(sources)
     for _, source in sources:
         if source.audio.resolve().is_relative_to(resolved(data_dir)):
-            raise InputError(f"{source.where}: {source.audio} lies in --data-dir, which is replaced; choose another")
+            raise InputError(
+                f"{source.where}: {source.audio} lies in --data-dir, which is replaced; choose a different folder"
+            )
     samples = sum(_expected_samples(source.audio) for _, source in sources)
     with new_dataset(data_dir, "custom", disk_bytes(len(sources), samples)) as writer:
         writer.finish("custom", _convert(sources, writer, workers))
@@ -71,23 +76,25 @@ def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int |
 
 
 def split_of_manifest(path: Path) -> str:
-    """The split that a manifest's name tells. Raises InputError if it tells none or several."""
+    """Return the split whose word is in a manifest's name. Raises InputError if there is no such word or several."""
     found = {_SPLIT_OF_WORD[word] for word in re.split(r"[\W_]+", path.name.lower()) if word in _SPLIT_OF_WORD}
     if len(found) != 1:
-        raise InputError(f"{path}: its name must tell the split by one word: train, val or dev, test; rename it")
+        raise InputError(f"{path}: its name must contain the word of one split (train, val, dev or test); rename it")
     return found.pop()
 
 
 def _read(manifest: Path) -> Iterator[Source]:
+    """Yield the utterances of a manifest. Raises InputError if there are none."""
     base, empty = base_folder(manifest), True
     for row in read_rows(manifest):
         empty = False
         yield find_source(row, base, manifest)
     if empty:
-        raise InputError(f"{manifest}: no utterances; give another manifest")
+        raise InputError(f"{manifest}: no utterances; give a different manifest")
 
 
 def _check(sources: Sequence[tuple[str, Source]]) -> None:
+    """Raise InputError for a bad id or transcript. All transcripts outside the alphabet are reported in one message."""
     seen: set[str] = set()
     outside = []
     for _, source in sources:
@@ -103,12 +110,14 @@ def _check(sources: Sequence[tuple[str, Source]]) -> None:
     if outside:
         named = ", ".join(outside[:_REPORTED]) + (", ..." if len(outside) > _REPORTED else "")
         raise InputError(
-            f"{len(outside)} transcripts leave the alphabet (A to Z, apostrophe, space): {named};"
+            f"{len(outside)} transcripts have characters outside the alphabet (A to Z, apostrophe, space): {named};"
             " spell them out in letters"
         )
 
 
 def _convert(sources: Sequence[tuple[str, Source]], writer: DatasetWriter, workers: int | None) -> Iterator[Recording]:
+    """Write the audio of every source; yield its recording."""
+
     def convert(item: tuple[str, Source]) -> Recording:
         split, source = item
         samples = read_any(source.audio)
@@ -126,27 +135,29 @@ def _convert(sources: Sequence[tuple[str, Source]], writer: DatasetWriter, worke
 
 
 def read_any(path: Path) -> NDArray[np.int16]:
-    """Samples of a recording as 16 kHz, one channel, 16 bits; one that has this form already is not changed.
+    """Return the samples of a recording as int16 [samples] at 16 kHz; 16 kHz mono 16-bit input is returned unchanged.
 
-    Computed in float64, so that rounding to 16 bits hides what processors do differently.
-    Raises InputError if libsndfile cannot read it, if it is empty, truncated, or longer than
-    an hour, has samples that its header leaves out, or values that are no numbers.
+    Raises InputError if libsndfile cannot read the file, if the recording is empty, truncated or
+    longer than an hour, has bytes that its header does not account for, or samples that are
+    infinite or NaN.
     """
     promised = _info(path).frames
     try:
+        # In float64, processors differ by about 1e-16 of full scale; rounding to 16 bits hides that.
         channels, rate = soundfile.read(os.fsencode(path), dtype="float64", always_2d=True)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise _unreadable(path, error) from None
     if len(channels) != promised:
-        raise InputError(f"{path}: truncated, {len(channels)} of {promised} samples; fetch it again or remove its row")
+        raise InputError(f"{path}: truncated, {len(channels)} of {promised} samples; restore it or remove its row")
     if not np.isfinite(channels).all():
-        raise InputError(f"{path}: holds samples that are no finite numbers; make it again or remove its row")
+        raise InputError(f"{path}: has samples that are infinite or not a number; record it again or remove its row")
     samples = channels.mean(axis=1)
     if rate != SAMPLE_RATE:
         samples = soxr.resample(samples, rate, SAMPLE_RATE, quality="VHQ")
     samples *= _FULL_SCALE + 1
     if len(samples) == 0:
-        raise InputError(f"{path}: too short for a sample at {SAMPLE_RATE} Hz; remove its row")
+        raise InputError(f"{path}: too short for one sample at {SAMPLE_RATE} Hz; remove its row")
+    # Float files may exceed full scale, and resampling overshoots. Scaling keeps the waveform; clipping distorts it.
     if np.rint(samples).max(initial=0) > _FULL_SCALE or np.rint(samples).min(initial=0) < -_FULL_SCALE - 1:
         samples *= _FULL_SCALE / np.abs(samples).max()
     rounded: NDArray[np.int16] = np.rint(samples).astype(np.int16)
@@ -154,40 +165,42 @@ def read_any(path: Path) -> NDArray[np.int16]:
 
 
 def check_recording(path: Path) -> None:
-    """Raise InputError if the header of a recording shows that `read_any` would."""
+    """Raise InputError for every fault that `read_any` refuses and the header alone shows."""
     _info(path)
 
 
 def _expected_samples(path: Path) -> int:
-    """Samples of the recording at 16 kHz, by its header; at most one too many."""
+    """Return the number of samples at 16 kHz that the header promises, or one more."""
     info = _info(path)
     return int(info.frames * SAMPLE_RATE // info.samplerate) + 1
 
 
 def _info(path: Path) -> "soundfile._SoundFileInfo":
+    """Return the checked header of a recording. Raises InputError for every fault that it shows."""
     try:
         with open_regular(path) as file:
             unclaimed = unclaimed_bytes(file)
         info = soundfile.info(os.fsencode(path), verbose=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
-    except (soundfile.LibsndfileError, TypeError) as error:  # a TypeError of a name ending in .raw
+    except (soundfile.LibsndfileError, TypeError) as error:  # soundfile raises TypeError for a name ending in .raw
         raise _unreadable(path, error) from None
     for promised, there in _PROMISE.findall(info.extra_info):
         if int(there) < int(promised) < _UNKNOWN_LENGTH:
-            raise InputError(f"{path}: truncated, {there} of {promised} bytes; fetch it again or remove its row")
+            raise InputError(f"{path}: truncated, {there} of {promised} bytes; restore it or remove its row")
     if unclaimed:
         raise InputError(
-            f"{path}: its header promises {info.frames} samples, after which {unclaimed} bytes belong to nothing;"
+            f"{path}: its header promises {info.frames} samples, after which {unclaimed} bytes are unaccounted for;"
             " convert it again or remove its row"
         )
     if not 0 < info.frames <= LONGEST_SECONDS * info.samplerate:
         raise InputError(
-            f"{path}: {info.frames} samples at {info.samplerate} Hz, must be some, of an hour at most; remove its row"
+            f"{path}: {info.frames} samples at {info.samplerate} Hz, must be between one sample and an hour;"
+            " remove its row"
         )
     if info.frames * info.channels > _MOST_VALUES:
         raise InputError(
-            f"{path}: {info.frames} samples of {info.channels} channels, must be {_MOST_VALUES} together at most;"
+            f"{path}: {info.frames} samples of {info.channels} channels, must be at most {_MOST_VALUES} in total;"
             " convert it to 16 kHz and one channel"
         )
     return info

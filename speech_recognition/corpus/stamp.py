@@ -1,8 +1,8 @@
-"""The stamp of a dataset's last verification, which any change of its files makes void.
+"""The stamp of a dataset's last successful verification; any change of a file invalidates it.
 
-A run of the closed division needs a verified dataset, and reading all of LibriSpeech takes a minute. The stamp says
-what the last verification found and how every file looked then (size, times, inode), which takes seconds to compare.
-It lies in the dataset's own folder for checksums, which is no part of the tar stream.
+A run of the closed division needs a verified dataset, and reading all of LibriSpeech takes a minute. The stamp holds
+the checksum that was found and a digest of every file's size, times and inode, which takes only seconds to compute
+again. It lies in the dataset's folder for checksums, which is not in the tar stream.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import xxhash
 
-from speech_recognition.corpus.checksum import Difference, Reference, verify
+from speech_recognition.corpus.checksum import FileDifference, Reference, verify
 from speech_recognition.corpus.tar_stream import RECORDED, list_files
 from speech_recognition.files import atomic_write
 
@@ -21,17 +21,17 @@ _NAME = "verified.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """A dataset whose checksum was found to be the reference's."""
+    """Evidence that a dataset matched its reference."""
 
     dataset: str
     sha256: str
-    """of its tar stream"""
+    """SHA-256 of the dataset's tar stream, in hex."""
 
 
-def verify_and_stamp(folder: Path, reference: Reference, tar_path: Path | None = None) -> list[Difference]:
-    """Verify the dataset as `checksum.verify` does; where nothing differs, leave a stamp if the folder can be written.
+def verify_and_stamp(folder: Path, reference: Reference, tar_path: Path | None = None) -> list[FileDifference]:
+    """Return the files that do not match the reference, as `checksum.verify` does; if there are none, write a stamp.
 
-    A file that changes while the dataset is read leaves no stamp.
+    No stamp is written if a file changes during the verification or the folder is read-only.
     """
     before = _looks(folder) if folder.is_dir() else ""
     differences = verify(folder, reference, tar_path)
@@ -40,25 +40,28 @@ def verify_and_stamp(folder: Path, reference: Reference, tar_path: Path | None =
         try:
             with atomic_write(folder / RECORDED / _NAME) as partial:
                 partial.write_text(json.dumps(stamp) + "\n", encoding="utf-8")
-        except OSError:  # a dataset that is mounted read-only is verified before each run
+        except OSError:  # a dataset on a read-only mount has no stamp and is verified before each run
             pass
     return differences
 
 
 def read_stamp(folder: Path, sha256: str) -> Verified | None:
-    """Return what the last verification found; None unless it found `sha256` and no file has changed since."""
+    """Return the last verification's evidence, or None if a file has changed since or it found a different SHA-256."""
     path = folder / RECORDED / _NAME
     try:
         stamp = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if stamp.get("sha256") == sha256 and stamp["looks"] == _looks(folder):
             return Verified(dataset=str(stamp["dataset"]), sha256=sha256)
     except (OSError, ValueError, KeyError, AttributeError, RecursionError):
-        pass  # a stamp that cannot be read is none
+        pass  # a damaged stamp counts as no stamp: the dataset is verified again
     return None
 
 
 def _looks(folder: Path) -> str:
-    """Digest of every file's name, size, times and inode. ctime is among them: no program can set it back."""
+    """Return a digest of every file's name, mode, size, times and inode.
+
+    Programs can set a file's mtime back after a change, but not its ctime.
+    """
     digest = xxhash.xxh3_128()
     regular, special = list_files(folder)
     for name in regular + special:

@@ -1,13 +1,14 @@
 """A folder as a deterministic tar stream: its SHA-256 and, from the same pass, a short sum of each file.
 
-Everything in the stream but names and contents is fixed, so that it depends on nothing
-else (owner, dates, permissions and order made the checksums of the first MLPerf reference
-differ between machines). In the folder GNU tar and coreutils make the same stream:
+The stream depends on the files' names and contents only. Owner, dates, permissions and order
+are fixed: they made the checksums of the first MLPerf reference differ between machines. GNU
+tar and coreutils write the same stream when they run in the folder:
 
     find . -type f -printf '%P\\n' | LC_ALL=C sort |
     tar --format=ustar --owner=0 --group=0 --numeric-owner --mode=0644 --mtime=@0 -T - -cf - | sha256sum
 
-Threads read the files; this one hashes, and one processor's SHA-256 is what bounds it.
+Several threads read the files and the calling thread hashes them: the speed of SHA-256 on one
+core is the limit, since a digest of one stream cannot be computed in parallel.
 """
 
 import hashlib
@@ -24,35 +25,35 @@ from speech_recognition.errors import InputError
 from speech_recognition.runtime.progress import Progress
 
 NO_REGULAR_FILE = "(not a regular file)"
-"""Stands for the sum of what is no part of the stream: a link, a pipe, a device, a file that it has no room for."""
+"""Sum of a path that is left out of the stream: a link, pipe or device, or a file that is too large or too deep."""
 
 RECORDED = "checksums"
-"""Folder of a dataset for its own checksum, which cannot be in the stream."""
+"""Folder in a dataset for its own checksum. It is not in the stream, whose checksum it holds."""
 
 _BLOCK = 512
-"""A tar stream consists of blocks of this many bytes."""
+"""Bytes of a tar block: headers and contents are filled up to whole blocks."""
 
 _RECORD = 20 * _BLOCK
-"""GNU tar fills its stream with zeros to a multiple of this."""
+"""Bytes of a tar record: GNU tar fills the stream with zeros to a whole record."""
 
 _BATCH_BYTES, _BATCH_FILES = 2 << 20, 256
-"""Files are read in batches of about this size, for one call of the digest each."""
+"""Size of the batches in which files are read: each is one call of the digest, which releases Python's lock."""
 
 _LARGEST_BYTES = 1 << 30
-"""A file is held in memory; no dataset has one that is larger."""
+"""Most bytes of a file in the stream, since it is held in memory. An hour of audio takes a ninth."""
 
 _LONGEST_NAME = 100
-"""Bytes of a path, in the form ustar without its prefix."""
+"""Most bytes of a path: the name field of ustar, without its prefix field."""
 
 _READERS = 4
 
 
 @dataclass(frozen=True)
 class Scan:
-    """The tar stream of a folder: its SHA-256 in hex and its length; `sums` has a short sum of each file by its path.
+    """Checksums of a folder: SHA-256 (hex) and length of its tar stream, and the short sum of each path in `sums`.
 
-    A sum is the 64-bit XXH3 of the contents, in 16 hex digits: it tells which files have
-    changed; whether any has is for the SHA-256 to say.
+    A short sum is the 64-bit XXH3 of a file's content, in 16 hex digits. It only helps to name
+    the files that differ; the SHA-256 decides whether any does.
     """
 
     sha256: str
@@ -62,17 +63,17 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Several files of the stream, with their sums."""
+    """Consecutive files of the stream as bytes, and the path and short sum of each."""
 
     stream: bytes
     sums: list[tuple[str, str]]
 
 
 def scan(folder: Path, tar_file: BinaryIO | None = None) -> Scan:
-    """Read everything below `folder` once; `tar_file` also gets the stream itself.
+    """Read everything below `folder` once and return its checksums; write the stream to `tar_file` if it is given.
 
-    What is no regular file, has over 1 GiB or a path of over 100 bytes is left out of the stream and gets
-    NO_REGULAR_FILE for a sum. Raises InputError on a file that cannot be read.
+    Anything but a regular file, a file of more than 1 GiB, and a path of more than 100 bytes are left out of the
+    stream and have the sum NO_REGULAR_FILE. Raises InputError for a file that cannot be read.
     """
     names, special = list_files(folder)
     digest, length = hashlib.sha256(), 0
@@ -88,6 +89,7 @@ def scan(folder: Path, tar_file: BinaryIO | None = None) -> Scan:
             length += len(piece.stream)
             sums.update(piece.sums)
             progress.advance(len(piece.sums))
+    # Two blocks of zeros end the stream; more of them fill the last record.
     end = bytes(2 * _BLOCK + -(length + 2 * _BLOCK) % _RECORD)
     digest.update(end)
     if tar_file is not None:
@@ -96,13 +98,15 @@ def scan(folder: Path, tar_file: BinaryIO | None = None) -> Scan:
 
 
 def list_files(folder: Path) -> tuple[list[str], list[str]]:
-    """Paths, relative to `folder` and sorted by their bytes, of all regular files below it, and of all else.
+    """Return the paths of all regular files below `folder`, and those of everything else but folders.
 
-    A link to a folder is listed and not entered, nor is a folder whose path is too long for any file in it.
-    Regular files with such a path are listed with all else. Empty folders do not count.
+    Paths are relative to `folder` and sorted by their bytes. The second list also has the paths of more than 100
+    bytes: files, and folders, which are not entered. A link to a folder is listed there too and not followed. Empty
+    folders and the folder RECORDED are left out.
     """
     regular: list[str] = []
     special: list[str] = []
+    # A list instead of recursion: folders may be nested deeper than Python's stack allows.
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
@@ -121,7 +125,7 @@ def list_files(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _batches(folder: Path, names: Iterable[str], special: list[str]) -> Iterator[list[str]]:
-    """The names in order, in batches of about _BATCH_BYTES; those of files too large go to `special`."""
+    """Yield the names in order, in batches of about _BATCH_BYTES; append the names of too large files to `special`."""
     batch: list[str] = []
     held = 0
     for name in names:
@@ -146,11 +150,11 @@ def _size(folder: Path, name: str) -> int:
 
 
 def _unreadable(folder: Path, name: str, error: OSError) -> InputError:
-    return InputError(f"{folder / name}: cannot be read ({error.strerror}); change its permissions, or fetch it again")
+    return InputError(f"{folder / name}: cannot be read ({error.strerror}); change its permissions or restore it")
 
 
 def _read(folder: Path, names: list[str]) -> _Piece:
-    """Headers, contents and padding of some files, and their sums."""
+    """Return headers, contents and padding of some files, and their short sums."""
     stream: list[bytes] = []
     sums = []
     for name in names:
@@ -165,10 +169,12 @@ def _read(folder: Path, names: list[str]) -> _Piece:
 
 
 def _header(name: str, size: int) -> bytes:
-    """The ustar header of a regular file (POSIX 1003.1-2001), in the form that GNU tar gives its fields."""
+    """Return the ustar header of a regular file (IEEE Std 1003.1-2001, pax), its fields written as GNU tar does."""
     raw = os.fsencode(name).ljust(_LONGEST_NAME, b"\0")
+    # Name, mode, uid and gid, size, mtime: octal digits, each field ended by a zero byte.
     start = raw + b"0000644\0" + 2 * b"0000000\0" + b"%011o\0" % size + 11 * b"0" + b"\0"
+    # Type 0 (a regular file), link name, magic and version, user and group names, device numbers, prefix and padding.
     end = b"0" + bytes(100) + b"ustar\00000" + bytes(64) + 2 * b"0000000\0" + bytes(167)
-    # The sum counts its own field as spaces.
+    # The checksum stands between the two and counts its own 8 bytes as spaces.
     total = sum(start) + sum(end) + 8 * ord(" ")
     return start + b"%06o\0 " % total + end

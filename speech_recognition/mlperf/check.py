@@ -1,4 +1,4 @@
-"""Compliance check of an MLPerf log: mlperf_logging.compliance_checker with this benchmark's rules, run in this process."""
+"""Compliance check of an MLPerf log: mlperf_logging.compliance_checker, run in this process with our rules."""
 
 import re
 from dataclasses import dataclass

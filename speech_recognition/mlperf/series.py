@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from speech_recognition.errors import InputError
+from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import atomic_write
 from speech_recognition.mlperf.log_table import run_seconds
 from speech_recognition.runs.folder import RunFolder
@@ -30,7 +30,7 @@ class RunResult:
     """Number of the run in its series, from 0."""
     seed: int
     status: int
-    """Exit status; 0 if the target was reached and the log is compliant."""
+    """Exit status of `train --timed`; 0 if the target was reached and the log is compliant."""
     seconds: float = math.nan
     """Time from run_start to run_stop, or NaN if the log lacks one of them."""
     epochs: int = 0
@@ -65,7 +65,7 @@ def run_several(arguments: Sequence[str], seeds: Sequence[int], folder: Path) ->
         results.append(_result(number, seed, status, log, RunFolder(folder / f"run_{number}").metrics))
         print(f"run {number}: {_line(results[-1])}", file=sys.stderr, flush=True)
         write_summary(folder, results)
-        if status == 2:  # every further run would have the same bad input
+        if status == ExitStatus.BAD_INPUT:  # every further run would have the same bad input
             break
     return results
 
@@ -96,7 +96,7 @@ def _result(number: int, seed: int, status: int, log: Path, metrics: Path) -> Ru
 
 def series_score(results: Sequence[RunResult]) -> SeriesScore:
     """Return the score of a series of runs, by the rule at the top of this module."""
-    good = [result.seconds for result in results if result.status == 0]
+    good = [result.seconds for result in results if result.status == ExitStatus.DONE]
     failed = len(results) - len(good)
     kept = sorted(good)[1 : len(good) if failed else -1]  # a failed run counts as the slowest and is dropped
     return SeriesScore(
@@ -131,12 +131,14 @@ def series_table(results: Sequence[RunResult]) -> str:
     return "\n".join(lines)
 
 
-def exit_status(results: Sequence[RunResult]) -> int:
-    """Return 2 if the series ended on bad input, else 1 if any run failed, else 3 if any missed the target, else 0."""
+def exit_status(results: Sequence[RunResult]) -> ExitStatus:
+    """Return the series' exit status: that of its worst run. A run that a signal stopped counts as a failure."""
     statuses = {result.status for result in results}
-    if 2 in statuses:
-        return 2
-    return 1 if statuses - {0, 3} else 3 if 3 in statuses else 0
+    if ExitStatus.BAD_INPUT in statuses:
+        return ExitStatus.BAD_INPUT
+    if statuses - {ExitStatus.DONE, ExitStatus.TARGET_MISSED}:
+        return ExitStatus.FAILURE
+    return ExitStatus.TARGET_MISSED if ExitStatus.TARGET_MISSED in statuses else ExitStatus.DONE
 
 
 def _line(result: RunResult) -> str:

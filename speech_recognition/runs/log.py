@@ -5,9 +5,15 @@ import re
 from pathlib import Path
 from typing import TextIO
 
+_FILE_ONLY = (":::MLLOG ", "parameters: ", "epoch ")
+"""Beginnings of the lines that a terminal does not get: a table of the epochs grows there instead."""
+
 
 class Output(io.TextIOBase):
-    """Standard output and the run's log file: the same bytes to both, line by line."""
+    """Standard output and the run's log file: the same bytes to both, line by line.
+
+    A terminal gets the lines that a person reads, and what `show` adds to them.
+    """
 
     def __init__(self, console: TextIO, log: Path, go_on: bool = False) -> None:
         """Open a new log, or `go_on` in the one that is there.
@@ -17,6 +23,7 @@ class Output(io.TextIOBase):
         """
         self.path = log
         self._console, self._line = console, ""
+        self._terminal = console.isatty()
         self._there = _repair(log) if go_on else set()
         # A file's name may be any bytes, as on standard output.
         self._file = log.open("a" if go_on else "x", encoding="utf-8", errors="backslashreplace", buffering=1)
@@ -24,12 +31,18 @@ class Output(io.TextIOBase):
     def write(self, text: str) -> int:
         """Write whole lines to both, the file first: it is whole even where standard output's reader is gone."""
         *lines, self._line = (self._line + text).split("\n")
-        new = "".join(f"{line}\n" for line in lines if _timeless(line) not in self._there)
+        new = [f"{line}\n" for line in lines if _timeless(line) not in self._there]
         if new:
-            self._file.write(new)
-            self._console.write(new)
+            self._file.write("".join(new))
+            self._console.write("".join(line for line in new if not (self._terminal and line.startswith(_FILE_ONLY))))
             self._console.flush()
         return len(text)
+
+    def show(self, line: str) -> bool:
+        """Print a line on a terminal, and nowhere else; return whether there is one."""
+        if self._terminal:
+            print(line, file=self._console, flush=True)
+        return self._terminal
 
     def close(self) -> None:
         """Close the file; standard output stays open."""
@@ -56,3 +69,7 @@ class Silence(io.TextIOBase):
     def write(self, text: str) -> int:
         """Write nothing."""
         return len(text)
+
+    def show(self, line: str) -> bool:
+        """Show nothing."""
+        return False

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from speech_recognition.runs.csv_tables import write_table
 
+TABLE_HEAD = f"{'epoch':>5}{'loss':>10}{'WER':>9}{'CER':>9}{'real time':>10}{'time':>10}"
+"""Head of the table of epochs on a terminal; `real time`: seconds of audio trained on in a second."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
@@ -42,6 +45,13 @@ class EpochMetrics:
             f"training {self.seconds:.1f} s ({self.audio_rate:.0f} audio seconds per second,"
             f" {waiting:.1f}% waiting for data), evaluation {self.eval_seconds:.1f} s"
         )
+
+    def table_row(self) -> str:
+        """Return the epoch's row of the table that grows on a terminal, under TABLE_HEAD."""
+        loss = "" if self.loss is None else f"{self.loss:.2f}"
+        rate = "" if self.audio_rate is None else f"{self.audio_rate:.0f} x"
+        seconds = (self.seconds or 0.0) + self.eval_seconds
+        return f"{self.epoch:>5}{loss:>10}{self.wer:>9.2f}{self.cer:>9.2f}{rate:>10}{seconds:>8.0f} s"
 
     def line(self) -> str:
         """The plain line of the log."""

@@ -1,20 +1,23 @@
-"""Several processes of one run on this machine, by torchrun."""
+"""Starts the processes of a run on this machine by torch's launcher, torchrun."""
 
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 import torch
 from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from speech_recognition.errors import InputError
+from speech_recognition.errors import ExitStatus, InputError
+from speech_recognition.runtime import outcome
 
 
 def wanted(count: int, device: str) -> int:
-    """How many processes to start: `count`, or one for each GPU where that is -1.
+    """Return how many processes to start: `count`, or one for each GPU if that is -1.
 
-    Raises InputError if there are not so many GPUs, unless the device is the CPU.
+    Raises InputError if the device is not the CPU and there are fewer GPUs.
     """
     if device.startswith("cuda:") and count != 1:
         raise InputError(f"--device {device}: is one GPU; use --device cuda with --num-gpus {count}")
@@ -29,25 +32,38 @@ def wanted(count: int, device: str) -> int:
 
 
 def start(count: int, arguments: list[str]) -> int:
-    """Run a command of this program in `count` processes under torchrun; returns the exit status.
+    """Run a command of this program in `count` processes under torchrun and return the exit status.
 
-    It is that of the first process that failed.
+    If a process fails, this is the status of the first one that failed by itself.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))  # else torchrun takes 1
-    # Signals stay with our own handler. What it raises has torchrun send SIGTERM to the processes, which save and end;
-    # SIGINT, which torchrun would pass on, makes a traceback of a Python that has not come to our first line.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))  # torchrun's default is 1
+    # SIGTERM, SIGINT and SIGHUP stay with our own handler. Its exception makes torchrun send SIGTERM to the processes,
+    # which save and end. torchrun itself would pass a SIGINT on, and a Python that is still starting answers with a
+    # traceback.
     options = ["--standalone", "--nproc-per-node", str(count), "--signals-to-handle", "SIGQUIT"]
     options += ["--module", "speech_recognition", *arguments]
-    try:
-        torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
-    except ChildFailedError as error:
-        # The first that failed of itself: where another one did, a process ends with 1, or by torchrun's SIGTERM.
-        stopped = (-signal.SIGTERM, 128 + signal.SIGTERM)
-        in_turn = sorted(error.failures.values(), key=lambda each: each.timestamp)
-        statuses: list[int] = [each.exitcode for each in in_turn]
-        own = [each for each in statuses if each not in (1, *stopped)] or [each for each in statuses if each == 1]
-        status = (own or statuses)[0]
-        return status if status >= 0 else 128 - status
-    except SignalException as error:
-        return 128 + int(error.sigval)
-    return 0
+    with tempfile.NamedTemporaryFile() as file:
+        os.environ[outcome.FILE] = file.name
+        try:
+            torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
+        except ChildFailedError as error:
+            return _status(error)
+        except SignalException as error:
+            return 128 + int(error.sigval)
+        finally:
+            del os.environ[outcome.FILE]
+        return outcome.from_processes(Path(file.name))
+
+
+def _status(error: ChildFailedError) -> int:
+    """Return the exit status of the first process that failed by itself.
+
+    The others follow it: they end with FAILURE, or by torchrun's SIGTERM.
+    """
+    stopped = (-signal.SIGTERM, 128 + signal.SIGTERM)
+    in_turn = sorted(error.failures.values(), key=lambda each: each.timestamp)
+    statuses: list[int] = [each.exitcode for each in in_turn]
+    own = [each for each in statuses if each not in (ExitStatus.FAILURE, *stopped)]
+    own = own or [each for each in statuses if each == ExitStatus.FAILURE]
+    status = (own or statuses)[0]
+    return status if status >= 0 else 128 - status

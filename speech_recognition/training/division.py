@@ -14,7 +14,7 @@ from speech_recognition import settings
 from speech_recognition.corpus.checksum import find_reference
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.stamp import Verified, read_stamp
-from speech_recognition.errors import VerificationError, one_line
+from speech_recognition.errors import ExitStatus, VerificationError, one_line
 
 MOST_EPOCHS = 10
 """Passes over the training data that the closed division allows."""
@@ -92,7 +92,7 @@ def verified(option: str, data_dir: Path, references: Path) -> Verified:
 def run_command(*arguments: str) -> None:
     """Run a command of this program in a process of its own, the first lines of its output on standard error.
 
-    Raises VerificationError where it fails with status 1; ends the program with any other status that is not 0,
+    Raises VerificationError if its status is FAILURE; ends the program with any other status that is not 0,
     since the command has said why.
     """
     command = [sys.executable, "-m", "speech_recognition", *arguments]
@@ -102,7 +102,7 @@ def run_command(*arguments: str) -> None:
         print(line, file=sys.stderr)
     if len(lines) > _SHOWN:
         print(f"... and {len(lines) - _SHOWN} more lines", file=sys.stderr)
-    if status == 1:
+    if status == ExitStatus.FAILURE:
         raise VerificationError(
             f"{' '.join(arguments)}: failed, see the lines above; the run has not begun. Remove the dataset and make it"
             " again, or run in the open division: --set submission.division=open"

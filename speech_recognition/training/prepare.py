@@ -13,7 +13,7 @@ from speech_recognition import settings
 from speech_recognition.augment import check_noise
 from speech_recognition.corpus.counts import SplitCounts, read_counts
 from speech_recognition.corpus.manifest import read_manifest
-from speech_recognition.errors import InputError, one_line
+from speech_recognition.errors import ExitStatus, InputError, one_line
 from speech_recognition.files import check_writable
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.model import DeepSpeech2
@@ -32,7 +32,7 @@ _MARGIN_BYTES = 50_000_000
 class NothingLeftError(Exception):
     """The run that was to go on has ended; `status` is the exit status with which it ended."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: ExitStatus) -> None:
         super().__init__(status)
         self.status = status
 
@@ -106,8 +106,8 @@ def results_folder(
 ) -> Path:
     """Return the folder that a run, or a series of `runs`, will make: `given`, or one in `root`.
 
-    Raises InputError if it exists, cannot be written, or lacks the disk for all checkpoints. With `resuming` it may
-    be that of a run which ended before its first checkpoint.
+    Raises InputError if it exists or cannot be written, DiskFullError without room for all checkpoints. With
+    `resuming` it may be that of a run which ended before its first checkpoint.
     """
     folder = given or root / f"{params.preset}_{time.strftime('%Y%m%d_%H%M%S')}_{seed}"
     begun = resuming and RunFolder(folder).params.is_file()
@@ -191,7 +191,7 @@ def _results_bytes(params: Params) -> int:
     return (1 + optimizer_states) * weights * (params.training.epochs + 2) + _MARGIN_BYTES
 
 
-def _verdict(found: resume.Resumption, timed: bool) -> int:
+def _verdict(found: resume.Resumption, timed: bool) -> ExitStatus:
     """Return the exit status with which a run ended.
 
     The faults of a timed run's log go to standard error: standard output holds no more than the log.
@@ -203,4 +203,6 @@ def _verdict(found: resume.Resumption, timed: bool) -> int:
         violations = check_log(log, found.state.params.submission.division)
         for violation in violations:
             print(f"NOT COMPLIANT: {one_line(str(violation))}", file=sys.stderr)
-    return 3 if not found.reached else 1 if violations else 0
+    if not found.reached:
+        return ExitStatus.TARGET_MISSED
+    return ExitStatus.FAILURE if violations else ExitStatus.DONE

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from io import TextIOBase
 
 from params import Params
 from speech_recognition import settings
@@ -13,7 +12,8 @@ from speech_recognition.errors import WorkerError
 from speech_recognition.evaluation import Evaluation, evaluate, write_rows
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.runs.folder import RunFolder
-from speech_recognition.runs.metrics import EpochMetrics, write_metrics
+from speech_recognition.runs.log import Output, Silence
+from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, write_metrics
 from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runtime import distributed
@@ -27,7 +27,7 @@ from speech_recognition.training.saving import SavePolicy
 from speech_recognition.training.trainer import Trainer
 
 
-def run(job: Job, output: TextIOBase) -> bool:
+def run(job: Job, output: Output | Silence) -> bool:
     """Train until the target or the last epoch; write the log, the checkpoints and the results.
 
     Returns whether the target was reached. Raises InputError on a fault in the data that shows only when it is
@@ -109,7 +109,7 @@ def _evaluate(
     tally: Tally,
     metrics: list[EpochMetrics],
     folder: RunFolder,
-    output: TextIOBase,
+    output: Output | Silence,
     check: Callable[[], None],
 ) -> float:
     """Score val after an epoch: add a row to `metrics`, write the tables, print the epoch's line; return the WER."""
@@ -131,19 +131,22 @@ def _evaluate(
         if row.wer <= min(each.wer for each in metrics):
             write_rows(folder.utterances, evaluation)
     print(row.line(), file=output)
-    print(row.timing(), file=sys.stderr)
-    _show_transcripts(evaluation, trainer.params.training.sample_transcripts)
+    if len(metrics) == 1:
+        output.show(TABLE_HEAD)
+    if not output.show(row.table_row()):
+        print(row.timing(), file=sys.stderr)
+        _show_transcripts(evaluation, trainer.params.training.sample_transcripts)
     return total.wer
 
 
-def _announce_stage(params: Params, epoch: int, output: TextIOBase) -> None:
+def _announce_stage(params: Params, epoch: int, output: Output | Silence) -> None:
     """Print the values that change when a later stage of the recipe begins with `epoch`."""
     if params.stage(epoch) in params.stages and params.stage(epoch).first_epoch == epoch:
         values = {name: value for name, value in vars(params.stage(epoch)).items() if name != "first_epoch"}
         print(f"stage from epoch {epoch}: {json.dumps(values)}", file=output)
 
 
-def _report_miss(params: Params, metrics: list[EpochMetrics], output: TextIOBase) -> None:
+def _report_miss(params: Params, metrics: list[EpochMetrics], output: Output | Silence) -> None:
     best = min(metrics, key=lambda row: row.wer)
     print(
         f"target {params.training.target_wer:g} not reached in {params.training.epochs} epochs:"

@@ -3,6 +3,7 @@
 import getpass
 import time
 
+from speech_recognition.errors import ExitStatus
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.log_table import run_seconds
 from speech_recognition.runs.log import Output, Silence
@@ -12,15 +13,15 @@ from speech_recognition.training.run import run
 _STARTING = "STARTING TIMING RUN AT "
 
 
-def run_and_time(job: Job, output: Output | Silence) -> int:
+def run_and_time(job: Job, output: Output | Silence) -> ExitStatus:
     """Run `job` between the lines of MLPerf's timing block, then check its log.
 
-    Exit status: 3 if the target was not reached, else 1 if the log is not compliant, else 0.
+    Returns TARGET_MISSED, else FAILURE if the log is not compliant, else DONE.
     """
     print(f"{_STARTING}{_now()}", file=output)
     reached = run(job, output)
     if isinstance(output, Silence):
-        return 0 if reached else 3
+        return ExitStatus.DONE if reached else ExitStatus.TARGET_MISSED
     print(f"ENDING TIMING RUN AT {_now()}", file=output)
     # Off the log itself: a run that was restarted by torchrun began before this process did.
     lines = output.path.read_text(encoding="utf-8").splitlines()
@@ -31,7 +32,9 @@ def run_and_time(job: Job, output: Output | Silence) -> int:
         print(f"NOT COMPLIANT: {violation}", file=output)
     if not violations:
         print(f"SUCCESS: the log passes the {job.params.submission.division} rules", file=output)
-    return 3 if not reached else 1 if violations else 0
+    if not reached:
+        return ExitStatus.TARGET_MISSED
+    return ExitStatus.FAILURE if violations else ExitStatus.DONE
 
 
 def _now() -> str:

@@ -21,6 +21,21 @@ from speech_recognition.commands import ROOT
 PACKAGE = "benchmark-tiny-package"
 WHEEL = "benchmark_tiny_package-1.0-py3-none-any.whl"
 RUN = 'printf "%s\\n" "$PYTHON"; exec "$PYTHON" -c "import benchmark_tiny_package as p; print(p.__file__)"'
+BACKEND = """\
+import zipfile
+
+NAME = "tiny_project-1.0-py3-none-any.whl"
+
+def build_editable(folder, settings=None, metadata=None):
+    with zipfile.ZipFile(f"{folder}/{NAME}", "w") as wheel:
+        info = "tiny_project-1.0.dist-info"
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: tiny-project\\nVersion: 1.0\\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/entry_points.txt", "[console_scripts]\\ntiny-command = os:getcwd\\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return NAME
+"""
+"""Builds the repository's own project without setuptools."""
 
 
 def wheel_bytes(folder: Path) -> bytes:
@@ -50,8 +65,11 @@ def repo(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "script", repo / "script", ignore=shutil.ignore_patterns("__pycache__"))
     content = wheel_bytes(tmp_path)
     (repo / "pyproject.toml").write_text(
-        f'[project]\ndependencies = ["{PACKAGE}"]\noptional-dependencies = {{ mini = [] }}\n'
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        f'[project]\nname = "tiny-project"\nversion = "1.0"\n'
+        f'dependencies = ["{PACKAGE}"]\noptional-dependencies = {{ mini = [] }}\n'
     )
+    (repo / "backend.py").write_text(BACKEND)
     (repo / "requirements.lock").write_text(
         f"{PACKAGE}==1.0 \\\n    --hash=sha256:{hashlib.sha256(content).hexdigest()}\n"
     )
@@ -116,8 +134,10 @@ def test_two_scripts_at_once_make_one_environment_and_a_third_is_silent(repo: Pa
         assert len(output) == 2, "an installer spoke on standard output"
     errors = sorted((errors for _, _, errors in results), key=len)
     assert errors[0].splitlines() == ["waiting for another script, which is making .venv"]
-    begun, made = errors[1].splitlines()
+    begun, *why, made = errors[1].splitlines()
     assert "about 2 minutes and 6 GB" in begun and made.startswith("made .venv in ")
+    assert len(why) < 2 and all("no NVIDIA driver here" in line for line in why)
+    assert (repo / ".venv" / "bin" / "tiny-command").is_file() and not (repo / ".venv" / "downloads").exists()
     status, output, silence = finish(start(repo))
     assert (status, output[0], silence) == (0, python, "")
 
@@ -252,8 +272,9 @@ def test_a_changed_lock_and_an_interpreter_that_is_gone_are_installed_anew(
 ) -> None:
     python = environment.choose_python()
     first = list(installed)
-    assert [call[2:4] for call in first] == [["-m", "venv"], ["-m", "pip"]]
+    assert [call[2:4] for call in first] == [["-m", "venv"], ["-m", "pip"], ["-m", "pip"]]
     assert "--require-hashes" in first[1] and str(environment.LOCK) in first[1]
+    assert first[2][-4:] == ["--no-deps", "--no-build-isolation", "--editable", str(environment.ROOT)]
     assert environment.choose_python() == python
     assert installed == first
 
@@ -318,11 +339,64 @@ def test_too_little_disk_is_said_before_anything_is_made(
 ) -> None:
     usage = shutil.disk_usage("/")._replace(free=3_000_000_000)
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: usage)
-    assert environment.main() == 2
+    assert environment.main() == 1
     assert capsys.readouterr().err == (
         f"error: {environment.ROOT}: 3.0 GB of disk are free, 9 GB are needed to make .venv\n"
     )
     assert installed == [] and not environment.VENV.exists()
+
+
+def test_a_disk_that_fills_up_is_a_failure(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(environment, "install", fail)
+    assert environment.main() == 1
+    assert "No space left on device" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("driver", [False, True])
+def test_a_machine_without_a_gpu_is_told_what_is_loaded_for_nothing(
+    environment: ModuleType,
+    installed: Calls,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    driver: bool,
+) -> None:
+    monkeypatch.setattr(environment, "has_nvidia_driver", lambda: driver)
+    environment.choose_python()
+    told = [line for line in capsys.readouterr().err.splitlines() if "4 of the 6 GB are torch's CUDA libraries" in line]
+    assert len(told) == (not driver)
+
+
+def test_the_driver_is_looked_for_by_its_command(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    executable(tmp_path / "nvidia-smi", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert environment.has_nvidia_driver()
+
+
+def test_an_installation_tells_how_far_it_is(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(environment, "LINE_SECONDS", 0.3)
+    with environment.LOCK.open("a") as lock:
+        lock.write("other-package==2.0 \\\nfor-windows==1.0 ; sys_platform == 'win32' \\\n")
+    packages = environment.VENV / "lib" / "python3" / "site-packages"
+    (packages / "benchmark_tiny_package-1.0.dist-info").mkdir(parents=True)
+    (packages / "pip-23.0.dist-info").mkdir()  # not of the lock
+    (packages / "tiny.so").write_bytes(bytes(10**8))
+    unpacked = environment.DOWNLOADS / "pip-unpack-x"
+    unpacked.mkdir(parents=True)
+    for name in (WHEEL, "other_package-2.0-py3-none-any.whl", "pip-23.0-py3-none-any.whl"):
+        (unpacked / name).touch()
+    with environment.GUARD.open("a") as guard:
+        environment.run(["sh", "-c", "sleep 1"], guard)
+    lines = capfd.readouterr().err.splitlines()
+    assert set(lines) == {".venv: 2 of 2 packages downloaded, 1 installed, 0.1 GB"}
 
 
 def test_a_python_without_venv_is_said(

@@ -1,10 +1,12 @@
 """Tests that pyproject.toml, requirements.lock and the code agree, and that the lock names no package index."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from speech_recognition import __main__ as program
 from speech_recognition.commands import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -117,6 +120,48 @@ def test_the_wheel_has_the_modules_and_their_data(tmp_path: Path) -> None:
     expected = {str(path.relative_to(ROOT)) for path in package if path.suffix in {".py", ".yaml", ".html", ".json"}}
     assert expected | {"params.py"} == {name for name in held if ".dist-info/" not in name}
     assert {Path(name).name for name in held if ".dist-info/" in name} >= {"LICENSE", "NOTICE", "METADATA"}
+
+
+@pytest.fixture(scope="module")
+def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds a copy of the project as script/environment.py installs it, beside this Python's."""
+    source, venv = tmp_path_factory.mktemp("a checkout"), tmp_path_factory.mktemp("venv")
+    shutil.copytree(ROOT / "speech_recognition", source / "speech_recognition")
+    for name in ("pyproject.toml", "params.py", "README.md", "LICENSE", "NOTICE"):
+        shutil.copyfile(ROOT / name, source / name)
+    there = {path.name for path in source.iterdir()}
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    command = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--editable", str(source)], env=with_our_packages(), check=True, capture_output=True)
+    assert all(name.endswith(".egg-info") for name in {path.name for path in source.iterdir()} - there)
+    return venv
+
+
+def with_our_packages() -> dict[str, str]:
+    """Variables by which another Python finds what this one has."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    return variables | {"PYTHONPATH": sysconfig.get_path("purelib")}
+
+
+def test_the_installed_command_works_from_any_folder(venv: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.py").write_text("raise SystemExit('the wrong params.py')")
+    command = [str(venv / "bin" / "deepspeech2")]
+    for arguments, status, start in (
+        (["--help"], 0, "usage: deepspeech2 [-h] COMMAND"),
+        (["trian"], 2, "error: "),
+        (["check-log", "gone.out"], 2, "error: gone.out: "),
+    ):
+        result = subprocess.run(
+            [*command, *arguments], cwd=tmp_path, env=with_our_packages(), capture_output=True, text=True, check=False
+        )
+        assert result.returncode == status and (result.stdout + result.stderr).startswith(start), result
+
+
+def test_what_the_installed_command_starts_finds_no_module_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    monkeypatch.setattr(program, "main", lambda: 3)
+    assert program.installed() == 3
+    assert os.environ["PYTHONSAFEPATH"] == "1"
 
 
 def test_the_licences_are_there() -> None:

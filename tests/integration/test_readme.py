@@ -12,22 +12,24 @@ import torch
 import params
 from speech_recognition.cli import main
 from speech_recognition.commands import ROOT
-from speech_recognition.corpus.mini.plan import plan
+from speech_recognition.corpus.mini.plan import planned_utterances
 from speech_recognition.model import DeepSpeech2
 
-README = (ROOT / "README.md").read_text()
-DOCUMENTS = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+}
+README, BENCHMARK = DOCUMENTS["README.md"], DOCUMENTS["docs/BENCHMARK.md"]
 
 
 def commands() -> list[str]:
     """Return every line of the shell blocks in the README and docs/."""
-    blocks = [block for text in DOCUMENTS for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
+    blocks = [block for text in DOCUMENTS.values() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
     return [line for block in blocks for line in block.splitlines()]
 
 
 def tree() -> set[str]:
-    """Return the paths in the README's file tree."""
-    block = README.split("## The files", 1)[1].split("```")[1]
+    """Return the paths in the file tree of docs/HOUSE.md."""
+    block = DOCUMENTS["docs/HOUSE.md"].split("## The files", 1)[1].split("```")[1]
     paths, folders = set(), []
     for line in block.strip("\n").splitlines():
         depth, name = (len(line) - len(line.lstrip())) // 4, line.split()[0]
@@ -36,20 +38,35 @@ def tree() -> set[str]:
     return paths
 
 
-def test_the_tree_names_every_module_and_nothing_else() -> None:
-    there = {str(path.relative_to(ROOT)) for path in (ROOT / "speech_recognition").rglob("*.py")}
-    named = {path for path in tree() if path.startswith("speech_recognition/") and path.endswith(".py")}
-    assert named == {path for path in there if not path.endswith("__init__.py")}
+def test_the_tree_names_every_folder_and_every_file_of_the_core() -> None:
+    package = ROOT / "speech_recognition"
+    modules = {path for path in package.glob("*.py") if path.name != "__init__.py"}
+    folders = {path.parent for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    there = {path.relative_to(ROOT).as_posix() for path in modules}
+    there |= {f"{path.relative_to(ROOT).as_posix()}/" for path in folders}
+    assert {path for path in tree() if path.startswith("speech_recognition/")} == there
 
 
 def test_what_the_tree_names_is_there() -> None:
     assert not [path for path in tree() if not (ROOT / path).exists()]
 
 
+def test_a_newcomer_reads_the_readme() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 220
+    assert "whole of LibriSpeech" in " ".join(lines[:15]) and "GPU" in " ".join(lines[:15])
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_links_lead_to_files(name: str) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", DOCUMENTS[name])
+    assert not [target for target in targets if not ((ROOT / name).parent / target).is_file()]
+
+
 def test_the_table_of_layers_is_the_models() -> None:
     with torch.device("meta"):
         model = DeepSpeech2(params.reference().model, params.reference().features.bins)
-    rows = re.findall(r"^\| ([a-z]+(?:\.\d)?) \|.*\| ([\d,]+) \|$", README, re.MULTILINE)
+    rows = re.findall(r"^\| ([a-z]+(?:\.\d)?) \|.*\| ([\d,]+) \|$", BENCHMARK, re.MULTILINE)
     table = {name: int(count.replace(",", "")) for name, count in rows}
     assert table.pop("all") == sum(weight.numel() for weight in model.parameters())
     assert table.pop("features") == 0
@@ -60,11 +77,12 @@ def test_the_table_of_layers_is_the_models() -> None:
     assert table == counted
 
 
-def test_paths_that_the_text_names_are_there() -> None:
-    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-    names = {name for name in re.findall(r"`([\w/]+\.(?:py|sh|lock|md))`", prose)}
-    places = [ROOT, ROOT / "speech_recognition", ROOT / "benchmarks"]
-    assert names and not [name for name in names if not any((place / name).exists() for place in places)]
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_paths_that_the_text_names_are_there(name: str) -> None:
+    prose = re.sub(r"```.*?```", "", DOCUMENTS[name], flags=re.DOTALL)
+    names = set(re.findall(r"`([\w./]+\.(?:py|sh|lock|md|yaml|sbatch))`", prose))
+    places = [ROOT, ROOT / "docs", ROOT / "speech_recognition", ROOT / "benchmarks"]
+    assert not [each for each in names if not any((place / each).exists() for place in places)]
 
 
 @pytest.mark.parametrize("line", [line for line in commands() if re.search(r"\bsh \S+\.sh", line)])
@@ -109,10 +127,10 @@ def test_the_benchmarks_answer_h_and_the_readme_names_them(path: Path) -> None:
 
 
 def test_the_readmes_numbers_of_the_embedded_corpus_are_its_plans() -> None:
-    utterances = plan()
+    utterances = planned_utterances()
     words = {word for each in utterances for word in each.transcript.split()}
     counts = {len(each.transcript.split()) for each in utterances}
     speakers = {each.speaker.number for each in utterances}
     assert (min(counts), max(counts)) == (3, 7)
-    assert f"`mini`: {len(utterances):,} sentences of\n  three to seven words out of {len(words)}" in README
-    assert f"spoken by {len(speakers)} synthetic speakers" in README
+    assert f"`mini`: {len(utterances):,} sentences of\n  three to seven words out of {len(words)}" in BENCHMARK
+    assert f"spoken by {len(speakers)} synthetic speakers" in BENCHMARK

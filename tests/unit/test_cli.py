@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import errno
 import json
 import os
 import pty
@@ -16,8 +17,9 @@ from types import SimpleNamespace
 import pytest
 
 from speech_recognition.cli import main
-from speech_recognition.commands import ROOT
+from speech_recognition.commands import ROOT, logs
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
+from speech_recognition.errors import DivergedError, DownloadError, ExitStatus, InputError
 
 TINY = ["--set", "model.conv_channels=2", "--set", "model.rnn_units=8", "--set", "submission.division=open"]
 
@@ -288,9 +290,43 @@ def test_training_faults_before_the_clock_write_nothing(
     assert "taken" in refusal(capsys, *train, "--output-dir", tmp_path / "taken")
     (tmp_path / "file").touch()
     assert "file" in refusal(capsys, *train, "--output-dir", tmp_path / "file" / "run")
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
-    assert "free disk" in refusal(capsys, *train)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_too_full_to_begin_is_a_failure_as_one_that_fills_up_is(
+    train: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    assert main([str(argument) for argument in train]) == ExitStatus.FAILURE
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1
+    assert captured.err.startswith(f"error: --output-dir {tmp_path / 'run'}: needs ") and "free disk" in captured.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (InputError("--name x: is wrong"), 2, "error: --name x: is wrong\n"),
+        (DownloadError("a\nb"), 1, "error: a\\nb\n"),
+        (DivergedError("not finite"), 1, "error: not finite\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "some/file"),
+            1,
+            "error: some/file: No space left on device\n",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "error: writing: No space left on device\n"),
+    ],
+)
+def test_an_error_ends_a_command_with_its_status_and_one_line(
+    error: Exception, status: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(logs, "_check_log", fail)
+    assert main(["check-log", "file"]) == status
+    assert capsys.readouterr() == ("", line)
 
 
 def test_a_dataset_without_a_split_is_refused(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speech_recognition import files
-from speech_recognition.errors import InputError
+from speech_recognition.errors import DiskFullError, InputError
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_link_to_a_file_stays_one(tmp_path: Path) -> None:
 
 
 def test_too_little_disk_is_found_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--data-dir .* needs 1000000000\.0 GB of free disk"):
+    with pytest.raises(DiskFullError, match=r"--data-dir .* needs 1000000000\.0 GB of free disk"):
         files.check_writable(tmp_path / "a" / "b", 10**18, "--data-dir")
     assert not (tmp_path / "a").exists()
 

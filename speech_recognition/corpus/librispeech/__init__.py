@@ -1,0 +1,1 @@
+"""LibriSpeech: its archives are downloaded, read and prepared."""

@@ -1,7 +1,7 @@
-"""The archives of LibriSpeech and the options made of them, read from reference_checksums/librispeech.json.
+"""The archives of LibriSpeech and the options made from them, read from reference_checksums/librispeech.json.
 
-Bytes, digests, hours, utterances and speakers are those that the publisher, torchaudio,
-TensorFlow Datasets and the paper (Panayotov et al., ICASSP 2015) agree on.
+The publisher, torchaudio, TensorFlow Datasets and the paper (Panayotov et al., ICASSP 2015)
+agree on all its sizes, digests, hours and numbers of utterances and speakers.
 """
 
 import json
@@ -16,7 +16,7 @@ from speech_recognition.errors import InputError
 
 @dataclass(frozen=True)
 class Archive:
-    """One archive, <subset>.tar.gz. `older_bytes` is its size in the release before, which differs in content."""
+    """One archive, <subset>.tar.gz. `older_bytes` is its size in the previous release, whose content is different."""
 
     subset: str
     bytes: int
@@ -29,20 +29,20 @@ class Archive:
 
     @property
     def file(self) -> str:
-        """Name of the archive's file, the same on every mirror."""
+        """File name of the archive, the same on every mirror."""
         return f"{self.subset}.tar.gz"
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """What there is to download: `options` by name, and the sites that have the archives, best first."""
+    """Archives of each option, by its name, and the URLs of the mirrors, in the order in which they are asked."""
 
     options: dict[str, tuple[Archive, ...]]
     mirrors: tuple[str, ...]
 
 
 def read_catalog(path: Path) -> Catalog:
-    """Read the catalog. Raises InputError if the file is missing or damaged."""
+    """Return the catalog in a JSON file. Raises InputError if the file is missing or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         archives = {each["subset"]: Archive(**each) for each in content["archives"]}
@@ -55,7 +55,7 @@ def read_catalog(path: Path) -> Catalog:
 
 
 def utterances_by_split(archives: Sequence[Archive]) -> dict[str, int]:
-    """Return how many utterances a dataset made of `archives` has in each of SPLITS."""
+    """Return the number of utterances in each split of a dataset made from `archives`."""
     counts = dict.fromkeys(SPLITS, 0)
     for archive in archives:
         counts[split_of(archive.subset, archive.file)] += archive.utterances

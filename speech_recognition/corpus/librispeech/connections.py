@@ -1,4 +1,4 @@
-"""Connections to a server, through the user's proxy if there is one, and a watch that ends those that take too long."""
+"""Connections to servers, through the user's proxy if there is one, and a watch that shuts slow ones down."""
 
 import functools
 import socket
@@ -21,33 +21,37 @@ from speech_recognition.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long to wait for a server, in seconds, and what counts as too slow, in bytes per second."""
+    """Time limits of a download, in seconds, and the rate, in bytes per second, below which it is too slow."""
 
     connect: float = 15.0
+    """Time limit of the connection to one address of a server."""
     read: float = 30.0
+    """Longest time without a single byte."""
     answer: float = 60.0
-    """from the first connection until the body begins: proxies, TLS, redirects and headers included"""
+    """Time limit from the first connection to the first byte of the body: proxies, TLS, redirects and headers."""
     window: float = 60.0
-    """the rate is that of so long a time"""
+    """Time over which the rate is measured."""
     least_rate: float = 20_000.0
+    """Lowest rate that is accepted. At this rate, the largest archive, 31 GB, would take 18 days."""
     first_pause: float = 1.0
-    """after all mirrors have failed once; twice as long after each further round"""
+    """Pause between two rounds of all mirrors; each fruitless round in a row doubles it."""
     longest_pause: float = 60.0
+    """Longest pause, at which the doubling ends."""
     rounds: int = 5
-    """of all mirrors with less than the least rate, until the download is given up"""
+    """Number of fruitless rounds in a row, all mirrors below `least_rate`, after which the download fails."""
 
 
 class Watch:
-    """Shuts the connection of one download down if the answer begins too late or its body comes too slowly.
+    """Thread that shuts the connection of one download down if the answer begins too late or arrives too slowly.
 
-    A server that sends a byte now and then keeps every single read within its time limit. So a thread looks from
-    outside: at the clock until `body_begins`, then at `count`, the bytes of the body, once in each window. It ends
-    with the block.
+    Time limits of single reads do not suffice: a server that sends a byte every few seconds keeps within each of
+    them and the download never ends. The thread watches the clock until `body_begins`, and then, once per window,
+    the growth of `count()`, the number of bytes that have arrived. It ends with the block.
     """
 
     def __init__(self, patience: Patience, count: Callable[[], int]) -> None:
         self.reason = ""
-        """why the connection was shut down; empty if it was not"""
+        """Why the connection was shut down; empty if it was not."""
         self._patience, self._count = patience, count
         self._deadline = time.monotonic() + patience.answer
         self._body, self._over = threading.Event(), threading.Event()
@@ -68,13 +72,13 @@ class Watch:
             self._socket.close()
 
     def body_begins(self) -> None:
-        """End the time limit for the answer, begin to measure the rate."""
+        """End the time limit of the answer and begin to measure the rate."""
         self._body.set()
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Return a connection to the first address of `host` that takes one. Raises OSError if none does in time.
+        """Return a connection to the first address of `host` that accepts one. Raises OSError if none does in time.
 
-        The look-up of the name has the system's own time limits.
+        Only the resolver's own time limits apply to the look-up of the name.
         """
         failure: OSError = TimeoutError("no connection in time")
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
@@ -82,9 +86,11 @@ class Watch:
             if left <= 0:
                 break
             connection = socket.socket(family, kind, protocol)
+            # Each address has its own time limit, and all of them share the watch's deadline.
             connection.settimeout(min(left, self._patience.connect))
             try:
                 connection.connect(address)
+                # For the TLS handshake; urllib3 sets the limit of reads after it.
                 connection.settimeout(self._patience.connect)
                 self._hold(connection)
                 return connection
@@ -94,7 +100,11 @@ class Watch:
         raise failure
 
     def _hold(self, connection: socket.socket) -> None:
-        """Keep a descriptor of our own: TLS takes the other one over, and may have closed it when we need it."""
+        """Keep a duplicate of the socket to shut it down with. Raises TimeoutError if the watch has already ended.
+
+        The TLS layer takes the original over and may close it at any time; its number could then belong to a
+        different file of this process.
+        """
         with self._lock:
             if self.reason:
                 raise TimeoutError(self.reason)
@@ -103,6 +113,7 @@ class Watch:
             self._socket = connection.dup()
 
     def _run(self) -> None:
+        # __exit__ sets both events, so that neither wait outlasts the block.
         if not self._body.wait(max(0.0, self._deadline - time.monotonic())):
             self._end(f"its answer did not begin within {self._patience.answer:g} s")
             return
@@ -115,6 +126,7 @@ class Watch:
             begin = self._count()
 
     def _end(self, reason: str) -> None:
+        """Shut the connection down: a read that blocks in the download's thread then returns at once."""
         with self._lock:
             self.reason = reason
             if self._socket is not None:
@@ -123,7 +135,7 @@ class Watch:
 
 
 _watch: ContextVar[Watch] = ContextVar("watch")
-"""The watch of this thread's download."""
+"""Watch of the current thread's download. urllib3 makes connections itself, so that it cannot be an argument."""
 
 
 class _PlainConnection(HTTPConnection):
@@ -145,13 +157,15 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
 
 
 def new_manager(url: str) -> urllib3.PoolManager:
-    """Return what makes the connection for one request within a watch, through a proxy if the user's variables say so.
+    """Return a connection pool for one request inside a watch, through the proxy of the user's environment, if any.
 
-    Raises InputError if the variable holds no HTTP proxy's address; its value, which may hold a password, is not shown.
+    Raises InputError if the environment's variable is not the address of an HTTP proxy. The message does not show
+    the address, which may contain a password.
     """
     parts = urlsplit(url)
     address = getproxies().get(parts.scheme)
     manager = urllib3.PoolManager(ssl_context=trust())
+    # no_proxy lists hosts; a user and a password before the @ are not part of one.
     if address and not proxy_bypass(parts.netloc.rpartition("@")[2]):
         try:
             manager = _proxy(address)
@@ -159,11 +173,13 @@ def new_manager(url: str) -> urllib3.PoolManager:
             raise InputError(
                 f"{parts.scheme}_proxy: is not the address of an HTTP proxy; set it to http://HOST:PORT or unset it"
             ) from None
+    # The proxy's own connection goes through these classes too.
     manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
     return manager
 
 
 def _proxy(address: str) -> urllib3.ProxyManager:
+    """Return the pool of a proxy, http:// if `address` has no scheme, with Basic authentication if it has a user."""
     url = urllib3.util.parse_url(address if "://" in address else f"http://{address}")
     if url.host is None:
         raise ValueError("no host")
@@ -173,7 +189,10 @@ def _proxy(address: str) -> urllib3.ProxyManager:
 
 @functools.cache
 def trust() -> ssl.SSLContext:
-    """Return the settings of TLS: the system's certificates and certifi's are trusted."""
+    """Return the TLS settings, which trust the system's certificates and certifi's.
+
+    A company's proxy may need the former; a bare container has only the latter.
+    """
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

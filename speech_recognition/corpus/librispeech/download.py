@@ -1,7 +1,7 @@
-"""Archives from the mirrors into a folder, each complete and verified.
+"""Download of archives from mirrors to a folder, each complete and verified.
 
-An archive that is there already (fetched by hand, or by an earlier program) is not
-fetched again: its size and SHA-256 are checked where it lies.
+An archive that is already in the folder, downloaded by hand or by an earlier program, is not
+downloaded again; its size and SHA-256 are checked instead.
 """
 
 import fcntl
@@ -29,21 +29,22 @@ from speech_recognition.files import check_writable
 from speech_recognition.runtime.progress import Progress
 
 _AT_ONCE = 3
-"""Archives that are fetched at the same time."""
+"""Number of archives that are downloaded at the same time."""
 
 _POLL_SECONDS = 0.2
+"""Time between two updates of the progress bar."""
 
 _LONGEST_REASON = 200
-"""Characters of what one mirror said, in the message."""
+"""Most characters of one mirror's reason in the message."""
 
 
 def fetch_archives(
     archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], patience: Patience | None = None
 ) -> list[Path]:
-    """Have every archive complete in `folder`, with the bytes and the SHA-256 of the catalog; returns their paths.
+    """Complete every archive in `folder` and check its SHA-256 against the catalog; return the paths of the archives.
 
-    Raises InputError if the folder cannot be written, lacks disk, is in use by another
-    download, or holds an archive with other contents; DownloadError if no mirror gives one.
+    Raises InputError if the folder cannot be written, is in use by a second download, or holds an archive with
+    different content; DiskFullError if its disk has too little space; DownloadError if no mirror completes an archive.
     """
     check_present(archives, folder)
     missing = [each for each in archives if not (folder / each.file).exists()]
@@ -57,7 +58,7 @@ def fetch_archives(
 
 
 def missing_bytes(archives: Sequence[Archive], folder: Path) -> int:
-    """What is still to be fetched."""
+    """Return the number of bytes that are still to be downloaded."""
     sizes = {each.file: each.bytes for each in archives}
     there = sum(_size(folder / name) or _size(folder / f"{name}.partial") for name in sizes)
     return max(0, sum(sizes.values()) - there)
@@ -68,19 +69,19 @@ def _size(path: Path) -> int:
 
 
 def check_present(archives: Sequence[Archive], folder: Path) -> None:
-    """Raise InputError for an archive in `folder` that is no file, or not one of the catalog's by its size."""
+    """Raise InputError if an archive in `folder` is not a regular file or does not have the catalog's size."""
     for archive in archives:
         path = folder / archive.file
         check_regular(path)
         size = _size(path)
         if path.exists() and size == archive.older_bytes:
-            raise InputError(f"{path}: the older release of LibriSpeech, which differs; remove it and fetch it again")
+            raise InputError(f"{path}: an older release of LibriSpeech with different content; remove it and run again")
         if path.exists() and size != archive.bytes:
-            raise InputError(f"{path}: {size} bytes, must be {archive.bytes}; remove it and fetch it again")
+            raise InputError(f"{path}: {size} bytes, must be {archive.bytes}; remove it and run again")
 
 
 def _verify(archives: Sequence[Archive], folder: Path) -> None:
-    """Check the SHA-256 of archives that are there."""
+    """Raise InputError if an archive in `folder` does not have the catalog's SHA-256."""
 
     def digest(archive: Archive) -> str:
         with (folder / archive.file).open("rb") as file:
@@ -92,13 +93,16 @@ def _verify(archives: Sequence[Archive], folder: Path) -> None:
     ):
         for archive, sha256 in zip(archives, found, strict=True):
             if sha256 != archive.sha256:
-                raise InputError(f"{folder / archive.file}: damaged (wrong SHA-256); remove it and fetch it again")
+                raise InputError(f"{folder / archive.file}: damaged (wrong SHA-256); remove it and run again")
             progress.advance(1, archive.subset)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep a second program from downloading into the same folder; the system drops the lock of one that is killed."""
+    """Keep a second program from downloading to the same folder. The system releases the lock of a killed program.
+
+    Raises InputError if a different program holds the lock.
+    """
     with open(open_own(folder / ".lock", os.O_RDWR | os.O_CREAT), "rb+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,7 +112,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], patience: Patience) -> None:
-    """Fetch several at once, in threads that end with the program, whatever a server does."""
+    """Download the archives, several at a time. Raises as `_wait` does.
+
+    Daemon threads, unlike an executor's, do not keep the program alive when a server lets them hang.
+    """
     stop, waiting, ended = threading.Event(), queue.SimpleQueue[Transfer](), queue.SimpleQueue[Exception | None]()
     transfers = [Transfer(archive, folder, patience, stop) for archive in archives]
     for transfer in transfers:
@@ -124,7 +131,7 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
                 transfer.resume()
                 _from_any(transfer, mirrors, patience, stop)
                 ended.put(None)
-            except Exception as error:
+            except Exception as error:  # of any kind: the calling thread raises it
                 ended.put(error)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_AT_ONCE, len(archives)))]
@@ -134,12 +141,17 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
         _wait(transfers, ended)
     finally:
         stop.set()
+        # A thread that hangs in a read is left behind: a second is enough for the others.
         for thread in threads:
             thread.join(timeout=1.0)
 
 
 def _wait(transfers: Sequence[Transfer], ended: "queue.SimpleQueue[Exception | None]") -> None:
-    """Show the progress until every transfer has ended. Raises what stopped one; an archive without a mirror waits."""
+    """Show progress until every transfer has ended.
+
+    An error of the disk or of the user's input is raised at once. If no mirror completes an archive, DownloadError
+    is raised only after the other archives have been downloaded.
+    """
     left, shown = len(transfers), 0
     without_mirror: list[DownloadError] = []
     with Progress("download", sum(each.archive.bytes for each in transfers), "B") as progress:
@@ -161,12 +173,12 @@ def _wait(transfers: Sequence[Transfer], ended: "queue.SimpleQueue[Exception | N
 
 
 def _from_any(transfer: Transfer, mirrors: Sequence[str], patience: Patience, stop: threading.Event) -> None:
-    """Complete a transfer from the mirrors in turn.
+    """Complete a transfer, asking the mirrors in turn. Raises DownloadError if none completes it.
 
-    A mirror with other contents is asked no more. Rounds are counted in which no mirror came
-    further than any before at the least rate, the pause after it included: a byte for each
-    connection is no progress. The pause doubles with each of them. Raises DownloadError when
-    there is none left.
+    A mirror whose content is wrong is not asked again. A round of all mirrors is fruitless if none of
+    them extended the furthest position at `patience.least_rate` or more, averaged over its answer and
+    the first pause: one byte per connection is no progress. The pause doubles with each fruitless
+    round, and after `patience.rounds` of them in a row the transfer fails.
     """
     reasons: dict[str, str] = {}
     good, fruitless, furthest = list(mirrors), 0, transfer.done
@@ -189,10 +201,10 @@ def _from_any(transfer: Transfer, mirrors: Sequence[str], patience: Patience, st
         if good and fruitless < patience.rounds:
             stop.wait(min(patience.first_pause * 2 ** max(0, fruitless - 1), patience.longest_pause))
     causes = "; ".join(f"{mirror}: {_short(reason)}" for mirror, reason in reasons.items())
-    raise DownloadError(f"{transfer.archive.file}: no mirror gave it ({causes}); run again to go on from here")
+    raise DownloadError(f"{transfer.archive.file}: no mirror completed it ({causes}); run again to continue")
 
 
 def _short(reason: str) -> str:
-    """Return a server's words as a part of one line."""
+    """Return a server's words as one line of at most _LONGEST_REASON characters."""
     reason = one_line(reason)
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}..."

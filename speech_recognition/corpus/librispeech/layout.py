@@ -1,9 +1,9 @@
-"""LibriSpeech's own layout: what its names mean, and its transcript files.
+"""LibriSpeech's own layout: the names of its folders and files, and the content of its transcript files.
 
     <subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac
     <subset>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt
 
-A transcript file has a line for each utterance: its id, a space, its words.
+A transcript file has one line per utterance: the id, a space, the words.
 """
 
 import re
@@ -20,7 +20,7 @@ _SPLIT_OF_PREFIX = {"train": "train", "dev": "val", "test": "test"}
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A line of a transcript file: its words, and where they stand."""
+    """Words of one utterance, and the file and line that hold them."""
 
     text: str
     file: str
@@ -28,7 +28,10 @@ class Transcript:
 
 
 def split_of(subset: str, where: str) -> str:
-    """The split that a subset belongs to. Raises InputError, beginning with `where`, for another name."""
+    """Return the split of a subset's folder.
+
+    Raises InputError, its message beginning with `where`, unless the name is train-*, dev-* or test-*.
+    """
     prefix, dash, rest = subset.partition("-")
     if prefix not in _SPLIT_OF_PREFIX or not dash or not rest or not is_plain(subset):
         raise InputError(
@@ -38,9 +41,9 @@ def split_of(subset: str, where: str) -> str:
 
 
 def check_place(parts: tuple[str, ...], where: str) -> None:
-    """Raise InputError unless a file at <subset>/<speaker>/<chapter>/<name> lies where its name tells.
+    """Raise InputError unless `parts` are subset, speaker, chapter and a file name that begins with the last two.
 
-    The name of a recording, without its ending, must be fit for an utterance's id.
+    The name of a recording, without its suffix, must be a valid utterance id. Messages begin with `where`.
     """
     *folders, name = parts
     suffix = TRANSCRIPTS if name.endswith(TRANSCRIPTS) else FLAC
@@ -53,15 +56,15 @@ def check_place(parts: tuple[str, ...], where: str) -> None:
 
 
 def parse_transcripts(content: bytes, chapter: str, where: str) -> Iterator[tuple[str, Transcript]]:
-    """Utterance id and transcript of each line; runs of spaces become one.
+    """Yield the utterance id and the transcript of each line, runs of spaces replaced by one space.
 
-    Raises InputError, naming the line, if it has another form, an id that came before, an
-    empty transcript, or a character outside the alphabet.
+    Raises InputError, naming the line, for a line of a different form, a repeated id, an empty
+    transcript, or a character outside the alphabet.
     """
     try:
         lines = content.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise InputError(f"{where}: cannot be read as text ({error}); fetch it again") from None
+        raise InputError(f"{where}: not UTF-8 text ({error}); download it again") from None
     seen: set[str] = set()
     for number, line in enumerate(lines, start=1):
         place = f"{where}:{number}"
@@ -69,7 +72,7 @@ def parse_transcripts(content: bytes, chapter: str, where: str) -> Iterator[tupl
         if not re.fullmatch(rf"{re.escape(chapter)}-\d+", name):
             raise InputError(f"{place}: the line must be '{chapter}-<utterance> TRANSCRIPT'; correct it")
         if name in seen:
-            raise InputError(f"{place}: utterance {name} is there twice; remove one line")
+            raise InputError(f"{place}: utterance {name} appears twice; remove one line")
         seen.add(name)
         transcript = " ".join(word for word in text.split(" ") if word)
         check_transcript(transcript, name, place)

@@ -1,8 +1,8 @@
-"""LibriSpeech, as archives or as a folder in its layout -> the processed dataset.
+"""Conversion of LibriSpeech, from archives or a folder in its layout, to the processed dataset.
 
-Recordings that are not 16 kHz, mono, 16 bits are refused, not converted: LibriSpeech has
-none. Runs of spaces in a transcript become one. Nothing else is changed or left out, and
-the result depends on the source alone.
+Recordings that are not 16 kHz mono 16-bit are refused instead of converted, because LibriSpeech
+has none. Runs of spaces in a transcript become one. Nothing else is changed or left out, and
+the result depends on the source only.
 """
 
 import os
@@ -27,12 +27,12 @@ from speech_recognition.files import check_writable
 from speech_recognition.runtime.progress import Progress
 
 _EXPANSION = 2.5
-"""A generous guess of how much larger WAV is than FLAC; LibriSpeech's is 1.84."""
+"""Upper estimate of the ratio of WAV's size to FLAC's, which is 1.84 for LibriSpeech."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Audio:
-    """A recording that has been decoded and written; `bytes` are those of its FLAC."""
+    """One recording whose WAV file has been written; `bytes` is the size of its FLAC file, for the progress bar."""
 
     id: str
     subset: str
@@ -42,12 +42,11 @@ class _Audio:
 
 
 def prepare(source: Path, data_dir: Path, dataset: str = "custom", workers: int | None = None) -> Counts:
-    """Process a folder in LibriSpeech's layout, or archives, into `data_dir`, which is there whole or not at all.
+    """Convert LibriSpeech to a dataset in `data_dir`, completely or not at all; return its counts.
 
-    `source` is a folder of subsets, an archive, or a folder of archives. `workers` threads
-    decode, by default one for each processor. A dataset of the same option at `data_dir`
-    is replaced. Raises
-    InputError for a source or an output folder that cannot be used.
+    `source` is an archive, a folder of archives, or a folder of subsets in LibriSpeech's layout.
+    `workers` threads decode, by default one per processor. A dataset of the same option in
+    `data_dir` is replaced. Raises InputError for a source or an output folder that cannot be used.
     """
     files = find_files(source)
     size = sum(path.stat().st_size for path in files)
@@ -64,10 +63,11 @@ def make_librispeech(
     mirrors: Sequence[str],
     workers: int | None = None,
 ) -> Counts:
-    """Download an option's archives into `archives_dir` and process them into `data_dir`; at once if it is complete.
+    """Download an option's archives to `archives_dir` and convert them to a dataset in `data_dir`; return its counts.
 
-    The dataset's checksum is recorded in it: it is made of nothing but archives that match
-    the catalog. Raises InputError and DownloadError as `fetch_archives` does, InputError as `prepare` does.
+    Nothing is done if the dataset is complete. Its checksum is recorded in its own folder, since all
+    archives matched the catalog's SHA-256. Raises InputError for a folder or an archive that cannot be
+    used, and DownloadError if no mirror completes an archive.
     """
     archives = catalog.options[option]
     if _is_complete(data_dir, option, archives):
@@ -76,23 +76,25 @@ def make_librispeech(
     check_present(archives, archives_dir)
     seconds = 3600 * sum(each.hours for each in archives)
     size = disk_bytes(sum(each.utterances for each in archives), round(SAMPLE_RATE * seconds))
-    # Both may lie on one disk.
+    # Archives and dataset may share a disk, so that both must fit; fetch_archives checks the other disk.
     check_writable(data_dir, size + missing_bytes(archives, archives_dir), "--data-dir")
     files = fetch_archives(archives, archives_dir, mirrors)
     with new_dataset(data_dir, option, size) as writer:
-        # What it holds of every utterance is free again before the checksum holds something of every file.
+        # In a function of its own, so that its 281,241 recordings are freed before the checksum lists 562,000 files.
         _fill(writer, files, option, archives)
         write_reference(writer.folder, writer.folder / RECORDED, option, archives)
     return read_counts(data_dir)
 
 
 def _fill(writer: DatasetWriter, files: Sequence[Path], option: str, archives: Sequence[Archive]) -> None:
+    """Write the dataset of an option, after comparing the archives' content with the catalog."""
     recordings = process(files, writer)
     _check_counts(recordings, archives)
     writer.finish(option, recordings)
 
 
 def _is_complete(data_dir: Path, option: str, archives: Sequence[Archive]) -> bool:
+    """Return whether every split has the catalog's number of utterances and as many WAV files."""
     try:
         counts = read_counts(data_dir)
     except InputError:
@@ -108,6 +110,7 @@ def _files_in(folder: Path) -> int:
 
 
 def _check_counts(recordings: Sequence[Recording], archives: Sequence[Archive]) -> None:
+    """Raise InputError unless each subset has the catalog's numbers of utterances and speakers."""
     for archive in archives:
         members = [each for each in recordings if each.subset == archive.subset]
         speakers = len({each.speaker for each in members})
@@ -119,10 +122,10 @@ def _check_counts(recordings: Sequence[Recording], archives: Sequence[Archive]) 
 
 
 def process(files: Sequence[Path], writer: DatasetWriter, workers: int | None = None) -> list[Recording]:
-    """Decode every recording of `files` (archives, or those of a folder) into a dataset; pair it with its transcript.
+    """Write the audio of every recording in `files` (archives, or FLAC and transcript files); return all recordings.
 
-    Raises InputError for the first recording that is damaged, of another form, or there
-    twice, and for one without a transcript or the reverse.
+    Raises InputError for the first recording that is damaged, not 16 kHz mono 16-bit, repeated, or
+    without a transcript, and for the first transcript without a recording.
     """
     transcripts: dict[str, Transcript] = {}
     audio: dict[str, _Audio] = {}
@@ -140,16 +143,16 @@ def process(files: Sequence[Path], writer: DatasetWriter, workers: int | None = 
     ):
         for each in results:
             if each.id in audio:
-                raise InputError(f"{each.where}: utterance {each.id} is there twice, first as {audio[each.id].where}")
+                raise InputError(f"{each.where}: utterance {each.id} appears twice, first as {audio[each.id].where}")
             audio[each.id] = each
             progress.advance(each.bytes)
     if not audio:
-        raise InputError(f"{files[0]}: no recordings; give an archive of LibriSpeech")
+        raise InputError(f"{files[0]}: no recordings; give one of LibriSpeech's archives")
     return list(_paired(audio, transcripts))
 
 
 def _keep_transcripts(members: Iterable[Member], transcripts: dict[str, Transcript]) -> Iterator[Member]:
-    """The recordings among `members`; what their transcript files say goes into `transcripts`."""
+    """Yield the recordings among `members`; add the transcripts of the other members to `transcripts`."""
     for member in members:
         if member.name.endswith(TRANSCRIPTS):
             chapter = member.name.removesuffix(TRANSCRIPTS)
@@ -165,14 +168,16 @@ def _keep_transcripts(members: Iterable[Member], transcripts: dict[str, Transcri
 
 
 def _paired(audio: dict[str, _Audio], transcripts: dict[str, Transcript]) -> Iterator[Recording]:
+    """Yield each recording with its transcript. Raises InputError for the first that has no partner."""
     for name, transcript in transcripts.items():
         if name not in audio:
             where = f"{transcript.file}:{transcript.line}"
-            raise InputError(f"{where}: utterance {name} has no FLAC file; fetch it or remove the line")
+            raise InputError(f"{where}: utterance {name} has no FLAC file; restore it or remove the line")
     for name, each in audio.items():
         if name not in transcripts:
             raise InputError(
-                f"{each.where}: utterance {name} has no line in its chapter's .trans.txt; add it or remove it"
+                f"{each.where}: utterance {name} has no line in its chapter's .trans.txt; add the line or remove"
+                " the file"
             )
         split, speaker = split_of(each.subset, each.where), name.partition("-")[0]
         yield Recording(name, transcripts[name].text, each.samples, speaker, each.subset, split)

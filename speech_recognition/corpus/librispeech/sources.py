@@ -1,6 +1,7 @@
-"""LibriSpeech as it comes, as archives or as a folder: a stream of its FLAC and transcript files.
+"""The FLAC and transcript files of LibriSpeech, read from its archives or from a folder in its layout.
 
-Archives are read as streams. Nothing is unpacked, and no name in them becomes a path.
+Archives are read as streams. Nothing is unpacked to disk, and no name in an archive is used as a
+path: a hostile archive can neither write outside a folder nor fill the disk.
 """
 
 import gzip
@@ -19,17 +20,17 @@ from speech_recognition.files import open_regular, read_regular
 
 _ARCHIVE = ".tar.gz"
 _TOP = "LibriSpeech"
-"""The folder that holds the subset in every archive."""
+"""Top folder of every archive, which holds the subset."""
 
 _LARGEST_BYTES = {FLAC: 2 * LONGEST_SECONDS * SAMPLE_RATE + (1 << 20), TRANSCRIPTS: 1 << 24}
-"""Files are held in memory. FLAC takes no more than its samples do, and may have pictures and comments."""
+"""Most bytes of a file, which is held in memory: FLAC's are those of an hour's samples and 1 MiB of metadata."""
 
-_FETCH = "the archive is damaged or no LibriSpeech; fetch it again"
+_FETCH = "the archive is damaged or not LibriSpeech's; download it again"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A FLAC or transcript file of a source. `where` names it in messages."""
+    """One FLAC or transcript file of an archive or folder. `where` names it in messages."""
 
     subset: str
     name: str
@@ -38,11 +39,11 @@ class Member:
 
 
 def find_files(source: Path) -> list[Path]:
-    """What `source` has to read: archives (it is one, or holds some), or the files of a folder in LibriSpeech's layout.
+    """Return the files to read: `source` if it is an archive, the archives in it, or the files of its subsets.
 
-    Raises InputError if it has neither, if a subset has another name or no recordings, or
-    if a file lies at another place than its name tells. Links are followed; one that leads to
-    nothing, or to a folder that is read already, is refused.
+    Raises InputError if there are none, if a subset has an unknown name or no recordings, or if a
+    file does not lie in the folders that its name states. Links are followed; a broken link, and a
+    link to a folder that is read already, are refused.
     """
     if not source.exists():
         raise InputError(f"{source}: no such folder; give a folder in LibriSpeech's layout, or archives")
@@ -63,30 +64,32 @@ def find_files(source: Path) -> list[Path]:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether it is one by its name."""
+    """Return whether the name of `path` is that of an archive, *.tar.gz and not hidden."""
     return path.name.endswith(_ARCHIVE) and not path.name.startswith(".")
 
 
 def _files_of(subset: Path) -> list[Path]:
+    """Return a subset's files, the transcripts first so that they are known when the recordings are read."""
     split_of(subset.name, str(subset))
     try:
         files = list(_walk(subset))
     except RecursionError:
-        raise InputError(f"{subset}: folders too deep to look into; remove them") from None
+        raise InputError(f"{subset}: folders nested too deep; remove them") from None
     transcripts, flacs = (sorted(path for path in files if path.name.endswith(end)) for end in (TRANSCRIPTS, FLAC))
     if not flacs:
         raise InputError(f"{subset}: no recordings (<speaker>/<chapter>/*.flac); fill it or remove it")
     for path in transcripts + flacs:
         if not path.is_file():
-            raise InputError(f"{path}: is no file; remove it")
+            raise InputError(f"{path}: is not a regular file; remove it")
         check_place(path.relative_to(subset.parent).parts, str(path))
     return transcripts + flacs
 
 
 def _walk(subset: Path) -> Iterator[Path]:
-    """Yield the path of every file below a subset, through links too.
+    """Yield the path of every file below a subset, following links.
 
-    Raises InputError for a link to nothing, and for a folder that was there before: it may be one that holds the link.
+    Raises InputError for a broken link and for a folder that was visited before: a link to a folder above itself
+    would never end.
     """
     seen: dict[tuple[int, int], str] = {}
     for folder, folders, names in os.walk(subset, onerror=_refuse, followlinks=True):
@@ -103,7 +106,7 @@ def _walk(subset: Path) -> Iterator[Path]:
 
 def _check_link(path: Path) -> None:
     if path.is_symlink() and not path.exists():
-        raise InputError(f"{path}: a link to nothing; restore what it names or remove it")
+        raise InputError(f"{path}: a broken link; restore its target or remove it")
 
 
 def _refuse(error: OSError) -> None:
@@ -111,23 +114,24 @@ def _refuse(error: OSError) -> None:
 
 
 def read_members(file: Path) -> Iterator[Member]:
-    """The members of an archive, in its order, or the one that a file of a folder is.
+    """Yield the members of an archive in its order, or the single member that a file of a folder is.
 
-    Raises InputError if it cannot be read to its end, if it is too large to be a recording or
-    transcripts, or if an archive is damaged as `TarReader` says, or holds a link, a device, a sparse
-    file, an absolute name, a name with "..", or a file at another place than its name tells.
+    Raises InputError if the file cannot be read to its end or is too large for a recording or
+    transcripts. Raises it too if an archive is damaged (see `TarReader`), or has a link, a device, a
+    sparse file, an absolute name, a name with "..", or a file outside the folders that its name states.
     """
     try:
         if is_archive(file):
             yield from _read_archive(file)
         else:
+            # The path ends in <subset>/<speaker>/<chapter>/<name>: find_files has checked it.
             yield Member(file.parts[-4], file.name, read_regular(file, _most_bytes(file.name)), str(file))
     except InputError:
         raise
     except (zlib.error, EOFError, gzip.BadGzipFile, ValueError, MemoryError) as error:
         raise InputError(f"{file}: {error or 'truncated'}; {_FETCH}") from None
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror or error}); fetch it again") from None
+        raise InputError(f"{file}: cannot be read ({error.strerror or error}); download it again") from None
 
 
 def _read_archive(archive: Path) -> Iterator[Member]:
@@ -140,16 +144,16 @@ def _read_archive(archive: Path) -> Iterator[Member]:
 
 
 def _place(entry: Entry, archive: Path) -> PurePosixPath | None:
-    """Where a file that is wanted lies below the top folder; None for folders and other files."""
+    """Return the path below the top folder of a FLAC or transcript file; None for folders and other files."""
     path = PurePosixPath(entry.name)
     if path.is_absolute() or ".." in path.parts:
-        raise InputError(f"{archive}: {entry.name!r} leads out of the archive; {_FETCH}")
+        raise InputError(f"{archive}: {entry.name!r} points outside the archive; {_FETCH}")
     if not (entry.is_file or entry.is_folder):
         raise InputError(f"{archive}: {entry.name!r} is neither a file nor a folder; {_FETCH}")
     if entry.is_folder or not path.name.endswith((FLAC, TRANSCRIPTS)):
         return None
     if path.parts[0] != _TOP or entry.size > _most_bytes(path.name):
-        raise InputError(f"{archive}: {entry.name!r} is not below {_TOP}/, or too large; {_FETCH}")
+        raise InputError(f"{archive}: {entry.name!r} is not below {_TOP}/ or is too large; {_FETCH}")
     below = path.relative_to(_TOP)
     check_place(below.parts, f"{archive}: {entry.name}")
     split_of(below.parts[0], f"{archive}: {entry.name}")

@@ -1,8 +1,9 @@
-"""A tar archive, member by member, in the forms ustar, pax and GNU.
+"""Reading of tar archives as a stream, in the formats ustar and pax (IEEE Std 1003.1-2001) and GNU tar.
 
-Python's tarfile takes the first header that it cannot read for the end of the archive, and says nothing. Here every
-byte belongs to a member or to the zeros at the end; an archive in which one does not is refused. Nothing expands:
-a member is as large as its share of the stream, and sparse members are not read.
+Python's tarfile treats an unreadable header as the end of the archive, without an error: a damaged archive of
+LibriSpeech would silently lose its last recordings. This reader accounts for every byte. Each one belongs to a member
+or to the zeros at the end; otherwise the archive is refused. Members cannot expand to more than their share of the
+stream, since sparse files are not read.
 """
 
 import io
@@ -13,22 +14,24 @@ from dataclasses import dataclass
 from speech_recognition.errors import InputError
 
 _BLOCK = 512
+"""Bytes of a tar block: a header is one block, and contents are filled up to whole blocks."""
 
 _CHUNK_BYTES = 1 << 20
+"""Most bytes that are read at once where the content is not needed."""
 
 _LARGEST_EXTENSION = 1 << 20
-"""Bytes of a long name or of a pax header: it is held in memory."""
+"""Most bytes of a long name or of a pax header, which are held in memory."""
 
 _LONG_NAME, _LONG_LINK = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
 _PAX, _PAX_OF_ALL = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE), tarfile.XGLTYPE
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _SPARSE = b"GNU.sparse"
-"""How the pax keys of a sparse member begin."""
+"""Prefix of the pax keys of a sparse file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member: a regular file of `size` bytes, a folder, or neither (a link, a device, a sparse file ...)."""
+    """One member: a regular file of `size` bytes, a folder, or neither (a link, a device, a sparse file ...)."""
 
     name: str
     size: int
@@ -37,18 +40,19 @@ class Entry:
 
 
 class TarReader:
-    """Iterates over the entries of a tar stream; `read` returns the content of the entry that came last.
+    """Iterator over the entries of a tar stream; `read` returns the content of the latest entry.
 
-    Raises InputError, beginning with `where`, for a header that is damaged, for an archive that ends early, and
-    for anything but zeros after its end.
+    Both raise InputError, its message beginning with `where`, for a damaged header, for an archive that ends early,
+    and for anything but zeros after its end.
     """
 
     def __init__(self, stream: io.BufferedIOBase, where: str) -> None:
         self._stream, self._where = stream, where
         self._position = 0
-        self._end = 0  # of the content that the last header announced, with its padding
+        self._end = 0  # position after the content and padding that the latest header announced
 
     def __iter__(self) -> Iterator[Entry]:
+        # Long names and pax headers are pseudo-members that come before the member that they describe.
         name: str | None = None
         records: dict[bytes, bytes] = {}
         complete = True
@@ -57,12 +61,12 @@ class TarReader:
             if header.type == _LONG_NAME:
                 name = _text(self._extension(header).partition(b"\0")[0])
             elif header.type == _LONG_LINK:
-                self._extension(header)
+                self._extension(header)  # the target of a link, which is not needed
             elif header.type in _PAX:
                 records |= self._pax_records(header)
             elif header.type == _PAX_OF_ALL:
                 if self._pax_records(header):
-                    raise self._damaged("one path or size for all members")
+                    raise self._damaged("a global pax header sets the path or size of all members")
             else:
                 yield self._entry(header, name, records)
                 name, records, complete = None, {}, True
@@ -70,7 +74,7 @@ class TarReader:
             raise self._damaged("ends in the middle of a member")
 
     def read(self, size: int) -> bytes:
-        """Return the content of the entry that came last; `size` is the entry's."""
+        """Return the next `size` bytes, which are the latest entry's content if `size` is its size."""
         content = self._stream.read(size)
         self._position += len(content)
         if len(content) < size:
@@ -78,7 +82,8 @@ class TarReader:
         return content
 
     def _next_header(self) -> tarfile.TarInfo | None:
-        """Return the next header; None at the archive's end, which has then been read and checked."""
+        """Return the next header, or None after the whole end of the archive has been read and checked."""
+        # Content that the caller did not read, and padding. A gzip stream can only be skipped by reading it.
         while self._position < self._end:
             self.read(min(self._end - self._position, _CHUNK_BYTES))
         place = self._position
@@ -90,27 +95,34 @@ class TarReader:
         try:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except tarfile.HeaderError as error:
-            reason = f"bad header at byte {place}: {error}" if len(block) == _BLOCK else "truncated, it has no end"
+            reason = (
+                f"bad header at byte {place}: {error}"
+                if len(block) == _BLOCK
+                else "truncated, without the zeros that end it"
+            )
             raise self._damaged(reason) from None
+        # A folder's size is disk space reserved for it (POSIX); no content follows.
         self._announce(0 if header.isdir() else header.size)
         return header
 
     def _announce(self, size: int) -> None:
+        """Record that `size` bytes of content and their padding follow."""
         if size < 0:
             raise self._damaged(f"a member of {size} bytes")
         self._end = self._position + size + -size % _BLOCK
 
     def _check_end(self) -> None:
-        """Read the rest: a second block of zeros, then as many zeros as the writing program found fit."""
+        """Read the rest of the stream: a second block of zeros, then those that fill a record (10 KiB for GNU tar)."""
         rest = self._stream.read(_BLOCK)
         if len(rest) < _BLOCK:
-            raise self._damaged("truncated, its end is not whole")
+            raise self._damaged("truncated in the zeros that end it")
         while rest:
             if rest.count(0) < len(rest):
-                raise self._damaged("goes on after the zeros that end it")
+                raise self._damaged("has data after the zeros that end it")
             rest = self._stream.read(_CHUNK_BYTES)
 
     def _entry(self, header: tarfile.TarInfo, name: str | None, records: dict[bytes, bytes]) -> Entry:
+        """Return the entry of a header; pax records take precedence over a long name and the header's own fields."""
         if b"path" in records:
             name = _text(records[b"path"])
         if b"size" in records and not header.isdir():
@@ -125,14 +137,15 @@ class TarReader:
         )
 
     def _extension(self, header: tarfile.TarInfo) -> bytes:
+        """Return the content of a pseudo-member."""
         if header.size > _LARGEST_EXTENSION:
             raise self._damaged(f"a name or pax header of {header.size} bytes")
         return self.read(header.size)
 
     def _pax_records(self, header: tarfile.TarInfo) -> dict[bytes, bytes]:
-        """Return those records of a pax header that change how its member is read; its owner and times do not.
+        """Return the records of a pax header that matter here: path, size, and whether the member is a sparse file.
 
-        A record is its own length in decimals, a space, key=value, a newline.
+        A record is "LENGTH KEY=VALUE\\n", where LENGTH counts the whole record, its own digits included.
         """
         content, position = self._extension(header), 0
         records: dict[bytes, bytes] = {}
@@ -150,12 +163,13 @@ class TarReader:
         return records
 
     def _number(self, digits: bytes) -> int:
+        # 19 digits hold every 63-bit size, and Python refuses to convert thousands of them.
         if not digits.isdigit() or len(digits) > 19:
             raise self._damaged("bad pax header")
         return int(digits)
 
     def _damaged(self, reason: str) -> InputError:
-        return InputError(f"{self._where}: {reason}; the archive is damaged, fetch it again")
+        return InputError(f"{self._where}: {reason}; the archive is damaged; download it again")
 
 
 def _text(raw: bytes) -> str:

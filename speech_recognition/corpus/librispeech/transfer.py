@@ -1,8 +1,8 @@
-"""One archive over HTTP: from any number of broken answers to one file, byte by byte checked.
+"""Download of one archive over HTTP, from any number of broken answers to one verified file.
 
-What has arrived stays in <archive>.partial, always the beginning of what some server
-sent, so that a cut, a kill or another server costs nothing: the next answer is asked for
-with Range (RFC 9110, section 14) from where the file ends.
+The bytes that have arrived stay in <archive>.partial, which is always the beginning of the
+archive as servers sent it. A cut connection, a kill or a change of server therefore costs
+nothing: the next request asks for the rest, with Range (RFC 9110, section 14).
 """
 
 import hashlib
@@ -22,21 +22,25 @@ from speech_recognition.corpus.librispeech.connections import Patience, Watch, n
 from speech_recognition.errors import InputError
 
 _READ_BYTES = 1 << 18
+"""Most bytes of one read. A stop is noticed after each read."""
+
 _REDIRECTS = 5
+"""Most redirects that are followed before a server is taken for one that redirects in a circle."""
 
 
 class TransferError(Exception):
-    """This server did not give the whole file; the message says why in a few words."""
+    """Failure of one server to send the whole file; the message is the reason in a few words."""
 
 
 class WrongContentError(TransferError):
-    """This server gave another file."""
+    """Content that is not the archive, so that asking this server again is pointless."""
 
 
 class Transfer:
-    """A download that goes on where it was, whichever server sends the rest.
+    """Download of one archive that continues where it stopped, whichever server sends the rest.
 
-    `done` counts the bytes that have arrived; other threads may read it.
+    `done` is the number of bytes that have arrived; other threads may read it. A set `stop` ends the
+    download within one read.
     """
 
     def __init__(self, archive: Archive, folder: Path, patience: Patience, stop: threading.Event) -> None:
@@ -48,7 +52,7 @@ class Transfer:
         self._digest = hashlib.sha256()
 
     def resume(self) -> None:
-        """Take up what an earlier program left."""
+        """Count and hash the bytes that an earlier program left, so that they are not downloaded again."""
         if not os.path.lexists(self._partial):
             return
         with open(open_own(self._partial, os.O_RDONLY), "rb") as file:
@@ -59,25 +63,26 @@ class Transfer:
                     return
 
     def receive(self, url: str) -> None:
-        """Ask one server for what is missing; on return the file is complete and verified.
+        """Request the missing bytes from one server; on return, the archive is complete, verified and on disk.
 
-        Raises TransferError if it breaks off before, WrongContentError if the whole is not the archive, OSError of
-        the partial file if that cannot be written.
+        Raises TransferError if the answer is an error or incomplete, WrongContentError if this server's content
+        alone is not the archive, InputError if the proxy's address or the partial file is unusable, and OSError,
+        naming the partial file, if it cannot be written.
         """
         begin = self.done
         if self.done < self.archive.bytes:
             begin = self._receive_rest(url)
         if self.done != self.archive.bytes or self._digest.hexdigest() != self.archive.sha256:
             self._start_over()
-            if begin > 0:  # the fault may be in what was there before
-                raise TransferError("the parts did not make the archive (wrong SHA-256)")
-            raise WrongContentError("what it sends is not the archive (wrong SHA-256)")
+            if begin > 0:  # the fault may be in the bytes from a different server or an earlier program
+                raise TransferError("the joined parts are not the archive (wrong SHA-256)")
+            raise WrongContentError("its file is not the archive (wrong SHA-256)")
         with open(open_own(self._partial, os.O_RDWR), "rb+") as file:
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # or a power cut after the rename could leave a file of zeros
         os.replace(self._partial, self._path)
 
     def _receive_rest(self, url: str) -> int:
-        """Take what one server sends of the missing bytes. Return where in the archive its answer began."""
+        """Receive the missing bytes from one server; return the position in the archive where its answer began."""
         watch = Watch(self._patience, lambda: self.done)
         try:
             with watch:
@@ -95,8 +100,13 @@ class Transfer:
         return begin
 
     def _ask(self, url: str) -> BaseHTTPResponse:
-        """Return the answer with the missing bytes, after redirects. Each request has a connection of its own."""
+        """Return the answer to the request for the missing bytes, after redirects; its body has not been read.
+
+        Raises TransferError for too many redirects, or one from https to http.
+        """
+        # Redirects are followed here, where one from https to http is refused; the caller retries on the next mirror.
         timeout = urllib3.Timeout(connect=self._patience.connect, read=self._patience.read)
+        # Positions count the archive's own bytes, so that no server may compress it.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={self.done}-"} if self.done else {})
         for _ in range(_REDIRECTS + 1):
             response = new_manager(url).request(
@@ -120,6 +130,7 @@ class Transfer:
         raise TransferError(f"more than {_REDIRECTS} redirects")
 
     def _read(self, response: BaseHTTPResponse) -> None:
+        """Append the body of an answer to the partial file."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         with open(open_own(self._partial, flags), "ab", buffering=0) as file:
             while piece := response.read1(_READ_BYTES):
@@ -128,14 +139,18 @@ class Transfer:
             raise TransferError(f"broke off after {self.done} of {self.archive.bytes} bytes")
 
     def _check_answer(self, response: BaseHTTPResponse) -> int:
-        """Where in the archive the answer begins: at 0 if the server ignores Range."""
+        """Return the position in the archive where an answer's body begins, 0 if the server ignores Range.
+
+        Raises TransferError for any status, length or range but the requested one.
+        """
         if response.status not in (200, 206):
-            if response.status == 416:  # it has no such range: perhaps another file
+            if response.status == 416:  # no bytes after `done`: the server may have a shorter, different file
                 self._start_over()
             raise TransferError(f"HTTP {response.status} {response.reason or ''}".strip())
-        if response.status == 200 and self.done:
+        if response.status == 200 and self.done:  # the whole archive: this server ignores Range
             self._start_over()
         expected = self.archive.bytes - self.done
+        # A chunked answer has no Content-Length; the count at its end is checked instead.
         length = response.headers.get("Content-Length", str(expected))
         if length != str(expected):
             raise TransferError(f"it offers {length} bytes, must be {expected}")
@@ -145,6 +160,7 @@ class Transfer:
         return self.done
 
     def _keep(self, piece: bytes, file: FileIO) -> None:
+        """Append one piece of the body to the file, the digest and the count."""
         if self._stop.is_set():
             raise TransferError("stopped")
         if self.done + len(piece) > self.archive.bytes:
@@ -155,23 +171,27 @@ class Transfer:
         self.done += len(piece)
 
     def _write(self, piece: bytes, file: FileIO) -> None:
-        """Without a buffer, as one that a full disk leaves behind would raise again when the file is closed."""
+        """Write all of `piece` to an unbuffered file. Raises OSError with advice for the user.
+
+        A buffer that a full disk left unwritten would raise a second error when the file is closed.
+        """
         rest = memoryview(piece)
         try:
             while rest:
                 rest = rest[file.write(rest) :]
         except OSError as error:
-            advice = f"{error.strerror}; what has arrived is kept: mend this and run again to go on from here"
+            advice = f"{error.strerror}; the bytes that have arrived are kept: fix this and run again to continue"
             raise OSError(error.errno, advice, str(self._partial)) from None
 
     def _start_over(self) -> None:
+        """Discard all bytes that have arrived."""
         self._partial.unlink(missing_ok=True)
         self.done = 0
         self._digest = hashlib.sha256()
 
 
 def _reason(error: Exception) -> str:
-    """Return the words of an HTTP library's error, without its wrapping."""
+    """Return the innermost message of an error of the HTTP library, with the outer error's name."""
     if isinstance(error, TransferError):
         return str(error)
     cause = error.__cause__ or error.__context__ or error
@@ -179,16 +199,18 @@ def _reason(error: Exception) -> str:
 
 
 def check_regular(path: Path) -> None:
-    """Raise InputError if a folder, FIFO, device or dangling link lies at `path`."""
+    """Raise InputError if `path` is a folder, FIFO, device or broken link."""
     if os.path.lexists(path) and not path.is_file():
-        raise InputError(f"{path}: is no regular file; remove it")
+        raise InputError(f"{path}: is not a regular file; remove it")
 
 
 def open_own(path: Path, flags: int) -> int:
-    """Return a descriptor of a file of ours. Raises InputError if a link, FIFO or device lies there instead.
+    """Return a descriptor of a file that this program made or makes.
 
-    None of them is followed or opened, not even one that is put there at the last moment.
+    Raises InputError if `path` is a link, FIFO or device. If one appears between this check and the opening, a
+    link raises OSError instead of being followed, and a FIFO is not waited for.
     """
     if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
-        raise InputError(f"{path}: is no regular file; remove it")
+        raise InputError(f"{path}: is not a regular file; remove it")
+    # O_NONBLOCK: opening a FIFO for reading would wait for a writer.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)

@@ -1,13 +1,13 @@
 """The speech synthesiser eSpeak NG, in a process of its own.
 
-eSpeak NG is GPL-3.0-or-later, so this program never loads it: `Synthesizer`
-starts `python -m speech_recognition.corpus.mini.espeak`, which reads a job a line on
-standard input and answers on standard output. That worker is the only code that
-touches the library, which comes with the optional package `espeakng-loader`.
+eSpeak NG is GPL-3.0-or-later, so this program never loads it. Instead, `Synthesizer`
+starts the worker `python -m speech_recognition.corpus.mini.espeak`, which reads one job
+per line from standard input and answers on standard output. The worker alone loads the
+library, which comes with the optional package `espeakng-loader`.
 
-An utterance's bytes must not depend on what was spoken before. The library keeps
-state through Terminate and Initialize (its random generator, its echo buffer), so
-the worker loads it anew for every utterance and seeds it (some 6 ms of work).
+The samples of an utterance must not depend on the utterances before it. The library keeps
+state across Terminate and Initialize (its random generator, its echo buffer), so the worker
+loads and seeds a fresh copy for every utterance, which takes about 6 ms.
 """
 
 import _ctypes
@@ -28,30 +28,34 @@ from numpy.typing import NDArray
 
 from speech_recognition.errors import InputError
 
-SAMPLE_RATE = 22_050
-"""Samples per second of what the synthesiser returns."""
+ESPEAK_RATE = 22_050
+"""Sample rate of the synthesiser's voices, in Hz."""
 
 _REPLY = struct.Struct("<?I")
-"""Whether it worked, and the number of bytes (PCM, or a message) that follow."""
+"""Header of an answer: success, and the number of bytes that follow (PCM, or an error message)."""
 
+# From espeak-ng/speak_lib.h: AUDIO_OUTPUT_SYNCHRONOUS, espeakRATE, espeakPITCH, POS_CHARACTER, espeakCHARS_UTF8.
 _SYNCHRONOUS_OUTPUT = 2
 _RATE, _PITCH = 1, 3
+_BY_CHARACTER = 1
 _UTF8 = 1
+
 _SEED = 1
+"""Seed of the library's random generator; the corpus's checksum depends on it."""
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
 
 class SynthesisError(RuntimeError):
-    """The synthesiser refused a job."""
+    """Refusal of a job by the synthesiser, or the early end of its worker."""
 
 
 @dataclass(frozen=True)
 class Speech:
-    """One utterance to speak.
+    """One job of the worker.
 
-    `voice` is a language with a variant, as in "en-us+f3"; `rate` is in words per
-    minute (80 to 450), `pitch` goes from 0 to 99.
+    `voice` is a language and a variant, as in "en-us+f3"; `rate` is in words per minute, 80 to 450;
+    `pitch` is from 0 to 99.
     """
 
     voice: str
@@ -61,15 +65,15 @@ class Speech:
 
 
 class Synthesizer:
-    """A running worker; a context manager that ends it.
+    """Running worker process, as a context manager that ends it. Not safe for use by several threads at once.
 
-    Raises InputError if the package with the library is not installed.
+    Raises InputError if the package `espeakng-loader` is not installed.
     """
 
     def __init__(self) -> None:
         if importlib.util.find_spec("espeakng_loader") is None:
             raise InputError("the speech synthesiser is missing (package espeakng-loader): run pip install '.[mini]'")
-        # The worker finds this very package, whatever the caller's folder and PYTHONPATH are.
+        # The worker must import this copy of the package, whatever the caller's folder and PYTHONPATH are.
         root = str(Path(__file__).resolve().parents[3])
         path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._worker = subprocess.Popen(
@@ -86,11 +90,11 @@ class Synthesizer:
         self.close()
 
     def close(self) -> None:
-        """End the worker, which stops at the end of its input."""
+        """Close the worker's input, at whose end it stops, and wait for it."""
         self._worker.communicate()
 
     def speak(self, voice: str, rate: int, pitch: int, text: str) -> NDArray[np.int16]:
-        """Speak `text` (see Speech for the units). Returns samples at SAMPLE_RATE.
+        """Return `text` spoken as int16 [samples] at ESPEAK_RATE; `Speech` states the units of the parameters.
 
         Raises SynthesisError if the voice is unknown or the worker has ended.
         """
@@ -107,6 +111,7 @@ class Synthesizer:
 
 
 def _read_reply(stream: IO[bytes]) -> tuple[bool, bytes]:
+    """Return success and the payload of one answer; a stream that ends early is a failure with its message."""
     header = stream.read(_REPLY.size)
     if len(header) < _REPLY.size:
         return False, b"the synthesiser's worker ended"
@@ -121,7 +126,7 @@ def _check(status: int, call: str) -> None:
 
 
 def _say(job: Speech, library_path: str, data_path: str) -> bytes:
-    """Speak one job in a fresh copy of the library. Returns little-endian 16-bit PCM."""
+    """Speak one job in a fresh copy of the library; return its little-endian 16-bit PCM at ESPEAK_RATE."""
     pieces: list[bytes] = []
 
     def receive(samples: int | None, count: int, _events: int | None) -> int:
@@ -133,26 +138,27 @@ def _say(job: Speech, library_path: str, data_path: str) -> bytes:
     library = ctypes.CDLL(library_path)
     try:
         rate = library.espeak_Initialize(_SYNCHRONOUS_OUTPUT, 0, data_path.encode(), 0)
-        if rate != SAMPLE_RATE:
-            raise SynthesisError(f"espeak_Initialize returned {rate}, not the rate {SAMPLE_RATE}")
+        if rate != ESPEAK_RATE:
+            raise SynthesisError(f"espeak_Initialize returned {rate}, not the rate {ESPEAK_RATE}")
         _check(library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED)), "espeak_ng_SetRandSeed")
         _set_voice(library, job, Path(data_path))
         library.espeak_SetSynthCallback(callback)
         text = job.text.encode()
         none = ctypes.c_void_p(None)
         _check(
-            library.espeak_Synth(text, ctypes.c_size_t(len(text) + 1), 0, 1, 0, _UTF8, none, none),
+            library.espeak_Synth(text, ctypes.c_size_t(len(text) + 1), 0, _BY_CHARACTER, 0, _UTF8, none, none),
             "espeak_Synth",
         )
         _check(library.espeak_Terminate(), "espeak_Terminate")
     finally:
+        # Unloading is the only way to reset the library's state; ctypes itself never unloads one.
         _ctypes.dlclose(library._handle)
     return b"".join(pieces)
 
 
 def _set_voice(library: ctypes.CDLL, job: Speech, data_path: Path) -> None:
     variant = job.voice.partition("+")[2]
-    # The library speaks with the plain voice when it does not know the variant, and says nothing.
+    # Without this check the library would silently replace an unknown variant by the plain voice.
     if variant and not (data_path / "voices" / "!v" / variant).is_file():
         raise SynthesisError(f"there is no variant {variant}")
     _check(library.espeak_SetVoiceByName(job.voice.encode()), "espeak_SetVoiceByName")
@@ -161,10 +167,10 @@ def _set_voice(library: ctypes.CDLL, job: Speech, data_path: Path) -> None:
 
 
 def serve(jobs: IO[bytes], replies: IO[bytes]) -> None:
-    """The worker: answer each line of `jobs` (a Speech in JSON) until there are no more."""
+    """Answer each line of `jobs` (a Speech as JSON) on `replies` until `jobs` ends. Runs in the worker process."""
     import espeakng_loader
 
-    # Ctrl-C in a terminal reaches this process too; it leaves when its parent does, without a word.
+    # Ctrl-C in a terminal reaches this process too. It ends with its parent instead, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     library_path, data_path = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()

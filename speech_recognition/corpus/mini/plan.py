@@ -1,17 +1,18 @@
-"""The embedded corpus on paper: which speaker says which sentence.
+"""The plan of the embedded corpus: its speakers, and the sentences that each of them reads.
 
-A change of any constant changes the corpus and, with it, its reference checksum.
-The only random function used is Random.random, the one whose sequence Python
-promises to keep for a given seed.
+Changing any constant changes the corpus and its reference checksum. Random.random is the only
+random function used, because Python guarantees its sequence for a seed across versions and
+that of no other.
 """
 
 from dataclasses import dataclass
 from random import Random
 
 SEED = 20_260_101
+"""Seed of the voices' rates and pitches and of the sentences; an arbitrary number."""
 
 SHORTEST_SENTENCE, LONGEST_SENTENCE = 3, 7
-"""Words in a sentence; every length is as likely as another."""
+"""Range of the number of words in a sentence; all lengths are equally likely."""
 
 _VOCABULARY = """
     AFTER AGAIN ALWAYS ANIMAL APPLE BABY BALL BEFORE BEHIND BIRD BLACK BOOK BOTTLE BOX BREAD BRIDGE BROTHER BROWN
@@ -24,7 +25,7 @@ _VOCABULARY = """
     YESTERDAY ZEBRA ZERO
 """
 WORDS = _VOCABULARY.split()
-"""The vocabulary of all three splits. No two words sound alike, so that every sentence can be heard."""
+"""Vocabulary of all three splits. No two words sound alike, so that every sentence can be recognised by ear."""
 
 ACCENTS = (
     "en-us",
@@ -36,22 +37,22 @@ ACCENTS = (
     "en-gb-x-gbcwmd",
     "en-029",
 )
-"""The synthesiser's Englishes: America, Britain, Received Pronunciation, New York, Scotland, Lancaster,
+"""The synthesiser's accents of English: American, British, Received Pronunciation, New York, Scottish, Lancaster,
 West Midlands, Caribbean."""
 
 SLOWEST, FASTEST = 115, 175
 """Range of speaking rates, in words per minute."""
 
 LOWEST_PITCH, HIGHEST_PITCH = 30, 70
-"""Range of the synthesiser's pitch setting (0 to 99) around each voice's own."""
+"""Range of the synthesiser's pitch setting, 0 to 99, relative to each voice's own pitch."""
 
 CHAPTER_UTTERANCES = 25
-"""Utterances in a chapter folder, at most."""
+"""Most utterances in a chapter folder."""
 
 
 @dataclass(frozen=True)
 class Subset:
-    """One of the corpus's three subsets: its size and the voices that only it has."""
+    """Size of one of the corpus's three subsets, and the voice variants that no other subset has."""
 
     name: str
     first_speaker: int
@@ -60,10 +61,9 @@ class Subset:
     variants: str
 
 
-# The synthesiser's voice variants. Those of one family (one derived from another) stay in one subset.
-# Left out: whispers; echoes as loud as the voice; the ones that rush (their vowels last half as long);
-# and the Klatt synthesisers, whose waveforms are computed in floating point by functions that differ
-# between processors.
+# Variants of one family (derived from each other) are in one subset, so that no validation voice is heard in training.
+# Left out are whispers, echoes as loud as the voice, hurried variants (vowels half as long), and the Klatt
+# synthesisers, whose floating-point functions return different waveforms on different processors.
 SUBSETS = (
     Subset(
         "train-mini",
@@ -95,7 +95,7 @@ SUBSETS = (
 
 @dataclass(frozen=True)
 class Speaker:
-    """A voice of the synthesiser with its rate (words per minute) and pitch (0 to 99)."""
+    """One voice of the corpus: a voice of the synthesiser, its rate in words per minute and its pitch, 0 to 99."""
 
     number: int
     subset: str
@@ -106,7 +106,7 @@ class Speaker:
 
 @dataclass(frozen=True)
 class PlannedUtterance:
-    """One recording to make; `number` counts within its chapter."""
+    """One recording to synthesise; `number` counts from 0 within its chapter."""
 
     speaker: Speaker
     chapter: int
@@ -115,12 +115,12 @@ class PlannedUtterance:
 
     @property
     def utterance_id(self) -> str:
-        """LibriSpeech's form: speaker, chapter, four digits."""
+        """Id in LibriSpeech's form: speaker, chapter and four digits, such as 101-1011-0000."""
         return f"{self.speaker.number}-{self.chapter}-{self.number:04d}"
 
 
-def plan() -> list[PlannedUtterance]:
-    """The whole corpus, the same on every call: no two sentences in it are the same."""
+def planned_utterances() -> list[PlannedUtterance]:
+    """Return the whole corpus, 4,200 utterances with different sentences; the result is the same on every call."""
     random = Random(SEED)
     used: set[str] = set()
     return [
@@ -132,17 +132,17 @@ def plan() -> list[PlannedUtterance]:
 
 
 def _place(speaker: Speaker, index: int) -> tuple[int, int]:
-    """Chapter and number in it of a speaker's utterance: chapters 1011, 1012 for speaker 101."""
+    """Return the chapter of a speaker's utterance and its number in there; speaker 101 has chapters 1011 and 1012."""
     return speaker.number * 10 + 1 + index // CHAPTER_UTTERANCES, index % CHAPTER_UTTERANCES
 
 
 def _draw(random: Random, low: int, high: int) -> int:
-    """A whole number from low to high, both included."""
+    """Return a random integer from `low` to `high`, both included."""
     return low + int(random.random() * (high - low + 1))
 
 
 def _speakers(subset: Subset, random: Random) -> list[Speaker]:
-    """Each variant once before any comes again, then with another accent."""
+    """Return a subset's speakers. All variants are used once before one is used again, then with a different accent."""
     variants = subset.variants.split()
     speakers = []
     for index in range(subset.speakers):
@@ -154,7 +154,10 @@ def _speakers(subset: Subset, random: Random) -> list[Speaker]:
 
 
 def _new_sentence(random: Random, used: set[str]) -> str:
-    """Words drawn one by one, without grammar, so that none can be guessed from the others."""
+    """Return a sentence that is not in `used`, and add it there.
+
+    Words are drawn independently, without grammar, so that a recogniser cannot guess one from its neighbours.
+    """
     while True:
         count = _draw(random, SHORTEST_SENTENCE, LONGEST_SENTENCE)
         sentence = " ".join(WORDS[_draw(random, 0, len(WORDS) - 1)] for _ in range(count))

@@ -1,10 +1,11 @@
-"""The embedded corpus: synthesised in LibriSpeech's layout, then prepared like LibriSpeech.
+"""Synthesis of the embedded corpus in LibriSpeech's layout, to be prepared like LibriSpeech.
 
-The samples are the same on every run, with any number of workers, on any x86-64
-processor. The FLAC files hold the same samples everywhere, but their own bytes depend
-on libFLAC's version; the processed WAV files do not.
+The samples are the same on every run, with any number of workers, on every x86-64 processor.
+The bytes of the FLAC files depend on libFLAC's version, although their samples do not; the
+bytes of the processed WAV files are always the same.
 """
 
+import io
 import shutil
 import threading
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from speech_recognition.corpus.dataset import check_replaceable
 from speech_recognition.corpus.librispeech.prepare import prepare
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.mini.espeak import Synthesizer
-from speech_recognition.corpus.mini.plan import PlannedUtterance, Speaker, plan
+from speech_recognition.corpus.mini.plan import PlannedUtterance, Speaker, planned_utterances
 from speech_recognition.corpus.mini.resample import coefficients, resample
 from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.errors import InputError
@@ -27,27 +28,27 @@ from speech_recognition.files import atomic_folder, check_writable, held
 from speech_recognition.runtime.progress import Progress
 
 _BYTES_PER_UTTERANCE = 90_000
-"""Generous estimate of the disk for one utterance's FLAC, and of that for its WAV and text."""
+"""Disk space of an utterance, rounded up: of its FLAC file, and again of its WAV file (68 kB on average) and text."""
 
 
 def synthesize(folder: Path, workers: int | None = None) -> None:
-    """Make the embedded corpus in LibriSpeech's layout at `folder`, which is there whole or not at all.
+    """Write the embedded corpus in LibriSpeech's layout to `folder`, completely or not at all.
 
-    `workers` synthesisers speak at the same time, by default one for each processor; the
-    result does not depend on it. Raises InputError if `folder` holds anything, cannot be
-    written, or the synthesiser is not installed.
+    `workers` synthesisers run in parallel, by default one per processor; the result does not
+    depend on their number. Raises InputError if `folder` is not empty or cannot be written, or if
+    the synthesiser is not installed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"--output {folder}: exists; choose a new folder or remove it first")
-    utterances = plan()
+    utterances = planned_utterances()
     check_writable(folder, _BYTES_PER_UTTERANCE * len(utterances), "--output")
     with atomic_folder(folder) as partial:
         write_corpus(utterances, partial, workers)
 
 
 def write_corpus(utterances: Sequence[PlannedUtterance], folder: Path, workers: int | None) -> None:
-    """Speak `utterances` into an existing folder, with their transcripts and SPEAKERS.TXT."""
-    coefficients()
+    """Write the audio and transcripts of `utterances`, and SPEAKERS.TXT, into an existing folder."""
+    coefficients()  # fills the cache, so that the threads do not all compute them at once
     chapters = [list(chapter) for _, chapter in groupby(utterances, key=lambda each: (each.speaker, each.chapter))]
     with (
         _SynthesizerPool() as pool,
@@ -60,7 +61,7 @@ def write_corpus(utterances: Sequence[PlannedUtterance], folder: Path, workers: 
 
 
 class _SynthesizerPool:
-    """A synthesiser for each thread that asks."""
+    """One synthesiser for each thread that asks, all ended with the block."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -75,7 +76,7 @@ class _SynthesizerPool:
             synthesizer.close()
 
     def get(self) -> Synthesizer:
-        """This thread's synthesiser, started on first use."""
+        """Return the calling thread's synthesiser, which is started on first use."""
         synthesizer: Synthesizer | None = getattr(self._local, "synthesizer", None)
         if synthesizer is None:
             synthesizer = self._local.synthesizer = Synthesizer()
@@ -85,16 +86,18 @@ class _SynthesizerPool:
 
 
 def _write_chapter(chapter: Sequence[PlannedUtterance], folder: Path, synthesizer: Synthesizer) -> int:
-    """Write a chapter's FLAC files and transcripts. Returns the number of utterances."""
+    """Write a chapter's FLAC files and its transcript file; return the number of utterances."""
     speaker, number = chapter[0].speaker, chapter[0].chapter
     place = folder / speaker.subset / str(speaker.number) / str(number)
     place.mkdir(parents=True)
     lines = []
     for each in chapter:
-        # Lower case, since the synthesiser may spell out a word in capitals.
+        # Lower case, because the synthesiser may spell out a word in capitals.
         spoken = synthesizer.speak(speaker.voice, speaker.rate, speaker.pitch, each.transcript.lower())
         samples = resample(spoken)
-        soundfile.write(place / f"{each.utterance_id}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+        content = io.BytesIO()  # libsndfile's own error for a full disk says something else
+        soundfile.write(content, samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+        (place / f"{each.utterance_id}.flac").write_bytes(content.getbuffer())
         lines.append(f"{each.utterance_id} {each.transcript}\n")
     transcripts = place / f"{speaker.number}-{number}.trans.txt"
     transcripts.write_text("".join(lines), encoding="utf-8", newline="\n")
@@ -102,7 +105,7 @@ def _write_chapter(chapter: Sequence[PlannedUtterance], folder: Path, synthesize
 
 
 def _write_speakers(utterances: Sequence[PlannedUtterance], folder: Path) -> None:
-    """SPEAKERS.TXT: a line per speaker, columns separated by bars as in LibriSpeech's."""
+    """Write SPEAKERS.TXT: a line per speaker, columns separated by bars as in LibriSpeech's file of this name."""
     speakers: list[Speaker] = sorted({each.speaker for each in utterances}, key=lambda speaker: speaker.number)
     lines = ["; speaker | subset | synthesiser's voice | words per minute | pitch\n"]
     lines += [f"{each.number} | {each.subset} | {each.voice} | {each.rate} | {each.pitch}\n" for each in speakers]
@@ -110,18 +113,19 @@ def _write_speakers(utterances: Sequence[PlannedUtterance], folder: Path) -> Non
 
 
 def make_mini(data_dir: Path, workers: int | None = None) -> Counts:
-    """Synthesise and prepare the embedded corpus at `data_dir`; at once if it is complete there.
+    """Synthesise and prepare the embedded corpus in `data_dir`, unless it is complete there; return its counts.
 
-    Complete means that the manifests list every utterance and their recordings exist; whether
-    the bytes are right is for `verify`. Raises InputError as `synthesize` and `prepare` do.
+    It is complete if the manifests list every utterance and all recordings exist; only `verify` checks
+    the bytes. Raises InputError if `data_dir` holds anything else or cannot be written, or if the
+    synthesiser is not installed.
     """
     if _is_complete(data_dir):
         return read_counts(data_dir)
     check_replaceable(data_dir, "mini")
-    check_writable(data_dir, 2 * _BYTES_PER_UTTERANCE * len(plan()), "--data-dir")
+    check_writable(data_dir, 2 * _BYTES_PER_UTTERANCE * len(planned_utterances()), "--data-dir")
     raw = data_dir.absolute().with_name(f".{data_dir.name}.raw")
     busy = f"{data_dir}: another process is making it; wait for it"
-    if raw.exists():
+    if raw.exists():  # left by a process that was killed, or in use by one that is running
         with held(raw, busy):
             shutil.rmtree(raw)
     synthesize(raw, workers)
@@ -138,4 +142,4 @@ def _is_complete(data_dir: Path) -> bool:
         found = [row.id for split in SPLITS for row in read_manifest(data_dir / "manifests" / f"{split}.csv")]
     except InputError:
         return False
-    return dataset == "mini" and set(found) == {each.utterance_id for each in plan()}
+    return dataset == "mini" and set(found) == {each.utterance_id for each in planned_utterances()}

@@ -92,25 +92,25 @@ def twice(blocks: list[bytes]) -> bytes:
     ("make", "message"),
     [
         pytest.param(spoil_header, "bad header at byte .*bad checksum", id="a damaged header in the middle"),
-        pytest.param(lambda blocks: b"".join(blocks[:4]), "truncated, it has no end", id="cut at a member's end"),
+        pytest.param(lambda blocks: b"".join(blocks[:4]), "truncated, without the zeros", id="cut at a member's end"),
         pytest.param(lambda blocks: b"".join(blocks)[:-300], "truncated", id="cut at a header's middle"),
         pytest.param(
-            lambda blocks: b"".join(blocks) + bytes(512), "truncated, its end", id="one block of zeros at the end"
+            lambda blocks: b"".join(blocks) + bytes(512), "truncated in the zeros", id="one block of zeros at the end"
         ),
-        pytest.param(with_zeros(512), "goes on after the zeros", id="one block of zeros within"),
-        pytest.param(with_zeros(1024), "goes on after the zeros", id="two blocks of zeros within"),
-        pytest.param(with_zeros(1 << 20), "goes on after the zeros", id="many blocks of zeros within"),
-        pytest.param(lambda blocks: 2 * (b"".join(blocks) + END), "goes on after the zeros", id="two archives in one"),
+        pytest.param(with_zeros(512), "has data after the zeros", id="one block of zeros within"),
+        pytest.param(with_zeros(1024), "has data after the zeros", id="two blocks of zeros within"),
+        pytest.param(with_zeros(1 << 20), "has data after the zeros", id="many blocks of zeros within"),
+        pytest.param(lambda blocks: 2 * (b"".join(blocks) + END), "has data after the zeros", id="two archives in one"),
         pytest.param(
-            lambda blocks: b"".join(blocks) + END + b"x", "goes on after the zeros", id="something after the end"
+            lambda blocks: b"".join(blocks) + END + b"x", "has data after the zeros", id="something after the end"
         ),
         pytest.param(lambda _: END, "no recordings", id="zeros alone"),
         pytest.param(sparse, "neither a file nor a folder", id="sparse pax members"),
         pytest.param(old_sparse, "neither a file nor a folder", id="a sparse GNU member"),
-        pytest.param(promising(f"LibriSpeech/{FLAC}", 200 << 20), "or too large", id="a FLAC file of 200 MB"),
-        pytest.param(promising(f"LibriSpeech/{TRANSCRIPTS}", 20 << 20), "or too large", id="transcripts of 20 MB"),
+        pytest.param(promising(f"LibriSpeech/{FLAC}", 200 << 20), "or is too large", id="a FLAC file of 200 MB"),
+        pytest.param(promising(f"LibriSpeech/{TRANSCRIPTS}", 20 << 20), "or is too large", id="transcripts of 20 MB"),
         pytest.param(
-            with_member(f"LibriSpeech/train-x/1/2/1-2-{81 * '0'}.flac"), "80 bytes at most", id="an id of 85 bytes"
+            with_member(f"LibriSpeech/train-x/1/2/1-2-{81 * '0'}.flac"), "at most 80 bytes", id="an id of 85 bytes"
         ),
         pytest.param(
             with_member("LibriSpeech/train-x/\x1b[2J/2/\x1b[2J-2-1.flac"), "printable", id="an escape in a speaker"
@@ -126,7 +126,7 @@ def twice(blocks: list[bytes]) -> bytes:
             r"\\nDataset .*\\x1b\[1A",
             id="a name that forges a line",
         ),
-        pytest.param(with_member("/" + 900_000 * "x"), "leads out of the archive", id="a name of a megabyte"),
+        pytest.param(with_member("/" + 900_000 * "x"), "points outside the archive", id="a name of a megabyte"),
         pytest.param(
             twice, r"19-198-0000 has a different transcript in .*trans\.txt:1", id="a second, different transcript"
         ),
@@ -189,15 +189,17 @@ def large_flac(source: Path) -> None:
     ("make", "message"),
     [
         pytest.param(link_loop, "198/up: a link to .*, which is read already", id="a link that leads back"),
-        pytest.param(link_to_nothing, "5/20: a link to nothing", id="a speaker's link to nothing"),
-        pytest.param(subset_to_nothing, "dev-other: a link to nothing", id="a subset's link to nothing"),
+        pytest.param(link_to_nothing, "5/20: a broken link", id="a speaker's link to nothing"),
+        pytest.param(subset_to_nothing, "dev-other: a broken link", id="a subset's link to nothing"),
         pytest.param(link_twice, "5/20: a link to .*5/19, which is read already", id="one speaker twice"),
         pytest.param(transcripts_in_two_subsets, "different transcript in .*/19-198.trans.txt:1", id="two transcripts"),
-        pytest.param(rename_chapter(78 * "1"), "80 bytes at most", id="an id of 85 bytes"),
+        pytest.param(rename_chapter(78 * "1"), "at most 80 bytes", id="an id of 85 bytes"),
         pytest.param(rename_chapter("1\nerror: x"), "printable", id="an id that forges a line"),
         pytest.param(rename_chapter("\udcff"), "printable", id="an id that is no text"),
-        pytest.param(lambda source: make_pipe(source / FLAC), "is no file", id="a pipe"),
-        pytest.param(lambda source: make_pipe(source / TRANSCRIPTS), "is no file", id="a pipe of transcripts"),
+        pytest.param(lambda source: make_pipe(source / FLAC), "is not a regular file", id="a pipe"),
+        pytest.param(
+            lambda source: make_pipe(source / TRANSCRIPTS), "is not a regular file", id="a pipe of transcripts"
+        ),
         pytest.param(large_flac, "has over", id="a FLAC file of 300 MB"),
     ],
 )
@@ -254,8 +256,6 @@ def test_folders_too_deep_to_look_into(
 ) -> None:
     prepare(source, tmp_path / "out")
     make_deep(tmp_path / "out")
-    refuse(
-        ["prepare", str(source), "--data-dir", str(tmp_path / "out")], "out: cannot be looked through .folders too deep"
-    )
+    refuse(["prepare", str(source), "--data-dir", str(tmp_path / "out")], "out: cannot be searched .folders too deep")
     make_deep(source / CHAPTER)
-    refuse(["prepare", str(source), "--data-dir", str(tmp_path / "new")], "train-clean-5: folders too deep")
+    refuse(["prepare", str(source), "--data-dir", str(tmp_path / "new")], "train-clean-5: folders nested too deep")

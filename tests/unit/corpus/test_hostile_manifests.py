@@ -97,8 +97,8 @@ MANIFESTS = (
     pytest.param(text(make_pipe), "text: is no regular file", id="a text that is a pipe"),
     pytest.param(text(Path.mkdir), "text file .* cannot be read", id="a text that is a folder"),
     pytest.param(text(large), "text: has over 1000000 bytes", id="a text of a terabyte"),
-    pytest.param(audio(device), r"made\.wav is no regular file", id="a recording that is a device"),
-    pytest.param(audio(make_pipe), r"made\.wav is no regular file", id="a recording that is a pipe"),
+    pytest.param(audio(device), r"made\.wav is not a regular file", id="a recording that is a device"),
+    pytest.param(audio(make_pipe), r"made\.wav is not a regular file", id="a recording that is a pipe"),
     pytest.param(
         lambda _: f"audio,transcript\n{300 * 'x'}/one.wav,GO\n",
         "cannot be read .File name",
@@ -120,16 +120,16 @@ MANIFESTS = (
     ),
     pytest.param(
         lambda _: f"audio,transcript,speaker\none.wav,GO,{300 * 'x'}\n",
-        "speaker .* 200 characters at most",
+        "speaker .* at most 200 characters",
         id="a speaker of 300 characters",
     ),
     pytest.param(
-        lambda _: "audio,transcript\n" + "\0" * 2_000_000, r"train\.csv:2: a line of over", id="a line of 2 MB"
+        lambda _: "audio,transcript\n" + "\0" * 2_000_000, r"train\.csv:2: a line of more than", id="a line of 2 MB"
     ),
     pytest.param(lambda _: '{"a":' + 100_000 * "[", "not a manifest", id="JSON of great depth"),
     pytest.param(lambda _: '{"a":' + 5000 * "1" + "}", "not a manifest", id="a number of 5000 digits"),
     pytest.param(
-        audio(lying_wav), "1000 samples, after which 2000 bytes belong to nothing", id="a WAV file that promises less"
+        audio(lying_wav), "1000 samples, after which 2000 bytes are unaccounted for", id="a WAV file that promises less"
     ),
 )
 
@@ -142,16 +142,14 @@ MANIFESTS = (
             lambda _: "audio,transcript,utterance_id\none.wav,GO,../x\n", "name of a file", id="other names of files"
         ),
         pytest.param(
-            lying("aiff", b"SSND", struct.pack(">I", 2008)), "belong to nothing", id="an AIFF file that promises less"
+            lying("aiff", b"SSND", struct.pack(">I", 2008)), "unaccounted for", id="an AIFF file that promises less"
         ),
         pytest.param(
             lying("au", b".snd\0\0\0\x18", struct.pack(">I", 2000)),
-            "belong to nothing",
+            "unaccounted for",
             id="an AU file that promises less",
         ),
-        pytest.param(
-            many_values, "57600000 samples of 8 channels, must be 345600000 together", id="460 million values"
-        ),
+        pytest.param(many_values, "57600000 samples of 8 channels, must be at most 345600000", id="460 million values"),
     ],
 )
 def test_a_hostile_manifest(tmp_path: Path, refuse: Refuse, make: Callable[..., Any], message: str) -> None:
@@ -170,7 +168,7 @@ def test_a_hostile_manifest(tmp_path: Path, refuse: Refuse, make: Callable[..., 
         *MANIFESTS,
         pytest.param(
             lambda _: f"audio,transcript,samples\none.wav,GO,{3 * 3600 * 16_000}\n",
-            "of an hour at",
+            "must be at most 57600000",
             id="3 hours in a row",
         ),
         pytest.param(

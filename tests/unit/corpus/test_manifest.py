@@ -110,13 +110,13 @@ def test_a_manifest_outside_the_dataset_names_recordings_by_absolute_paths(datas
         ({"seconds": "inf"}, "seconds is 'inf'"),
         ({"seconds": ""}, "seconds is ''"),
         ({"utterance_id": ""}, "utterance_id is empty"),
-        ({"utterance_id": "1-2-0003"}, "1-2-0003 is there twice"),
+        ({"utterance_id": "1-2-0003"}, "1-2-0003 appears twice"),
         ({"transcript": ""}, "transcript of utterance 1-2-0004 is empty"),
         ({"transcript": "  "}, "transcript of utterance 1-2-0004 is empty"),
         ({"transcript": "A C4B"}, "'4' in utterance 1-2-0004 is outside the alphabet"),
         ({"transcript": "à cab"}, "'À' in utterance 1-2-0004 is outside the alphabet"),
         ({"audio": "train/wav/gone.wav"}, "train/wav/gone.wav does not exist"),
-        ({"audio": ""}, "dataset is no regular file"),
+        ({"audio": ""}, "dataset is not a regular file"),
     ],
 )
 def test_a_bad_row_is_named_with_its_line(dataset: Path, changes: dict[str, str], message: str) -> None:
@@ -160,10 +160,10 @@ def test_a_speaker_is_told_by_an_id_of_librispeech_alone(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("audio,text\none.wav,\n", "path of the text is empty"),
+        ("audio,text\none.wav,\n", "path of the text file is empty"),
         ("audio,text\none.wav,gone.txt\n", "text file .*gone.txt cannot be read"),
         ("audio,text\none.wav,one.wav\n", "text file .*one.wav cannot be read"),
-        ("audio,transcript\none.wav,A\nfolder/one.wav,B\n", "utterance one is there twice"),
+        ("audio,transcript\none.wav,A\nfolder/one.wav,B\n", "utterance one appears twice"),
         ("audio,transcript\nempty.wav,A\n", "empty.wav: no samples"),
         ("audio,transcript\nnoise.wav,A\n", "noise.wav: not a PCM WAV file"),
         ("audio,transcript\nfast.wav,A\n", "fast.wav: 44100 Hz, must be 16000 Hz"),

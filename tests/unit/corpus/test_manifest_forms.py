@@ -124,10 +124,10 @@ def test_a_file_is_read_by_its_looks(tmp_path: Path, content: str, fields: dict[
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", ":1: not the beginning of a manifest"),
-        (b"a,b,c\n", ":1: not the beginning of a manifest"),
-        (b"audio,transcipt\n", ":1: column 'transcipt' is unknown or twice"),
-        (b"audio,audio,text\n", ":1: column 'audio' is unknown or twice"),
+        (b"", ":1: not the first line of a manifest"),
+        (b"a,b,c\n", ":1: not the first line of a manifest"),
+        (b"audio,transcipt\n", ":1: column 'transcipt' is unknown or repeated"),
+        (b"audio,audio,text\n", ":1: column 'audio' is unknown or repeated"),
         (b"audio,speaker\n", ":1: no column transcript"),
         (",".join(COLUMNS).encode() + b"\n1,2\n", ":2: 2 fields, must be 9"),
         (",".join(COLUMNS).encode() + b'\n"1,2\n', ": not a manifest in UTF-8"),
@@ -136,7 +136,7 @@ def test_a_file_is_read_by_its_looks(tmp_path: Path, content: str, fields: dict[
         (b"\xff\xfe\x00", ": not a manifest in UTF-8"),
         (b"{", ": not a manifest in UTF-8"),
         (b"{" + b'"a":[' * 100_000, ": not a manifest in UTF-8"),
-        (b"{}", ": no manifest of deepspeech.pytorch; it must have root_path and samples"),
+        (b"{}", ": not a manifest of deepspeech.pytorch; it must have root_path and samples"),
         (b'{"root_path": "/r", "samples": [3]}', r": samples\[0\]: must have wav_path"),
         (b'{"root_path": "/r", "samples": [{"wav_path": "a"}]}', r": samples\[0\]: must have wav_path"),
     ],

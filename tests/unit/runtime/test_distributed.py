@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import torch
 
 from speech_recognition.commands import ROOT
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
-from speech_recognition.errors import InputError
+from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.runs import checkpoint
 from speech_recognition.runtime.distributed import Launch
@@ -120,6 +121,11 @@ def test_all_processes_wait_for_the_report(pair: subprocess.CompletedProcess[str
     assert "stopped by" not in pair.stderr and "OMP_NUM_THREADS" not in pair.stderr
 
 
+def test_a_missed_target_is_no_failure_to_torchs_launcher(pair: subprocess.CompletedProcess[str]) -> None:
+    assert pair.returncode == ExitStatus.TARGET_MISSED
+    assert not re.search(r"^[EW]\d{4} |Traceback|torchrun", pair.stderr, re.MULTILINE), pair.stderr
+
+
 def test_its_losses_and_error_rates_are_those_of_one_process(
     pair: subprocess.CompletedProcess[str], tone_dataset: Path, tmp_path: Path
 ) -> None:
@@ -160,9 +166,12 @@ def test_a_killed_worker_comes_back_within_the_clock(
         wait_for(folder / "checkpoints" / "last.pt", run)
         victims = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout
         os.kill(int(victims.split()[-1]), signal.SIGKILL)
-        output, _ = run.communicate(timeout=120)
+        output, errors = run.communicate(timeout=120)
     finally:
         end(run)
+    assert run.returncode == 1  # torchrun's own, whatever a process ends with
+    ours = [line for line in errors.partition("Traceback")[0].splitlines() if not re.match(r"[EW]\d{4} ", line)]
+    assert ours[-1] == "the target was missed: torchrun reports this as a failure, and its exit status is 1"
     snapshots = [checkpoint.read(each / "checkpoints" / "last.pt") for each in (folder, pair.args)]
     assert checkpoint.digest([snapshots[0].model, snapshots[0].optimizer]) == checkpoint.digest(
         [snapshots[1].model, snapshots[1].optimizer]

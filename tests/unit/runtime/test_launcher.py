@@ -1,11 +1,12 @@
+import os
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from speech_recognition.errors import InputError
-from speech_recognition.runtime import launcher
+from speech_recognition.errors import ExitStatus, InputError
+from speech_recognition.runtime import launcher, outcome
 
 
 @pytest.mark.parametrize(("gpus", "count", "device", "expected"), [
@@ -43,6 +44,21 @@ def test_the_status_is_that_of_the_process_that_failed_of_itself(
     monkeypatch.setattr(ChildFailedError, "format_msg", lambda *_: "")
     monkeypatch.setattr(launcher.torchrun, "run", fail)
     assert launcher.start(2, ["train"]) == expected
+
+
+@pytest.mark.parametrize("status", [ExitStatus.DONE, ExitStatus.TARGET_MISSED])
+def test_a_target_missed_by_all_processes_is_the_status_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, status: ExitStatus
+) -> None:
+    def end(_: object) -> None:
+        for rank in "01":
+            process = os.environ | {"TORCHELASTIC_RUN_ID": "job", "RANK": rank}
+            assert outcome.told_to_launcher(status, process) == ExitStatus.DONE
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(launcher.torchrun, "run", end)
+    assert launcher.start(2, ["train"]) == status
+    assert outcome.FILE not in os.environ
 
 
 @pytest.mark.parametrize(("count", "device", "message"), [

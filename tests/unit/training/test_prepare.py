@@ -9,7 +9,7 @@ import torch
 
 from params import Params
 from speech_recognition import settings
-from speech_recognition.errors import InputError
+from speech_recognition.errors import DiskFullError, InputError
 from speech_recognition.mlperf.check import Violation
 from speech_recognition.model import build_model
 from speech_recognition.runs import checkpoint
@@ -197,5 +197,5 @@ def test_a_series_needs_the_disk_of_all_its_runs(tmp_path: Path, monkeypatch: py
     chosen = settings.preset("tuned")  # 15 GB a run
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 40 * 10**9}))
     prepare.results_folder(chosen, 1, None, tmp_path, runs=2)
-    with pytest.raises(InputError, match=r"--output-dir .* needs 1\d\d\.\d GB of free disk"):
+    with pytest.raises(DiskFullError, match=r"--output-dir .* needs 1\d\d\.\d GB of free disk"):
         prepare.results_folder(chosen, 1, None, tmp_path, runs=10)

@@ -328,7 +328,7 @@ def test_what_a_server_says_is_a_short_part_of_one_line(
     with pytest.raises(DownloadError) as caught:
         fetch_archives([ARCHIVE], tmp_path, [server.url for server in servers], ONCE)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 700
-    assert str(caught.value).endswith("; run again to go on from here")
+    assert str(caught.value).endswith("; run again to continue")
     assert capfd.readouterr() == ("", "")
 
 
@@ -359,7 +359,7 @@ def test_what_is_no_file_of_ours_is_neither_followed_nor_opened(
     server = serve(give)
     with pytest.raises(InputError) as caught:
         fetch_archives([ARCHIVE], path.parent, [server.url], HASTE)
-    assert str(caught.value) == f"{path}: is no regular file; remove it"
+    assert str(caught.value) == f"{path}: is not a regular file; remove it"
     assert theirs.read_bytes() == b"theirs" and os.path.lexists(path)
     assert not (path.parent / "nowhere").exists() and server.requests == []
 
@@ -369,7 +369,7 @@ def test_a_device_is_not_opened(serve: Serve, tmp_path: Path) -> None:
         os.mknod(tmp_path / ".lock", 0o600 | 0o020000, os.makedev(1, 7))  # that of /dev/full
     except PermissionError:
         pytest.skip("only root makes devices")
-    with pytest.raises(InputError, match="is no regular file"):
+    with pytest.raises(InputError, match="is not a regular file"):
         fetch_archives([ARCHIVE], tmp_path, [serve(give).url], HASTE)
 
 
@@ -392,7 +392,7 @@ def test_a_full_disk_keeps_what_has_arrived(serve: Serve, tmp_path: Path) -> Non
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_001, limits[1]))
     try:
-        with pytest.raises(OSError, match="what has arrived is kept: mend this and run again") as caught:
+        with pytest.raises(OSError, match="the bytes that have arrived are kept: fix this and run again") as caught:
             fetch_archives([ARCHIVE], tmp_path, [server.url], HASTE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -14,7 +14,7 @@ from speech_recognition.corpus.counts import SplitCounts, read_counts
 from speech_recognition.corpus.librispeech.prepare import prepare
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.tar_stream import scan
-from speech_recognition.errors import InputError
+from speech_recognition.errors import DiskFullError, InputError
 from speech_recognition.files import check_writable
 
 SAMPLES = ROOT.parent / "shared" / "speech_samples" / "LibriSpeech"
@@ -176,17 +176,17 @@ def not_text(source: Path) -> None:
         (lines("19-198-0001", "198-0001"), ["19-198.trans.txt:2: ", "<utterance> TRANSCRIPT"]),
         (lines("19-198-0001", "19-199-0001"), ["19-198.trans.txt:2: ", "<utterance> TRANSCRIPT"]),
         (lines("19-198-0001", "\n19-198-0001"), ["19-198.trans.txt:2: ", "<utterance> TRANSCRIPT"]),
-        (lines("19-198-0001", "19-198-0000"), ["19-198.trans.txt:2: ", "19-198-0000 is there twice"]),
+        (lines("19-198-0001", "19-198-0000"), ["19-198.trans.txt:2: ", "19-198-0000 appears twice"]),
         (lines(" DON'T LOOK BACK", ""), ["19-198.trans.txt:2: ", "19-198-0001 is empty"]),
         (lines(" DON'T LOOK BACK", "  "), ["19-198.trans.txt:2: ", "19-198-0001 is empty"]),
         (lines("DON'T", "DON\u2019T"), ["19-198.trans.txt:2: ", "'\u2019' in utterance 19-198-0001"]),
         (lines("LOOK BACK", "LOOK\tBACK"), ["19-198.trans.txt:2: ", r"'\t' in utterance 19-198-0001"]),
-        (not_text, ["19-198.trans.txt: ", "cannot be read as text"]),
+        (not_text, ["19-198.trans.txt: ", "not UTF-8 text"]),
         (truncate_flac, ["19-198-0000.flac: truncated"]),
         (spoil_flac, ["19-198-0000.flac: not a FLAC"]),
         (make_stereo, ["19-198-0000.flac: 2 channels"]),
         (make_8_khz, ["19-198-0000.flac: 8000 Hz"]),
-        (repeat_utterance, ["19-198-0000 is there twice"]),
+        (repeat_utterance, ["19-198-0000 appears twice"]),
         (name_subset("clean-5"), ["clean-5: subset folders are named train-*"]),
         (name_subset("train"), ["train: subset folders are named train-*"]),
         (move_flac, ["19-198-0000.flac: does not lie at"]),
@@ -243,7 +243,7 @@ def test_files_of_the_user_at_the_output_are_never_removed(source: Path, output:
     (output / "thesis.txt").unlink()
     prepare(source, output)
     (output / "manifests" / "fifty.csv").touch()
-    with pytest.raises(InputError, match=r"fifty\.csv is no part of the dataset"):
+    with pytest.raises(InputError, match=r"fifty\.csv is not part of the dataset"):
         prepare(source, output)
     assert (output / "manifests" / "fifty.csv").exists()
 
@@ -256,7 +256,7 @@ def test_too_little_disk_is_found_before_anything_is_written(
         check_writable(folder, needed_bytes + 10**18, parameter)
 
     monkeypatch.setattr("speech_recognition.corpus.dataset.check_writable", demand)
-    with pytest.raises(InputError, match=r"--data-dir .* of free disk"):
+    with pytest.raises(DiskFullError, match=r"--data-dir .* of free disk"):
         prepare(source, output)
     assert not output.exists()
 

@@ -86,7 +86,7 @@ def pax(*records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
 @pytest.mark.parametrize(
     ("stream", "message"),
     [
-        (pax(b"9 path=x\n", kind=tarfile.XGLTYPE), "one path or size for all members"),
+        (pax(b"9 path=x\n", kind=tarfile.XGLTYPE), "a global pax header sets"),
         (pax(b"0 path=x\n"), "bad pax header"),
         (pax(b"99 path=x\n"), "bad pax header"),
         (pax(b"-9 path=x\n"), "bad pax header"),

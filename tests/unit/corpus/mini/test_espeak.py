@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speech_recognition.corpus.mini.espeak import SAMPLE_RATE, SynthesisError, Synthesizer
+from speech_recognition.corpus.mini.espeak import ESPEAK_RATE, SynthesisError, Synthesizer
 from speech_recognition.errors import InputError
 
 JOB = ("en-us+f3", 160, 50, "don't count the yellow birds")
@@ -21,7 +21,7 @@ def synthesizer() -> Iterator[Synthesizer]:
 def test_speech_has_a_likely_length_and_no_clipping(synthesizer: Synthesizer) -> None:
     samples = synthesizer.speak(*JOB)
     assert samples.dtype == np.int16
-    assert 1 < len(samples) / SAMPLE_RATE < 4
+    assert 1 < len(samples) / ESPEAK_RATE < 4
     assert 2000 < np.abs(samples.astype(int)).max() < 32_767
 
 

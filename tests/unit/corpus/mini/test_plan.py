@@ -9,13 +9,13 @@ from speech_recognition.corpus.mini.plan import (
     SUBSETS,
     WORDS,
     PlannedUtterance,
-    plan,
+    planned_utterances,
 )
 
 
 @pytest.fixture(scope="module")
 def utterances() -> list[PlannedUtterance]:
-    return plan()
+    return planned_utterances()
 
 
 def by_subset(utterances: list[PlannedUtterance]) -> dict[str, list[PlannedUtterance]]:
@@ -69,4 +69,4 @@ def test_ids_have_librispeechs_form_and_are_unique(utterances: list[PlannedUtter
 
 
 def test_the_plan_is_the_same_every_time(utterances: list[PlannedUtterance]) -> None:
-    assert plan() == utterances
+    assert planned_utterances() == utterances

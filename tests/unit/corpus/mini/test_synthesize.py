@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,11 @@ from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.librispeech.prepare import prepare
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.mini import synthesize
-from speech_recognition.corpus.mini.plan import PlannedUtterance, plan
+from speech_recognition.corpus.mini.plan import PlannedUtterance, planned_utterances
 from speech_recognition.corpus.tar_stream import scan
 from speech_recognition.errors import InputError
 
-PLAN = plan()
+PLAN = planned_utterances()
 SAMPLE = PLAN[::105]
 """One utterance of every second or third speaker."""
 
@@ -42,6 +43,16 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     make(SAMPLE, folder, 2)
     return folder
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            synthesize.write_corpus(SAMPLE[:1], tmp_path, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def recordings(dataset: Path) -> dict[str, str]:
@@ -86,7 +97,7 @@ def test_a_processor_with_fewer_features_makes_the_same_bytes(sample: Path, tmp_
     assert json.loads(result.stdout) == recordings(sample / "dataset")
 
 
-def test_the_reference_counts_the_whole_plan() -> None:
+def test_the_reference_counts_the_whole_planned_utterances() -> None:
     reference = read_reference(ROOT / "reference_checksums", "mini", "")
     ids = {Path(name).stem for name in reference.sums if name.endswith(".wav")}
     assert ids == {each.utterance_id for each in PLAN}
@@ -98,7 +109,7 @@ def test_the_reference_counts_the_whole_plan() -> None:
 def short_plan(monkeypatch: pytest.MonkeyPatch) -> list[PlannedUtterance]:
     """The corpus cut down to three utterances, one of each subset."""
     firsts = {each.speaker.subset: each for each in reversed(PLAN)}
-    monkeypatch.setattr(synthesize, "plan", lambda: list(firsts.values()))
+    monkeypatch.setattr(synthesize, "planned_utterances", lambda: list(firsts.values()))
     return list(firsts.values())
 
 
