@@ -20,7 +20,7 @@ Division = Literal["closed", "open"]
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that a log breaks."""
+    """Rule that a log breaks."""
 
     message: str
     """Description of the fault; `str(violation)` puts it on one line."""

@@ -132,7 +132,10 @@ def series_table(results: Sequence[RunResult]) -> str:
 
 
 def exit_status(results: Sequence[RunResult]) -> ExitStatus:
-    """Return the series' exit status: that of its worst run. A run that a signal stopped counts as a failure."""
+    """Return BAD_INPUT, FAILURE, TARGET_MISSED or DONE: the first of these that any run ended with.
+
+    Every other status, such as that of a run that a signal stopped, counts as FAILURE.
+    """
     statuses = {result.status for result in results}
     if ExitStatus.BAD_INPUT in statuses:
         return ExitStatus.BAD_INPUT

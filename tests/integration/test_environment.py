@@ -35,7 +35,7 @@ def build_editable(folder, settings=None, metadata=None):
         wheel.writestr(f"{info}/RECORD", "")
     return NAME
 """
-"""Builds the repository's own project without setuptools."""
+"""Build backend of the repository's own project that needs no setuptools."""
 
 
 def wheel_bytes(folder: Path) -> bytes:

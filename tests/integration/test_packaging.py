@@ -124,7 +124,7 @@ def test_the_wheel_has_the_modules_and_their_data(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that holds a copy of the project as script/environment.py installs it, beside this Python's."""
+    """Return an environment with a copy of the project, installed as script/environment.py does it."""
     source, venv = tmp_path_factory.mktemp("a checkout"), tmp_path_factory.mktemp("venv")
     shutil.copytree(ROOT / "speech_recognition", source / "speech_recognition")
     for name in ("pyproject.toml", "params.py", "README.md", "LICENSE", "NOTICE"):
@@ -138,7 +138,7 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_our_packages() -> dict[str, str]:
-    """Variables by which another Python finds what this one has."""
+    """Return variables that let a different Python import this one's packages."""
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     return variables | {"PYTHONPATH": sysconfig.get_path("purelib")}
 
