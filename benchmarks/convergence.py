@@ -2,9 +2,9 @@
 
     python benchmarks/convergence.py RUNS... --output points.json
 
-Each RUNS is what `sh run_and_time.sh mini --runs 20 --set data.batch_size=N --output-dir RUNS` leaves. Writes the
-points in MLPerf's form, and prints them with the least mean accepted. Those of the repository, which `check-rcp` and
-`package` take, were written to `speech_recognition/mlperf/points/mini.json`.
+Each RUNS is a folder made by `sh run_and_time.sh mini --runs 20 --set data.batch_size=N --output-dir RUNS`. The script
+writes the points in MLPerf's form and prints them as a table with the least mean number of epochs that is accepted.
+`check-rcp` and `package` read the points in `speech_recognition/mlperf/points/mini.json`, which this script has made.
 """
 
 import argparse
@@ -17,13 +17,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from speech_recognition.mlperf.convergence import record, summary  # noqa: E402
-from speech_recognition.mlperf.log_table import log_frame  # noqa: E402
+from speech_recognition.mlperf.convergence import points_table, record  # noqa: E402
+from speech_recognition.mlperf.log_table import log_table  # noqa: E402
 
 
 def about(log: Path) -> dict[str, Any]:
-    """Who made the runs, when, on what, and with which optimizer."""
-    lines = log_frame(log).drop_duplicates("key").set_index("key")
+    """Return the creator, date, platform, precision and optimizer values of a run, from its log."""
+    lines = log_table(log).drop_duplicates("key").set_index("key")
     optimizer = {key: value for key, value in lines["value"].items() if str(key).startswith("opt_")}
     ran = time.gmtime(int(lines.loc["run_start", "time_ms"]) / 1000)
     return {
@@ -36,7 +36,7 @@ def about(log: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write and print the points."""
+    """Write the points and print their table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
@@ -47,7 +47,7 @@ def main() -> None:
         entry = record(results, about(results[0]))
         records[f"deepspeech2_mini_ref_{entry['BS']}"] = entry
     options.output.write_text(json.dumps(records, indent=2) + "\n")
-    print(summary(options.output))
+    print(points_table(options.output))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Processing and verifying a dataset, against the tools that the 2018 reference used.
+"""Speed and memory of dataset processing and verification, compared with the tools of the 2018 reference.
 
     python benchmarks/dataset.py FOLDER [--gigabytes 2] [--repeats 3]
     python benchmarks/dataset.py FOLDER --utterances 292367
 
-Makes an archive shaped like LibriSpeech in FOLDER (once): utterances of 8 to 16 s joined from
-those of `mini_dataset`, as many as give the wanted size as WAV. Then, in turn:
+The script first makes an archive in LibriSpeech's layout in FOLDER, unless it is there already: utterances of 8 to
+16 s, joined from those of `mini_dataset`, until they have the given size as WAV files. Then it alternates between
 
-- `prepare` against `tar xzf` and, for one file after another, `sox` and `soxi` (if they are installed);
-- `verify` against `openssl dgst -sha256` on one file of the same size.
+- `prepare` and, if sox is installed, `tar xzf` followed by `sox` and `soxi` for each file;
+- `verify` and `openssl dgst -sha256` of one file of the same size.
 
-Prints the times, the ratio of each pair (median, lowest, highest) and the peak memory. With --utterances it
-makes so many, of a tenth of a second each, and prints the memory alone, which their number decides.
+It prints the times, the ratio of each pair (median, lowest, highest) and the peak memory. With --utterances N it makes
+N utterances of 0.1 s and prints only times and peak memory, which grows with the number of utterances.
 """
 
 import argparse
@@ -43,7 +43,7 @@ SCAN = "import sys, pathlib; from speech_recognition.corpus.tar_stream import sc
 
 
 def make_archive(path: Path, count: int, shortest: float, longest: float) -> None:
-    """Write the archive of `count` utterances, each from `shortest` to `longest` seconds; the same every time."""
+    """Write an archive of `count` utterances of `shortest` to `longest` seconds; equal arguments, equal content."""
     parts = read_manifest(ROOT / "mini_dataset" / "manifests" / "train.csv")
 
     def make(number: int) -> tuple[bytes, str]:
@@ -66,7 +66,7 @@ def make_archive(path: Path, count: int, shortest: float, longest: float) -> Non
 
 
 def make_utterance(parts: list[Utterance], number: int, shortest: float, longest: float) -> tuple[bytes, str]:
-    """FLAC and transcript of one utterance, made of the parts with their pauses."""
+    """Return the FLAC content and the transcript of one utterance, joined from randomly chosen `parts`."""
     draw = random.Random(number)
     length, chosen = round(draw.uniform(shortest, longest) * SAMPLE_RATE), []
     while sum(each.samples for each in chosen) < length:
@@ -78,14 +78,14 @@ def make_utterance(parts: list[Utterance], number: int, shortest: float, longest
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Add a file to the subset."""
+    """Add a file with the given content to the subset in `tar`."""
     info = tarfile.TarInfo(f"LibriSpeech/{SUBSET}/{name}")
     info.size = len(content)
     tar.addfile(info, io.BytesIO(content))
 
 
 def run(*command: object) -> tuple[float, float]:
-    """Seconds of a command, and its peak memory in megabytes."""
+    """Run a command; return its seconds and its peak memory in MB (2**20 bytes). Raises SystemExit if it fails."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         [str(word) for word in command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -97,12 +97,12 @@ def run(*command: object) -> tuple[float, float]:
 
 
 def ours(*arguments: object) -> tuple[float, float]:
-    """A command of the benchmark."""
+    """Run a command of this package; return its seconds and its peak memory in MB."""
     return run(sys.executable, "-m", "speech_recognition", *arguments)
 
 
 def unpack_and_convert(archive: Path, folder: Path) -> float:
-    """Seconds of what the 2018 reference did for each recording."""
+    """Return the seconds that the 2018 reference's tools take to unpack and convert each recording in turn."""
     remove(folder)
     folder.mkdir()
     begin = time.perf_counter()
@@ -117,13 +117,13 @@ def unpack_and_convert(archive: Path, folder: Path) -> float:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, and wait for the disk, so that its work does not fall into the next measurement."""
+    """Remove a folder and wait until the disk has done it, so that the next measurement is undisturbed."""
     shutil.rmtree(folder, ignore_errors=True)
     os.sync()
 
 
 def compare(title: str, other: str, pairs: Iterator[tuple[float, float]]) -> None:
-    """Print the medians of both and the ratio of the pairs."""
+    """Print the median of both times and the median, lowest and highest ratio of the pairs."""
     times = list(pairs)
     mine, others = (statistics.median(column) for column in zip(*times, strict=True))
     ratios = sorted(other / own for own, other in times)
@@ -135,13 +135,13 @@ def compare(title: str, other: str, pairs: Iterator[tuple[float, float]]) -> Non
 
 
 def in_turn(repeats: int, own: Callable[[], float], other: Callable[[], float]) -> Iterator[tuple[float, float]]:
-    """Times of both, one after the other."""
+    """Yield the times of `own` and `other`, called alternately `repeats` times."""
     for _ in range(repeats):
         yield own(), other()
 
 
 def measure_memory(folder: Path, utterances: int) -> None:
-    """Print the peak memory of processing and verifying so many."""
+    """Print the time and the peak memory of processing and verifying `utterances` utterances of 0.1 s."""
     archive, data = folder / f"made_of_{utterances}.tar.gz", folder / f"dataset_of_{utterances}"
     if not archive.exists():
         make_archive(archive, utterances, 0.1, 0.1)
@@ -153,7 +153,7 @@ def measure_memory(folder: Path, utterances: int) -> None:
 
 
 def main() -> None:
-    """Make the workload, then measure."""
+    """Make the archive, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--gigabytes", type=float, default=2.0)

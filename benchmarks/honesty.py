@@ -1,14 +1,14 @@
-"""What makes the embedded benchmark honest: can it be passed without listening, or by knowing the voices?
+"""A test that the embedded benchmark needs audio and new voices: can a model pass it without them?
 
     python benchmarks/honesty.py [--output-dir DIR]
 
-Three figures, on `mini_dataset` as `sh download_dataset.sh mini` makes it:
+The script prints three figures on `mini_dataset`, which `sh download_dataset.sh mini` makes:
 
 - the WER of the untrained model;
-- the WER of a model trained for all epochs on shuffled transcripts: every
-  training utterance has the text of another one of about its length;
-- trained with every twelfth training utterance held out: the WER on those
-  (seen speakers, unseen sentences), on val and on test (unseen speakers).
+- the WER of a model trained for all epochs on shuffled transcripts: every training utterance has the text of a
+  different one of about the same length;
+- the WERs of a model trained without every twelfth training utterance: on those utterances (known speakers, new
+  sentences), and on val and test (new speakers).
 """
 
 import argparse
@@ -27,11 +27,11 @@ from speech_recognition.corpus.manifest import Utterance, read_manifest, write_m
 
 DATASET = ROOT / "mini_dataset"
 BLOCK = 50
-"""Utterances of nearly one length among which transcripts are shuffled, so that CTC can still align them."""
+"""Number of neighbours in length order among which transcripts are shuffled, so that CTC can still align them."""
 
 
 def train(folder: Path, *options: str) -> list[float]:
-    """WER of each evaluation of a run into `folder` with seed 1."""
+    """Train into `folder` with seed 1 and return the WER of each evaluation. Raises SystemExit if the run fails."""
     shutil.rmtree(folder, ignore_errors=True)
     base = [sys.executable, "-m", "speech_recognition", "train", "--preset", "mini", "--seed", "1"]
     run = subprocess.run([*base, "--output-dir", str(folder), *options], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -42,13 +42,13 @@ def train(folder: Path, *options: str) -> list[float]:
 
 
 def evaluate(checkpoint: Path, manifest: Path) -> str:
-    """The total line of an evaluation."""
+    """Return the last line that `evaluate` prints, which has the total WER."""
     command = [sys.executable, "-m", "speech_recognition", "evaluate", str(checkpoint), str(manifest)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
 
 
 def shuffled(utterances: list[Utterance]) -> list[Utterance]:
-    """The same recordings, each with another's transcript."""
+    """Return the same recordings, each with the transcript of a different one of its block."""
     draw, result = random.Random(1), []
     for start in range(0, len(utterances), BLOCK):
         block = utterances[start : start + BLOCK]
@@ -59,7 +59,7 @@ def shuffled(utterances: list[Utterance]) -> list[Utterance]:
 
 
 def main() -> None:
-    """Run the three and print a line for each figure."""
+    """Train the two models and print a line for each figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output-dir", type=Path, default=ROOT / "results" / "honesty")
     output = parser.parse_args().output_dir

@@ -1,15 +1,15 @@
-"""Does a run that is ended again and again come to the same end as if it had not been?
+"""A test that a run which is killed and resumed many times ends with the same bits as an undisturbed one.
 
     python benchmarks/kills.py [--kills 100] [--signal KILL|TERM] [--output-dir DIR]
 
-A tiny model on a part of `mini_dataset` (as `sh download_dataset.sh mini` makes it) is trained once without a
-disturbance. Then the same run is started, ended at a random moment, started again with --resume, ended again, and so
-on, until it has trained to its end; and this from the beginning until there were as many kills as asked for. Every
-end is held against the undisturbed one: each epoch's loss and error rates, the weights and the optimizer's state.
+The script trains a tiny model on a part of `mini_dataset` (made by `sh download_dataset.sh mini`) without disturbance.
+Then it starts the same run, kills it at a random moment, resumes it with --resume, kills it again, and so on, until
+the run has trained to its end; it repeats this until it has killed as often as asked. Each of these runs must have the
+same losses and error rates in every epoch, the same weights and the same optimizer state as the undisturbed one.
 
-KILL goes to the run alone, which saves every second step. TERM goes to its whole process group, as from `timeout` or
-a scheduler, with two processes that read data: once the clock runs, each has to end in a checkpoint and a log that
-ends, without a traceback.
+KILL goes to the run's process alone; the run saves every second step. TERM goes to the run's process group, as
+`timeout` or a scheduler sends it, with two processes that read data. If the clock was running, each such run must
+leave a checkpoint and a log with a `run_stop`, and print no traceback.
 """
 
 import argparse
@@ -48,7 +48,7 @@ TIMES = {"seconds", "waiting_seconds", "saving_seconds", "audio_rate", "eval_sec
 
 
 def start(folder: Path, manifests: Path, number: signal.Signals, *more: str) -> subprocess.Popen[str]:
-    """A run into `folder`, in a process group of its own."""
+    """Start a run that writes into `folder`, in a new process group."""
     options = ["--preset", "mini", "--output-dir", str(folder), "--seed", "1", *more]
     for split in ("train", "val"):
         options += [f"--{split}-manifest", str(manifests / f"{split}.csv")]
@@ -59,7 +59,7 @@ def start(folder: Path, manifests: Path, number: signal.Signals, *more: str) -> 
 
 
 def outcome(folder: Path) -> tuple[object, ...]:
-    """What a run has come to: its table without the times, and the digest of weights and optimizer state."""
+    """Return a run's metrics.csv without the times, and the digest of its weights and optimizer state."""
     with (folder / "metrics.csv").open(newline="") as file:
         rows = [tuple((key, value) for key, value in row.items() if key not in TIMES) for row in csv.DictReader(file)]
     snapshot = checkpoint.read(folder / "checkpoints" / "last.pt")
@@ -67,7 +67,7 @@ def outcome(folder: Path) -> tuple[object, ...]:
 
 
 def clock(folder: Path) -> tuple[float, float]:
-    """When the clock of the only log in `folder` started and stopped, in seconds of the system's time."""
+    """Return the times of run_start and run_stop in the only log of `folder`, in seconds since 1970."""
     events = [
         json.loads(line.removeprefix(":::MLLOG "))
         for line in log_text(folder).splitlines()
@@ -78,22 +78,22 @@ def clock(folder: Path) -> tuple[float, float]:
 
 
 def log_text(folder: Path) -> str:
-    """The newest log; nothing before there is one."""
+    """Return the text of the newest log in `folder`, or "" if there is none."""
     logs = sorted(folder.glob("*.out"), key=lambda path: path.stat().st_mtime)
     return logs[-1].read_text() if logs else ""
 
 
 def where(folder: Path, log: str) -> str:
-    """What the run was at, by the last line of its log."""
+    """Return the stage that the run had reached, from the last line of its log."""
     keys = [line.split('"key": "')[1].split('"')[0] for line in log.splitlines() if '"key"' in line]
     partial = any((folder / "checkpoints").glob(".*.partial"))
     return ("saving, " if partial else "") + (f"after {keys[-1]}" if keys else "before the log")
 
 
 def terminate(process: subprocess.Popen[str], folder: Path, begun: int) -> str:
-    """End the run's group by SIGTERM; returns what it was at. Raises SystemExit if it did not end as it should.
+    """End the run's process group by SIGTERM and return its stage. Raises SystemExit on a fault in how it ended.
 
-    `begun` is the number of logs before it was started.
+    `begun` is the number of logs in `folder` before the run was started.
     """
     place = where(folder, log_text(folder) if len(list(folder.glob("*.out"))) > begun else "")
     os.killpg(process.pid, signal.SIGTERM)
@@ -111,7 +111,7 @@ def terminate(process: subprocess.Popen[str], folder: Path, begun: int) -> str:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether the checkpoint is that of the last epoch, which is saved when the clock has stopped."""
+    """Return whether the newest checkpoint is that of the last epoch, which is saved after the clock has stopped."""
     path = folder / "checkpoints" / "last.pt"
     if not path.exists():
         return False
@@ -120,16 +120,16 @@ def is_whole(folder: Path) -> bool:
 
 
 def kill(process: subprocess.Popen[str], folder: Path) -> str:
-    """End the run by SIGKILL; returns what it was at."""
+    """End the run by SIGKILL and return its stage."""
     process.kill()
     process.communicate()
     return where(folder, log_text(folder))
 
 
 def disturbed(folder: Path, manifests: Path, number: signal.Signals, moments: Iterator[float]) -> Iterator[str]:
-    """Train in `folder` to the end, ended by a signal at each of `moments`; gives what it was at each time.
+    """Train in `folder` to the end, killing and resuming the run at each of `moments`; yield its stage at each kill.
 
-    A moment is in seconds from the start of the clock, or of the time when the log begins if it is negative.
+    A moment counts seconds from run_start; the absolute value of a negative one counts from the log's beginning.
     """
     while True:
         begun = len(list(folder.glob("*.out")))
@@ -150,7 +150,7 @@ def disturbed(folder: Path, manifests: Path, number: signal.Signals, moments: It
 
 
 def main() -> None:
-    """Kill, compare, print the counts; exit status 1 if any run ended differently."""
+    """Kill, compare and print the counts; exit with status 1 if any run ended differently."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
@@ -167,7 +167,8 @@ def main() -> None:
     wanted, (first, last) = outcome(output / "undisturbed"), clock(output / "undisturbed")
     print(f"undisturbed: the clock runs from second {first - begin:.1f} to {last - begin:.1f}", flush=True)
 
-    length = last - first  # most moments lie within the clock; the start before it and the report after it take longer
+    # Draw most moments from the timed part; starting before it and the report after it take longer than the training.
+    length = last - first
     moments = (random.uniform(-0.1 * length, 1.1 * length) for _ in itertools.count())
     kills: collections.Counter[str] = collections.Counter()
     ends = same = 0

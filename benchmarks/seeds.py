@@ -1,12 +1,11 @@
-"""`mini` with several seeds, one after another: epochs and minutes to the target.
+"""Epochs and minutes that `mini` takes to its target, for several seeds.
 
     python benchmarks/seeds.py [--seeds 10] [--output-dir DIR] [options of train]
     python benchmarks/seeds.py --seeds 3 --output-dir results/bf16 --set model.precision=bf16
     python benchmarks/seeds.py --seeds 3 --output-dir results/two --device cpu --num-gpus 2
 
-Runs `sh run_and_time.sh mini --seed N` for N from 1 and prints a Markdown
-table. Times are those of the log, from run_start to run_stop. A run that has
-reached the target in DIR already is not repeated.
+The script runs `sh run_and_time.sh mini --seed N` for N = 1, 2, ... and prints a Markdown table. Times are from
+run_start to run_stop in the log. A run in DIR that has reached the target is not repeated.
 """
 
 import argparse
@@ -20,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(seed: int, folder: Path, more: list[str]) -> tuple[int, float, float]:
-    """Epochs to the target, minutes, and the last WER of one seed. A run that misses the target raises."""
+    """Return the epochs and minutes to the target and the last WER of one seed.
+
+    Raises CalledProcessError if the run fails or misses the target.
+    """
     log = folder / "speech_ds2.out"
     if not (log.exists() and '"status": "success"' in log.read_text()):
         shutil.rmtree(folder, ignore_errors=True)

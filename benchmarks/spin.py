@@ -1,10 +1,10 @@
-"""Time of a `mini` training step with and without a bound on OpenMP's spinning, on a quiet and on a busy machine.
+"""The time of a `mini` training step with and without a limit on OpenMP's busy waiting (GOMP_SPINCOUNT).
 
     python benchmarks/spin.py [--repeats 5]
 
-Each measurement is a process of its own, since OpenMP reads its settings once;
-the two settings take turns. Prints the median step of each and the ratio of
-each pair, with its lowest and highest.
+Each measurement runs in a new process, since OpenMP reads its settings once, and the two settings alternate. The
+script prints the median step of each setting and the median, lowest and highest ratio of the pairs: first on the
+machine as it is, then beside a busy process.
 """
 
 import argparse
@@ -22,7 +22,7 @@ STEPS = 10
 
 
 def measure() -> None:
-    """Print the median time of a step on 16 utterances of 2.1 s, in milliseconds."""
+    """Print the median time in milliseconds of a step on 16 utterances of 2.1 s."""
     import torch
 
     import params
@@ -53,7 +53,7 @@ def measure() -> None:
 
 
 def step_time(bounded: bool) -> float:
-    """Median step of a fresh process, in milliseconds."""
+    """Return the median time of a step in a new process, in milliseconds."""
     environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
     environment |= {"PYTHONPATH": str(ROOT)} | ({"GOMP_SPINCOUNT": "1000"} if bounded else {})
     command = [sys.executable, __file__, "--measure"]
@@ -62,7 +62,7 @@ def step_time(bounded: bool) -> float:
 
 @contextmanager
 def busy_neighbour() -> Iterator[None]:
-    """A process that takes one core."""
+    """Keep one core busy with a second process while the block runs."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield
@@ -72,7 +72,7 @@ def busy_neighbour() -> Iterator[None]:
 
 
 def compare(title: str, repeats: int) -> None:
-    """Measure both settings in turn and print them."""
+    """Measure both settings alternately and print their times and ratio."""
     pairs = [(step_time(bounded=True), step_time(bounded=False)) for _ in range(repeats)]
     bounded, free = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratios = sorted(free / bounded for bounded, free in pairs)

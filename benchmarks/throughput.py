@@ -1,15 +1,16 @@
-"""Whole training steps on waveforms of LibriSpeech's lengths, from host memory.
+"""Speed of training steps on made-up waveforms with LibriSpeech's lengths.
 
     python benchmarks/throughput.py --preset reference --precision bf16 --batch-size 256 [--device cuda] [--steps 20]
     python benchmarks/throughput.py --compare [--repeats 5]
 
-The first form measures a preset: audio hours per hour, the share of the time spent waiting for data, peak
-memory, and on a GPU the share of its peak in products (`--peak-tflops`). Waveforms are made, not stored:
-lengths of 0.8 to 29.7 s with a mean of 12.3 s, in batches of like length, whatever the preset's order.
+The first command measures a preset: audio hours per hour, the share of the time spent waiting for data, peak memory,
+TFLOP/s, and their share of the device's peak (`--peak-tflops`). The waveforms are noise in host memory with lengths of
+0.8 to 29.7 s (mean 12.3 s), in batches of similar length whatever the preset's order.
 
-The second holds the CPU's path against the plain form of the same model (torch's packed GRU and BatchNorm),
-and against itself without one of its parts, each in a process of its own, in turn: 2 convolutions of 32
-channels, 3 bidirectional GRUs of 256, 16 utterances of 3 to 12 s. It prints the ratio of each pair.
+The second compares forms of one model on the CPU: the package's own, the same with one part changed, and a plain form
+of torch's packed GRU and BatchNorm. The model has 2 convolutions of 32 channels and 3 bidirectional GRUs of 256 units;
+a step has 16 utterances of 3 to 12 s. The forms run alternately, each in a new process, and the script prints each
+form's rate and its ratio to the plain form.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as __main__ does; before torch is loaded
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in __main__; OpenMP reads it when torch is imported
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -57,7 +58,7 @@ FORMS = {
 
 
 def librispeech_lengths(count: int) -> list[int]:
-    """Ascending lengths in samples: most near 12 to 17 s, the others spread below, as in train-*."""
+    """Return ascending lengths in samples, distributed as in LibriSpeech's train-*: two thirds are near 14 s."""
     draw = np.random.default_rng(1)
     long = draw.normal(14.4, 1.4, count)
     short = draw.uniform(0.83, 14, count)
@@ -67,7 +68,7 @@ def librispeech_lengths(count: int) -> list[int]:
 
 
 class Made(Dataset[Item]):
-    """Utterances of noise, cut from one stretch of it."""
+    """Dataset of noise utterances with the given lengths in samples, cut from one stretch of noise."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self._lengths = lengths
@@ -80,7 +81,7 @@ class Made(Dataset[Item]):
 
 
 def measure_preset(chosen: Params, device: torch.device, steps: int, workers: int, peak_tflops: float) -> None:
-    """Print the figures of `steps` steps, after three that are not counted."""
+    """Print the figures of `steps` training steps; three steps before them are not counted."""
     use_precision(chosen.model.precision, device)
     size = chosen.data.batch_size
     lengths = librispeech_lengths(max(4000, size * (steps + 3)))
@@ -113,7 +114,10 @@ def measure_preset(chosen: Params, device: torch.device, steps: int, workers: in
 
 
 def _operations(model: DeepSpeech2, chosen: Params, samples: Sequence[int]) -> float:
-    """Of the products of a step, forwards and twice that back; a multiplication and an addition are two."""
+    """Return the number of operations in the matrix products of a step.
+
+    A multiplication and an addition count as two; the backward pass counts as twice the forward pass.
+    """
     frames = sum(1 + each // chosen.features.hop_samples for each in samples)
     first, second = model.conv_shapes
     channels = chosen.model.conv_channels
@@ -130,7 +134,7 @@ def _peak_memory() -> int:
 
 
 class Plain(nn.Module):
-    """The same model in the plainest torch: packed GRU, torch's BatchNorm over padding too, float32."""
+    """Model of the same layers in plain float32 torch: packed GRU, and BatchNorm that includes padding frames."""
 
     def __init__(self, sizes: params.ModelParams, bins: int) -> None:
         super().__init__()
@@ -150,7 +154,7 @@ class Plain(nn.Module):
         self.norm, self.linear = nn.BatchNorm1d(units), nn.Linear(units, 29, bias=False)
 
     def forward(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """As DeepSpeech2."""
+        """Return log-probabilities and output lengths, as DeepSpeech2.forward."""
         x = self.conv(spectrograms[:, None]).flatten(1, 2).permute(2, 0, 1)
         lengths = (frames - 1) // 2 + 1
         for layer in self.rnn:
@@ -162,7 +166,7 @@ class Plain(nn.Module):
 
 
 def measure_form(options: argparse.Namespace) -> None:
-    """Print the median seconds of a step of the comparison's model."""
+    """Print the median seconds of a step of one form, and the audio seconds in a step."""
     sizes = params.ModelParams(
         rnn_layers=3, rnn_units=256, bidirectional=True, conv_padding=True, precision=options.precision or "fp32"
     )
@@ -196,7 +200,7 @@ def _plain_step(model: nn.Module, features: Features, optimizer: torch.optim.Opt
 
 
 def compare(repeats: int, steps: int) -> None:
-    """All forms in turn, `repeats` times."""
+    """Measure all forms alternately, `repeats` times, and print their rates and ratios."""
     rounds = [dict(_round(steps)) for _ in range(repeats)]
     for form in FORMS:
         rates = [each[form] for each in rounds]
@@ -215,7 +219,7 @@ def _round(steps: int) -> Iterator[tuple[str, float]]:
 
 
 def main() -> None:
-    """Measure a preset, or compare."""
+    """Measure a preset, or compare the forms."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--preset", default="reference", choices=list(params.PRESETS))
@@ -224,7 +228,7 @@ def main() -> None:
     add("--device", default="auto")
     add("--steps", type=int, default=5)
     add("--workers", type=int, default=2)
-    add("--peak-tflops", type=float, default=0.0, help="of the device in this precision")
+    add("--peak-tflops", type=float, default=0.0, help="peak TFLOP/s of the device in this precision")
     add("--compare", action="store_true")
     add("--repeats", type=int, default=5)
     for name in ("--form", "--plain", "--torch-gru", "--give-memory-back"):

@@ -1,4 +1,4 @@
-"""The commands for what runs have left: check-log, check-rcp, report, package."""
+"""The commands that read the logs and results of runs: check-log, report, package, check-rcp."""
 
 import argparse
 from pathlib import Path
@@ -12,12 +12,12 @@ def add_check_log(commands: Commands) -> None:
     """Add the command `check-log`."""
     parser = commands.add_parser(
         "check-log",
-        help="check an MLPerf log with the official checker and our rules",
-        description="Print SUCCESS, exit status 0, or each rule that the log breaks with its line, exit status 1.",
+        help="check an MLPerf log with the official checker and this benchmark's rules",
+        description="Print SUCCESS and exit with status 0, or print each broken rule with its line and exit with 1.",
     )
     parser.add_argument("log", type=Path, help="a file such as speech_ds2.out")
     parser.add_argument(
-        "--division", choices=["closed", "open"], default="closed", help="whose rules (default: closed)"
+        "--division", choices=["closed", "open"], default="closed", help="division whose rules apply (default: closed)"
     )
     parser.set_defaults(run=_check_log)
 
@@ -36,14 +36,19 @@ def add_report(commands: Commands) -> None:
     """Add the command `report`."""
     parser = commands.add_parser(
         "report",
-        help="one HTML page on a run, or on several side by side",
-        description="Write report.html, whole in itself, and its charts as PNG files.",
+        help="write an HTML page on one run, or on several side by side",
+        description="Write report.html, a self-contained page, and its charts as PNG files.",
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run, or of several (--runs)")
     parser.add_argument(
-        "--output-dir", type=Path, metavar="DIR", help="for report.html and charts/ (default: RUN, if it is one)"
+        "--output-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder for report.html and charts/ (default: RUN, if there is only one)",
     )
-    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="also write TensorBoard's event files there")
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="also write TensorBoard event files to this folder"
+    )
     parser.set_defaults(run=_report)
 
 
@@ -53,7 +58,7 @@ def _report(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.report.tensorboard import write_events
 
     if len(options.runs) > 1 and options.output_dir is None:
-        raise InputError("report: several runs need --output-dir DIR, where the page is to go")
+        raise InputError("report: several runs need --output-dir DIR, the folder for the page")
     folder = options.output_dir or options.runs[0]
     check_writable(folder, 10_000_000, "--output-dir")
     records = read_records(find_runs(options.runs))
@@ -69,15 +74,21 @@ def add_package(commands: Commands) -> None:
     parser = commands.add_parser(
         "package",
         help="make and check a submission folder in MLPerf's layout",
-        description="Make a submission from several runs; exit status 1 if a checker finds a fault in it.",
+        description="Make a submission folder from several runs and check it; exit with status 1 if a check fails.",
     )
     parser.add_argument("runs", type=Path, help="results of `run_and_time.sh PRESET --runs 10`")
-    parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="where the org's folder is made")
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the submission's folder, which is named after submission.org",
+    )
     parser.add_argument(
         "--system",
         type=Path,
         metavar="FILE.json",
-        help="values that the machine cannot tell, by the names in a run's system.json",
+        help="values that the program cannot read from the machine, under the names in a run's system.json",
     )
     parser.set_defaults(run=_package)
 
@@ -97,25 +108,25 @@ def add_check_rcp(commands: Commands) -> None:
     """Add the command `check-rcp`."""
     parser = commands.add_parser(
         "check-rcp",
-        help="hold several runs to the reference convergence points",
-        description="Print SUCCESS or REFUSED: whether the runs took about as many epochs as the reference, by MLPerf's"
-        " statistics.",
+        help="compare several runs with the reference convergence points",
+        description="Print SUCCESS and exit with status 0, or print REFUSED and exit with 1 if the runs took"
+        " significantly fewer epochs than the reference, by MLPerf's test.",
     )
     parser.add_argument("runs", type=Path, help="results of `run_and_time.sh PRESET --runs 10`: result_0.txt and so on")
-    parser.add_argument("--preset", default="mini", metavar="NAME", help="whose points (default: mini)")
-    parser.add_argument("--points", type=Path, metavar="FILE.json", help="other points, in MLPerf's form")
+    parser.add_argument("--preset", default="mini", metavar="NAME", help="preset whose points apply (default: mini)")
+    parser.add_argument("--points", type=Path, metavar="FILE.json", help="points in MLPerf's form, to use instead")
     parser.set_defaults(run=_check_rcp)
 
 
 def _check_rcp(options: argparse.Namespace) -> ExitStatus:
-    from speech_recognition.mlperf.convergence import check_convergence, reference_points, summary
+    from speech_recognition.mlperf.convergence import check_convergence, points_table, reference_points
 
     points = options.points or reference_points(options.preset)
     if points is None:
         raise InputError(f"--preset {options.preset}: has no reference convergence points; give a file with --points")
-    print(summary(points))
+    print(points_table(points))
     verdict = check_convergence(options.runs, points)
     print(f"{'SUCCESS' if verdict.passed else 'REFUSED'}: {verdict.message}")
     if verdict.normalization > 1 and verdict.passed:
-        print(f"faster than the reference: the score is to be multiplied by {verdict.normalization:.4f}")
+        print(f"faster than the reference: multiply the score by {verdict.normalization:.4f}")
     return ExitStatus.DONE if verdict.passed else ExitStatus.FAILURE

@@ -111,7 +111,7 @@ def _train_several(options: argparse.Namespace) -> ExitStatus:
         seeds += {prepare.draw_seed()} - set(seeds)
     folder = prepare.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results", runs=options.runs)
     results = series.run_several(options.arguments, seeds, folder)
-    print(series.summary(results))
+    print(series.series_table(results))
     return series.exit_status(results)
 
 

@@ -1,1 +1,1 @@
-"""What MLPerf asks of a run: its log, and the rules that the log is checked by."""
+"""MLPerf's side of a run: the log, its rules and their check, the scores, and the submission folder."""

@@ -1,4 +1,4 @@
-"""The official compliance checker with this benchmark's rules, in this process."""
+"""Compliance check of an MLPerf log: mlperf_logging.compliance_checker, run in this process with our rules."""
 
 import re
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ Division = Literal["closed", "open"]
 
 @dataclass(frozen=True)
 class Violation:
-    """One broken rule."""
+    """Rule that a log breaks."""
 
     message: str
-    """what is wrong, in one line"""
+    """Description of the fault; `str(violation)` puts it on one line."""
     line: int | None = None
-    """line of the log file, from 1; None where the rule is about the whole log"""
+    """Line number in the log file, from 1; None if the rule is about the log as a whole."""
 
     def __str__(self) -> str:
         message = one_line(self.message)
@@ -33,12 +33,13 @@ class Violation:
 
 
 def check_log(path: Path, division: Division) -> list[Violation]:
-    """The rules of `division` that the log at `path` breaks, in the checker's order; none if it is compliant.
+    """Return the rules of `division` that the log at `path` breaks, in the checker's order; [] for a compliant log.
 
-    The verdict is that of `python -m mlperf_logging.compliance_checker --ruleset 6.1.0 --werror`.
-    Raises InputError if there is no such file or it cannot be read.
+    The verdict is that of `python -m mlperf_logging.compliance_checker --ruleset 6.1.0 --werror` with the config
+    rules/<division>.yaml. Raises InputError if the log cannot be read or there is no such division.
     """
-    if division not in get_args(Division):  # it becomes the name of a file whose code the checker runs
+    # The checker executes code from the rules file that the division names, so no other text may become a path.
+    if division not in get_args(Division):
         raise InputError(f"submission.division={division!r}: must be closed or open")
     lines = _mllog_lines(path)
     entries, unreadable = [], []
@@ -46,10 +47,10 @@ def check_log(path: Path, division: Division) -> list[Violation]:
         try:
             check_line(text)
             entries.append(ruleset_610.string_to_logline(place, text))
-        except Exception as error:  # whatever the checker's parser stumbles over
+        except Exception as error:  # the checker's parser raises errors of any kind on a damaged line
             unreadable.append(Violation(f"not a whole MLLOG line ({type(error).__name__}: {error})", number))
     if unreadable:
-        # The checker gives such lines without their place, or stops at them with a traceback.
+        # The checker reports such lines without their numbers, or ends with a traceback.
         return unreadable
     checker = _Checker([number for number, _ in lines])
     with messages():
@@ -58,15 +59,15 @@ def check_log(path: Path, division: Division) -> list[Violation]:
 
 
 def _mllog_lines(path: Path) -> list[tuple[int, str]]:
-    """Number and text of each line that the checker reads, cut as it cuts them."""
+    """Return the number and the text of each MLLOG line, without what precedes ":::MLLOG ", as the checker reads it."""
     numbered = enumerate(read_log(path, "latin-1").split("\n"), start=1)
     return [(number, line[line.rindex(TOKEN) :].strip()) for number, line in numbered if TOKEN in line]
 
 
 class _Checker(mlp_compliance.ComplianceChecker):  # type: ignore[misc]  # the package has no types
-    """The official checker, warnings as errors, that notes every failure with its place.
+    """Official checker, with warnings as errors, that records every failure with its line number.
 
-    The original keeps the last failure of each key only.
+    The original keeps only the last failure of each key.
     """
 
     def __init__(self, line_numbers: list[int]) -> None:
@@ -95,6 +96,6 @@ class _Checker(mlp_compliance.ComplianceChecker):  # type: ignore[misc]  # the p
 
 
 def _reason(message: str) -> str:
-    """What our rules say in the comment of a failed test, else the checker's own first line."""
+    """Return the comment in the failed CHECK of our rules, which is its message; else the checker's first line."""
     comment = re.search(r"# (.+)", message)
     return comment[1] if comment else message.partition("\n")[0].rstrip(" :")

@@ -1,7 +1,11 @@
-"""Reference convergence points: how many epochs a run takes, by which a submission that takes fewer is found.
+"""Reference convergence points: the number of epochs that runs of the reference take, for each batch size.
 
-Two or more batch sizes, 2N runs at each, in MLPerf's own form; its `rcp_checker` holds a submission's N runs
-to them. It has a table of the benchmarks that it knows, in which this one is put when it is asked.
+A submission that needs significantly fewer epochs than the reference is refused, since it has probably changed more
+than the rules allow. The points hold 2N runs at each of two or more batch sizes, in the JSON form of
+mlperf_logging.rcp_checker, which compares the N runs of a submission with them. The rules are in the section
+"Reference Convergence Points" of the MLPerf Training Rules (mlcommons/training_policies, training_rules.adoc).
+
+rcp_checker accepts only the benchmarks in its own table, so this module adds `deepspeech2` to it before a check.
 """
 
 import glob
@@ -20,48 +24,49 @@ from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.files import read_json
 from speech_recognition.mlperf.check import RULESET
-from speech_recognition.mlperf.log_table import log_frame
+from speech_recognition.mlperf.log_table import log_table
 from speech_recognition.mlperf.messages import messages
 from speech_recognition.mlperf.run_log import BENCHMARK
 
 RUNS = 10
-"""Runs of a submission, as for MLPerf's other speech benchmark."""
+"""Number of runs in a submission (N), the same as for rnnt, MLPerf's other speech benchmark."""
 
 _NEVER = 1e9
-"""What the checker takes for the epochs of a run that missed its target."""
+"""Number of epochs that rcp_checker assigns to a run that missed its target."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the official checker says of a submission's convergence."""
+    """Result of rcp_checker for the runs of a submission."""
 
     passed: bool
     message: str
+    """Reason of the verdict and, if it was computed, the submission's mean number of epochs, in one line."""
     normalization: float = 1.0
-    """what the score is to be multiplied with, for converging somewhat faster than the reference"""
+    """Factor to multiply the score by; above 1 if the runs took fewer epochs than the reference on average."""
 
 
 def reference_points(preset: str) -> Path | None:
-    """The file of a preset's points; None if there is none yet. Raises InputError if there is no such preset."""
-    settings.preset(preset)  # no other text becomes a path
+    """Return the file with a preset's points, or None if it has none. Raises InputError if there is no such preset."""
+    settings.preset(preset)  # only a known name may become part of a path
     path = Path(__file__).parent / "points" / f"{preset}.json"
     return path if path.is_file() else None
 
 
 def check_convergence(folder: Path, points: Path) -> Verdict:
-    """Hold the `result_*.txt` in `folder` to the points.
+    """Compare the runs in `folder` (`result_*.txt`) with the reference convergence points in the file `points`.
 
-    The mean number of epochs without the lowest and the highest must not be so low that it differs
-    from the reference's at the level of 5% in a one-sided t-test. Raises InputError if a file cannot be read.
+    The lowest and the highest number of epochs are dropped. The runs fail if the mean of the others is lower than the
+    reference's with p <= 0.05 in a one-sided t-test. Raises InputError if there is no result or a file cannot be read.
     """
     results = sorted(folder.glob("result_*.txt"))
     if not results:
         raise InputError(f"{folder}: no result_0.txt and so on; give the folder of a run_and_time.sh --runs")
     if len(results) < 3:
-        return Verdict(passed=False, message=f"{len(results)} result files; it takes three to leave out two of them")
+        return Verdict(passed=False, message=f"{len(results)} result files; the check needs at least 3")
     size, epochs = _epochs(results)
     if size == -1:
-        return Verdict(passed=False, message="no global_batch_size, or not the same one in all files")
+        return Verdict(passed=False, message="global_batch_size is missing, or differs between the files")
     if epochs is None:
         return Verdict(passed=False, message="more than one run did not reach the target")
     rcp_checker.submission_runs["training"].setdefault(BENCHMARK, RUNS)
@@ -74,21 +79,23 @@ def check_convergence(folder: Path, points: Path) -> Verdict:
 
 
 def record(results: Sequence[Path], about: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of the points, in the official form, from the logs of runs at one batch size.
+    """Return an entry of the points, in rcp_checker's form, from the logs of runs at one batch size.
 
-    about: Creator, When, Platform, Precision, Hyperparams. Raises InputError on fewer than 2N runs, or
-    on one that missed its target.
+    `about` holds the entry's Creator, When, Platform, Precision and Hyperparams. Raises InputError if there are fewer
+    than 2N runs, or if a run missed its target.
     """
     size, epochs = _epochs(results)
     if epochs is None or max(epochs) >= _NEVER or size == -1:
-        raise InputError(f"{results[0].parent}: a run missed its target or has another batch size; see summary.json")
+        raise InputError(
+            f"{results[0].parent}: a run missed its target or has a different batch size; see summary.json"
+        )
     if len(results) < 2 * RUNS:
-        raise InputError(f"{results[0].parent}: {len(results)} runs; a reference takes {2 * RUNS}")
+        raise InputError(f"{results[0].parent}: {len(results)} runs; a reference needs {2 * RUNS}")
     return {"Benchmark": BENCHMARK, **about, "BS": size, "Epochs to converge": sorted(epochs)}
 
 
-def summary(points: Path) -> str:
-    """A Markdown table of the points, with the least mean that the checker accepts."""
+def points_table(points: Path) -> str:
+    """Return a Markdown table of the points, with the lowest mean number of epochs that rcp_checker accepts."""
     rcp_checker.submission_runs["training"].setdefault(BENCHMARK, RUNS)
     with _opened(points) as file, messages(logging.INFO):
         processed = rcp_checker.RCP_Checker("training", RULESET, BENCHMARK, False, file).rcp_data
@@ -103,31 +110,32 @@ def summary(points: Path) -> str:
 
 
 def _epochs(results: Sequence[Path]) -> tuple[int, list[float] | None]:
-    """Batch size and epochs to converge, as the official checker reads them.
+    """Return the batch size and the epochs to converge of the runs, as rcp_checker reads them.
 
-    Raises InputError unless they are what a run of this benchmark writes: it makes a file's name of another
-    benchmark, and never ends on some numbers.
+    The size is -1 if it is missing or differs; the epochs are None if two or more runs missed the target. Raises
+    InputError on values that no run of this benchmark writes: rcp_checker would use the benchmark's name as part of a
+    file name, and would loop for ever on some numbers.
     """
     for path in results:
-        log_frame(path)
+        log_table(path)
     with messages(logging.INFO):
         try:
             size, epochs, benchmark = rcp_checker.get_submission_epochs([str(path) for path in results], RULESET, False)
         except (OSError, ValueError, KeyError, TypeError, UnboundLocalError) as error:
-            raise InputError(f"{results[0].parent}: a result cannot be read ({error}); check-log says where") from None
+            raise InputError(f"{results[0].parent}: a result cannot be read ({error}); run check-log on each") from None
     if size != -1 and not (benchmark == BENCHMARK and _is_size(size)):
-        raise InputError(f"{results[0].parent}: no runs of {BENCHMARK}, or no batch size; check-log says where")
+        raise InputError(f"{results[0].parent}: not runs of {BENCHMARK}, or no valid batch size; run check-log on each")
     if epochs is not None and not all(each == _NEVER or _is_count(each) for each in epochs):
-        raise InputError(f"{results[0].parent}: a result has no number of epochs; check-log says where")
+        raise InputError(f"{results[0].parent}: a result has no valid number of epochs; run check-log on each")
     return size, epochs
 
 
 def _opened(points: Path) -> io.StringIO:
-    """The checked part of the points, as the file that the official checker reads."""
+    """Return an open file for rcp_checker with the checked fields of the points, and nothing else from their file."""
     entries = read_json(points, "give a file in MLPerf's form")
     if not isinstance(entries, dict) or not entries or not all(map(_is_point, entries.values())):
         raise InputError(
-            f"{points}: cannot be read as reference convergence points (an entry is not of {BENCHMARK},"
+            f"{points}: cannot be read as reference convergence points (an entry is not for {BENCHMARK},"
             " or lacks Benchmark, BS, Hyperparams or Epochs to converge); give a file in MLPerf's form"
         )
     kept = ("Benchmark", "BS", "Epochs to converge")
@@ -147,5 +155,5 @@ def _is_size(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    """Whether `value` is a number of epochs that a run can take."""
+    """Return whether `value` is a number of epochs that a run can take."""
     return type(value) in (int, float) and 0 < value <= 10_000  # type: ignore[operator]

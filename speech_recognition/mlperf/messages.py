@@ -1,4 +1,4 @@
-"""What the official checkers say: they write to the root logger, and some end well whatever they find."""
+"""Capture of the official checkers' messages, which they write to the root logger of `logging`."""
 
 import logging
 import warnings
@@ -19,7 +19,7 @@ class _Kept(logging.Handler):
 
 @contextmanager
 def messages(level: int = logging.ERROR) -> Iterator[list[str]]:
-    """What is logged in the block at `level` or above, each message on one line; nothing is printed."""
+    """Yield a list that collects what the block logs at `level` or above, one line a message; nothing is printed."""
     root, handler = logging.getLogger(), _Kept(level)
     handlers, root.handlers = root.handlers, [handler]
     before = root.level

@@ -1,4 +1,4 @@
-"""mlperf_logging's own lines, written to a given stream instead of standard output."""
+"""A writer of `:::MLLOG` lines: mlperf_logging.mllog formats them, and they go to a given stream."""
 
 import logging
 import os
@@ -17,17 +17,17 @@ REPOSITORY = Path(__file__).absolute().parents[2]
 
 
 class TextSink(Protocol):
-    """Where lines go: a text file, standard output, or both behind one object."""
+    """Destination of log lines: a text file, standard output, or both behind one object."""
 
     def write(self, text: str, /) -> object:
-        """Take some text."""
+        """Append text."""
 
     def flush(self) -> object:
-        """Pass on what is held back."""
+        """Write out buffered text."""
 
 
 class _Keeper(logging.Handler):
-    """Keeps the text of the last record; refuses MLLogger's complaints about a value or metadata."""
+    """Handler that keeps the text of the last record; raises ValueError when MLLogger warns of a bad value."""
 
     text = ""
 
@@ -38,10 +38,10 @@ class _Keeper(logging.Handler):
 
 
 class MllogWriter:
-    """Writes `:::MLLOG` lines with times that never go back and the caller's file and line.
+    """Writer of `:::MLLOG` lines, with times that never go back and with the caller's file and line.
 
-    MLLogger writes through a logger of this object alone, which is in no
-    hierarchy: nothing reaches the root logger and no handler is left behind.
+    MLLogger gets a `logging.Logger` that only this object uses and that is outside the hierarchy of loggers, so that
+    nothing reaches the root logger and no handler is left behind.
     """
 
     def __init__(self, stream: TextSink) -> None:
@@ -49,16 +49,16 @@ class MllogWriter:
         self._keeper = _Keeper()
         logger = logging.Logger("mllog", logging.INFO)
         logger.addHandler(self._keeper)
-        # MLLogger takes the folder to cut off file names as a regular expression.
+        # MLLogger uses root_dir as a regular expression, which it removes from file names.
         self._mllog = MLLogger(logger, root_dir=re.escape(str(REPOSITORY)))
-        # The wall clock may be set back during a run, the monotonic one may not.
+        # The system's clock can be set back during a run; the monotonic clock cannot.
         self._epoch_ns = time.time_ns() - time.monotonic_ns()
 
     def write(self, event: str, key: str, value: object, metadata: dict[str, object]) -> int:
-        """Write one line of event type `event`; return its time in milliseconds since 1970.
+        """Write one line and return its time in milliseconds since 1970.
 
-        Raises OSError if the stream cannot be written, ValueError if `value` or
-        `metadata` cannot be encoded.
+        `event` is one of mllog.constants' event types. Raises OSError if the stream cannot be written, ValueError if
+        `value` or `metadata` cannot be encoded as JSON.
         """
         methods = {
             constants.INTERVAL_START: self._mllog.start,
@@ -67,14 +67,17 @@ class MllogWriter:
         }
         time_ms = (self._epoch_ns + time.monotonic_ns()) // 1_000_000
         methods[event](key, value, metadata=metadata, time_ms=time_ms, stack_offset=1 + _frames_to_caller())
-        # Not in the handler: MLLogger takes any error there for one of encoding.
+        # The handler does not write: MLLogger would report an OSError of the stream as an encoding error.
         self._stream.write(self._keeper.text + "\n")
         self._stream.flush()
         return time_ms
 
 
 def _frames_to_caller() -> int:
-    """Frames between `MllogWriter.write` and the first one outside this package and contextlib."""
+    """Return the number of stack frames between `MllogWriter.write` and its first caller outside this package.
+
+    Frames of contextlib do not count as callers, since RunLog writes lines in context managers.
+    """
     inside = str(Path(__file__).parent) + os.sep
     context = contextmanager.__code__.co_filename
     frame: FrameType | None = sys._getframe(1)

@@ -1,4 +1,6 @@
-"""A submission folder in MLPerf's layout, from the results of `--runs`, and what the official checkers say of it.
+"""Submission folders in MLPerf's layout, made from the results of `--runs` and checked by the official checkers.
+
+The layout is that of the MLPerf submission rules (mlcommons/policies, submission_rules.adoc):
 
 <output>/<org>/systems/<platform>.json
 <output>/<org>/results/<platform>/deepspeech2/result_<run>.txt
@@ -19,23 +21,23 @@ from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_folder, atomic_write
-from speech_recognition.mlperf.log_table import log_frame
+from speech_recognition.mlperf.log_table import log_table
 from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
-from speech_recognition.mlperf.system import STATUSES, completed, read
+from speech_recognition.mlperf.system import STATUSES, completed, read_description
 from speech_recognition.runs.folder import RunFolder
 
 IMPLEMENTATION = "speech_recognition"
 _SUBMISSION = ("org", "platform", "division", "status")
 _RUN = """\
 #!/bin/sh
-# The runs of this submission, from the folder of the implementation.
+# Makes the runs of this submission; start it in the folder of the implementation.
 set -eu
 exec sh run_and_time.sh {preset} --runs {runs}{options}
 """
 _DATASET = """\
 #!/bin/sh
-# The dataset of this submission, verified, from the folder of the implementation.
+# Makes and verifies the dataset of this submission; start it in the folder of the implementation.
 set -eu
 sh download_dataset.sh{option}
 exec sh verify_dataset.sh{option}
@@ -54,26 +56,29 @@ _README = """\
 
 
 def make_package(runs: Path, output: Path, source: Path, completion: Path | None) -> list[Check]:
-    """Make the folder of `runs` (as `--runs` leaves it) in `output`, and return what the checkers say of it.
+    """Make the submission's folder in `output` from `runs`, a folder of `run_and_time.sh --runs`; return its checks.
 
-    source: the repository; completion: further values for the system's description.
-    Raises InputError if there are no results, if they disagree on who submits what, or if there is
-    a submission of this org in `output` already.
+    `source` is the repository whose code is packaged, `completion` a JSON file with further values for the system's
+    description. Raises InputError if there are no results, if their submission_* lines differ or are not valid, or if
+    `output` already holds a submission of the same org.
     """
     results = _results(runs)
     submission = _submission(results)
     folder = output / submission["org"]
     if folder.exists():
-        raise InputError(f"--output-dir {output}: has a submission of {submission['org']} already; choose another")
+        raise InputError(
+            f"--output-dir {output}: has a submission of {submission['org']} already; choose a different folder"
+        )
     first = RunFolder(runs / "run_0")
     params = settings.read(first.params)
-    system = ran = read(first.system)  # of the machine that ran, which may be another one
+    # The machine that ran wrote this file; packaging may happen on a different one.
+    system = ran = read_description(first.system)
     if completion:
         system = completed(system, completion)
     with atomic_folder(folder) as partial:
         _write(partial, results, submission, params, source)
         _put(partial / "systems" / f"{submission['platform']}.json", json.dumps(system, indent=2) + "\n")
-    # In its place: a checker looks at the folder's name too.
+    # The checks follow the move to the final place, because a checker reads the folder's name too.
     checks = [*check_package(folder, submission, params.preset), check_commit(ran)]
     with atomic_write(folder / "CHECKS.md") as page:
         page.write_text(_page(submission, checks), encoding="utf-8")
@@ -81,7 +86,7 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
 
 
 def _results(runs: Path) -> list[Path]:
-    """The result files in the order of their runs."""
+    """Return the result files in the order of their runs. Raises InputError if there is none or one is missing."""
     found = sorted(runs.glob("result_*.txt"), key=lambda path: int(re.sub(r"\D", "", path.name) or -1))
     if not found or [path.name for path in found] != [f"result_{number}.txt" for number in range(len(found))]:
         raise InputError(
@@ -91,18 +96,18 @@ def _results(runs: Path) -> list[Path]:
 
 
 def _submission(results: Sequence[Path]) -> dict[str, str]:
-    """Who submits what, which every log has to say alike."""
+    """Return org, platform, division and status of the submission. Raises InputError if the logs differ in them."""
     said = []
     for path in results:
-        frame = log_frame(path).set_index("key")["value"]
+        frame = log_table(path).set_index("key")["value"]
         missing = [name for name in _SUBMISSION if f"submission_{name}" not in frame]
         if missing:
-            raise InputError(f"{path}: no submission_{missing[0]}; the run ended before it said what it is")
+            raise InputError(f"{path}: no submission_{missing[0]}; the run ended before it logged that line")
         said.append({name: str(frame[f"submission_{name}"]) for name in _SUBMISSION})
     for path, each in zip(results, said, strict=True):
         for name in _SUBMISSION:
             if each[name] != said[0][name]:
-                raise InputError(f"{path}: submission_{name} is {each[name]}, in {results[0].name} {said[0][name]}")
+                raise InputError(f"{path}: submission_{name} is {each[name]}, but {said[0][name]} in {results[0].name}")
     for name, values in (("division", ("closed", "open")), ("status", tuple(STATUSES))):
         if said[0][name] not in values:
             raise InputError(f"{results[0]}: submission_{name} is {said[0][name]}, must be one of {', '.join(values)}")
@@ -113,13 +118,13 @@ def _submission(results: Sequence[Path]) -> dict[str, str]:
 
 
 def _dataset(results: Sequence[Path]) -> str:
-    """Return which data the logs say the runs were on. Raises InputError if they say different things."""
+    """Return a phrase on the dataset's verification for the README. Raises InputError if the logs' checksums differ."""
     said = set()
     for path in results:
-        frame = log_frame(path).set_index("key")
+        frame = log_table(path).set_index("key")
         said.add(str(frame["value"].get("dataset_checksum", "")))
     if len(said) > 1:
-        raise InputError(f"{results[0].parent}: the runs were on different datasets; package those of one dataset")
+        raise InputError(f"{results[0].parent}: the runs used different datasets; package runs of one dataset")
     sha256 = said.pop()
     if not re.fullmatch("[0-9a-f]{64}", sha256):
         return "not verified, as the open division allows"
@@ -151,12 +156,14 @@ def _write(folder: Path, results: Sequence[Path], submission: dict[str, str], pa
 
 
 def _copy_source(source: Path, target: Path) -> None:
-    """The files that git knows of; none whose names MLPerf's repository checker refuses."""
+    """Copy the files that git tracks, except hidden ones, whose names MLPerf's repository checker refuses."""
     command = ["git", "-C", str(source), "ls-files", "-z"]
     try:
         listed = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
     except (OSError, subprocess.CalledProcessError):
-        raise InputError(f"{source}: no git repository; package from a clone, so that the code is what ran") from None
+        raise InputError(
+            f"{source}: not a git repository; package from a clone, so that the code is what ran"
+        ) from None
     for name in filter(None, listed):
         if not any(part.startswith(".") for part in Path(name).parts) and (source / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)

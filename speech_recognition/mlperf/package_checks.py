@@ -1,4 +1,7 @@
-"""The official checkers over a submission folder, called as Python: some end with status 0 whatever they find."""
+"""Checks of a submission folder by mlperf_logging's checkers.
+
+They are called as Python functions, because the commands of some exit with status 0 whatever they find.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,31 +17,32 @@ from speech_recognition.mlperf.check import RULESET, Division, check_log
 from speech_recognition.mlperf.convergence import RUNS, check_convergence, reference_points
 from speech_recognition.mlperf.messages import messages
 from speech_recognition.mlperf.run_log import BENCHMARK
-from speech_recognition.mlperf.system import Description, read, software_notes, submitted
+from speech_recognition.mlperf.system import Description, read_description, software_notes, submitted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What one checker says."""
+    """Result of one checker."""
 
     name: str
     findings: tuple[str, ...]
+    """Faults, each on one line; empty if there is none."""
     skipped: str = ""
-    """why it was not made"""
+    """Reason why the check was not made; empty if it was."""
 
     @property
     def failed(self) -> bool:
-        """Whether it has found anything."""
+        """True if the checker has found a fault."""
         return bool(self.findings)
 
     @property
     def verdict(self) -> str:
-        """In a word."""
+        """Result in a few words: "passed", "FAILED" or "not checked: <reason>"."""
         return "FAILED" if self.failed else f"not checked: {self.skipped}" if self.skipped else "passed"
 
 
 def check_package(folder: Path, submission: dict[str, str], preset: str) -> list[Check]:
-    """Every check of the folder of one org that holds one system, whose runs were of `preset`."""
+    """Return every check of `folder`, which holds one org's submission of one system, with runs of `preset`."""
     system = folder / "systems" / f"{submission['platform']}.json"
     results = sorted((folder / "results" / submission["platform"] / BENCHMARK).glob("result_*.txt"))
     return [
@@ -52,7 +56,7 @@ def check_package(folder: Path, submission: dict[str, str], preset: str) -> list
 
 
 def check_commit(system: Description) -> Check:
-    """Whether the code that is packaged is the code that ran, by the note in the description of its system."""
+    """Return the check that the packaged commit is the one that ran, which `system` names in its sw_notes."""
     ran, now = one_line(system.get("sw_notes") or "no commit noted"), software_notes()
     same = ran == now and not now.endswith(("-dirty", "unknown"))
     finding = f"the runs: {ran}; packaged: {now}; package from a clean checkout of the runs' commit"
@@ -72,7 +76,7 @@ def _seeds(results: list[Path]) -> tuple[str, ...]:
     with messages() as said:
         try:
             passed = SeedChecker(RULESET).check_seeds([str(path) for path in results])
-        except TypeError:  # it looks the places up in a dictionary
+        except TypeError:  # SeedChecker uses the two values as dictionary keys
             return ("a seed's file or lineno in its metadata is a list or an object",)
     return () if passed else tuple(said)
 
@@ -89,12 +93,12 @@ def _convergence(results: list[Path], preset: str) -> Check:
 
 
 def _system(path: Path, submission: Mapping[str, str]) -> tuple[str, ...]:
-    """What the official checker finds, and where the description contradicts the logs."""
+    """Return the faults that system_desc_checker finds, and the values that contradict the logs."""
     with messages() as said:
         passed = system_desc_checker.check_system_desc(str(path), "training", RULESET)[0]
-    description = read(path)
+    description = read_description(path)
     contradictions = [
-        f"{name} is {description[name]!r}, in the logs {value!r}"
+        f"{name} is {description[name]!r}, but {value!r} in the logs"
         for name, value in submitted(submission).items()
         if description.get(name, value) != value
     ]
@@ -103,5 +107,5 @@ def _system(path: Path, submission: Mapping[str, str]) -> tuple[str, ...]:
 
 def _files(folder: Path) -> tuple[str, ...]:
     with messages() as said:
-        repo_checker.run_checks(str(folder))  # says False whatever it finds
+        repo_checker.run_checks(str(folder))  # returns False whatever it finds; its messages tell
     return tuple(said)

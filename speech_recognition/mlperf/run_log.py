@@ -1,4 +1,4 @@
-"""The MLLOG lines of a run, in the order that the rules ask, in pairs that cannot be left open.
+"""The MLLOG lines of a run, written in the order that the rules require; every start line gets its stop line.
 
     with RunLog(stream) as log:
         log.cache_cleared(False)
@@ -13,10 +13,10 @@
                 evaluation.accuracy(wer=22.7)
             run.success()
 
-Whatever ends the blocks early, an interrupt too, the log ends with `run_stop`
-`aborted`. Lines that mark time follow a barrier of all processes. Keys are the
-constants of mlperf-logging 4.1.68; `opt_momentum` (its name in the official
-rules), `data_order`, `dataset_checksum`, tempo, gain and noise have none there.
+If an error or an interrupt ends a block early, the log still ends with `run_stop` and status `aborted`. Lines that
+mark time follow a barrier of all processes. Keys are the constants of mlperf_logging.mllog.constants 4.1.68, except
+`opt_momentum` (the name in the official rules), `data_order`, `dataset_checksum`, `resumed`, and the keys of tempo,
+gain and noise, for which it has no constant.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,20 +35,19 @@ BENCHMARK = "deepspeech2"
 """Value of `submission_benchmark`."""
 
 _PRECISIONS = {"fp32": "fp32", "tf32": "tf32", "bf16": "bfloat16"}
-"""MLPerf's names."""
+"""MLPerf's names of the precisions."""
 
 _Line = tuple[str, object, dict[str, object]]
 
 
 class RunLog:
-    """Writes the log of one run to a text stream; use it as a context manager.
+    """Log of one run on a text stream; use it as a context manager.
 
-    Leaving the block without a `run_stop` writes one with status `aborted`,
-    unless nothing at all was written.
+    If the block ends before `run_stop` was written, it writes one with status `aborted`. An empty log stays empty.
     """
 
     def __init__(self, stream: TextSink, goes_on: bool = False) -> None:
-        """`goes_on`: after a failure other processes go on with this log, so it stays open."""
+        """Write to `stream`. With `goes_on`, a failure leaves the log open: restarted processes continue it."""
         self._writer = MllogWriter(stream)
         self._goes_on = goes_on
         self._open = self._begun = False
@@ -65,14 +64,15 @@ class RunLog:
         self._open = False
 
     def cache_cleared(self, cleared: bool) -> None:
-        """Say whether the operating system's file cache was dropped before the run."""
+        """Log whether the operating system's file cache was dropped before the run."""
         self._point(constants.CACHE_CLEAR, cleared)
 
     @contextmanager
     def initialization(self, params: Params, seed: int) -> Iterator["Initialization"]:
-        """Log what is run; the block builds and warms up, and logs its tensors and sample counts.
+        """Log `init_start` and the parameters, run the block, then log `init_stop`.
 
-        A block that raises has no `init_stop`: nothing got ready.
+        The block builds the model, warms up, and logs the tensors and the sample counts. If it raises, there is no
+        `init_stop`, since initialisation did not complete.
         """
         self._start(constants.INIT_START, {})
         for key, value, metadata in _described(params, seed):
@@ -83,7 +83,7 @@ class RunLog:
 
     @contextmanager
     def run(self) -> Iterator["Run"]:
-        """The clock: `run_start` to `run_stop`, whose status is `aborted` unless `success` was called."""
+        """Log `run_start`, run the timed block, then log `run_stop`: `aborted` unless the block called `success`."""
         self._start(constants.RUN_START, {})
         run = Run()
         yield run
@@ -92,13 +92,19 @@ class RunLog:
 
     @contextmanager
     def epoch(self, epoch: int, samples: int) -> Iterator[None]:
-        """A pass over the training data. `epoch` counts from 1, `samples` the training utterances up to its end."""
+        """Log the start and the end of a training epoch around the block.
+
+        Epochs count from 1; `samples` is the number of utterances trained on since the start, up to this epoch's end.
+        """
         with self._pair(constants.EPOCH_START, constants.EPOCH_STOP, _position(epoch, samples)):
             yield
 
     @contextmanager
     def evaluation(self, epoch: int, samples: int) -> Iterator["EvaluationLog"]:
-        """The evaluation after an epoch, with that epoch's numbers; its block logs one accuracy."""
+        """Log the start and the end of the evaluation after an epoch; the block must call `accuracy` once.
+
+        `epoch` and `samples` are those of the epoch before it.
+        """
         with self._pair(constants.EVAL_START, constants.EVAL_STOP, _position(epoch, samples)):
             evaluation = EvaluationLog(self, _position(epoch, samples))
             yield evaluation
@@ -128,7 +134,7 @@ class RunLog:
         self._write(constants.INTERVAL_START, key, None, metadata)
 
     def _end(self, key: str, metadata: dict[str, object]) -> None:
-        # No barrier here: after a failure the other processes may be gone.
+        # No barrier here: after a failure the other processes may have ended, and a barrier would wait for them.
         self._write(constants.INTERVAL_END, key, None, metadata)
 
     def _write(self, event: str, key: str, value: object, metadata: dict[str, object]) -> None:
@@ -138,52 +144,53 @@ class RunLog:
 
 
 class Initialization:
-    """What the initialisation block still has to log: call `weights`, `dataset` if it was verified, then `samples`."""
+    """Lines of the initialisation block: call `weights`, then `dataset` if it was verified, then `samples`."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
 
     def weights(self, names: Sequence[str]) -> None:
-        """Log that each tensor of the model has its initial values, in the model's order."""
+        """Log a line for each initialised tensor of the model, in the model's order."""
         for index, name in enumerate(names, start=1):
             self._log._point(
                 constants.WEIGHTS_INITIALIZATION, None, {"tensor": name, "index": index, "count": len(names)}
             )
 
     def dataset(self, name: str, sha256: str) -> None:
-        """Log which dataset was verified before the run, and the SHA-256 of its tar stream."""
+        """Log the name of the dataset that was verified before the run, and the SHA-256 of its tar stream in hex."""
         self._log._point("dataset_checksum", sha256, {"dataset": name})
 
     def samples(self, train: int, evaluation: int) -> None:
-        """Log the utterances of the training and of the evaluation set."""
+        """Log the number of utterances in the training set and in the evaluation set."""
         self._log._point(constants.TRAIN_SAMPLES, train)
         self._log._point(constants.EVAL_SAMPLES, evaluation)
 
     def resumed(self, epoch: int, steps: int) -> None:
-        """Log that the run goes on from a checkpoint: after `steps` steps of `epoch`."""
+        """Log that the run continues from a checkpoint, which was saved after `steps` steps of `epoch`."""
         self._log._point("resumed", True, {constants.EPOCH_NUM: epoch, "steps": steps})
 
 
 @dataclass
 class Run:
-    """The timed part of a run."""
+    """Timed part of a run."""
 
     reached_target: bool = False
+    """True once `success` was called."""
 
     def success(self) -> None:
-        """Say that the target was reached, so that the end of the block logs `success`."""
+        """Record that the target was reached, so that `run_stop` is logged with status `success`."""
         self.reached_target = True
 
 
 class EvaluationLog:
-    """The result that an evaluation block has to log."""
+    """Lines of an evaluation block."""
 
     def __init__(self, log: RunLog, position: dict[str, object]) -> None:
         self._log, self._position = log, position
         self.logged = False
 
     def accuracy(self, wer: float) -> None:
-        """Log the corpus word error rate, in percent."""
+        """Log the word error rate of the evaluation set in percent (`eval_accuracy`)."""
         self._log._point(constants.EVAL_ACCURACY, wer, self._position)
         self.logged = True
 
@@ -193,7 +200,7 @@ def _position(epoch: int, samples: int) -> dict[str, object]:
 
 
 def _described(params: Params, seed: int) -> Iterator[_Line]:
-    """What is submitted and with which hyperparameters: key, value and metadata of each line."""
+    """Yield key, value and metadata of the lines that describe the submission and its hyperparameters."""
     plain: dict[str, object] = {
         constants.SUBMISSION_BENCHMARK: BENCHMARK,
         constants.SUBMISSION_DIVISION: params.submission.division,
@@ -201,7 +208,7 @@ def _described(params: Params, seed: int) -> Iterator[_Line]:
         constants.SUBMISSION_PLATFORM: params.submission.platform,
         constants.SUBMISSION_STATUS: params.submission.status,
         constants.LOWEST_NUMERICAL_PRECISION_IN_LINEAR: _PRECISIONS[params.model.precision],
-        # There is no attention in the model; the rules want a value all the same.
+        # The model has no attention, but the 6.1.0 rules require this key.
         constants.LOWEST_NUMERICAL_PRECISION_IN_ATTN: _PRECISIONS[params.model.precision],
         constants.LOWEST_NUMERICAL_PRECISION_IN_COMM: "fp32",
         constants.TENSOR_PARALLELISM: 1,
@@ -243,7 +250,7 @@ def _optimizer(params: OptimizerParams) -> Iterator[_Line]:
 
 
 def _augmentation(params: AugmentationParams) -> Iterator[_Line]:
-    """Lines of what happens to training utterances; none of what does not."""
+    """Yield the lines of the augmentations that are in use."""
     if params.changes_tempo:
         yield "data_tempo_perturbation_min", params.tempo_min, {}
         yield "data_tempo_perturbation_max", params.tempo_max, {}
@@ -268,10 +275,11 @@ def _augmentation(params: AugmentationParams) -> Iterator[_Line]:
 
 
 def _schedule(params: OptimizerParams, epochs: int) -> Iterator[_Line]:
-    """Lines of the learning rate's schedule over `epochs` epochs."""
+    """Yield the lines of the learning rate's schedule over `epochs` epochs."""
     yield constants.OPT_LR_DECAY_SCHEDULE, params.schedule, {"epochs": epochs}
     if params.schedule == "anneal":
-        # MLPerf's decay factor multiplies (0.1 in its detection benchmarks); the reference divides.
+        # MLPerf's decay factor multiplies the rate (0.1 in its detection benchmarks); the 2018 reference divides by its
+        # own, so the log has the inverse.
         yield constants.OPT_LR_DECAY_FACTOR, 1 / params.anneal_factor, {"anneal_factor": params.anneal_factor}
     elif params.schedule == "one_cycle":
         yield constants.OPT_LR_WARMUP_EPOCHS, params.warmup_fraction * epochs, {}

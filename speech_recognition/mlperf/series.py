@@ -1,7 +1,8 @@
-"""Several runs of the benchmark, one after another, and their score.
+"""Several runs of the benchmark in succession, and their score.
 
-MLPerf's training rules: a result is the mean time of N runs of different seeds without the
-fastest and the slowest; a run that misses the target counts as the slowest, two of them leave no result.
+The score is the mean time of N runs with different seeds, without the fastest and the slowest. A run that misses the
+target counts as the slowest; if two miss it, there is no score. The rule is in the section "Benchmark Results" of
+the MLPerf Training Rules (mlcommons/training_policies, training_rules.adoc).
 """
 
 import csv
@@ -23,35 +24,37 @@ from speech_recognition.runs.folder import RunFolder
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """One run; `seconds` from run_start to run_stop, not a number if the log does not tell."""
+    """Result of one run."""
 
     run: int
+    """Number of the run in its series, from 0."""
     seed: int
     status: int
-    """exit status of `train --timed`"""
+    """Exit status of `train --timed`; 0 if the target was reached and the log is compliant."""
     seconds: float = math.nan
+    """Time from run_start to run_stop, or NaN if the log lacks one of them."""
     epochs: int = 0
     wer: float = math.nan
-    """of the last evaluation, in percent"""
+    """WER of the last evaluation in percent, or NaN before the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
-    """Of several runs, in seconds."""
+class SeriesScore:
+    """Score of several runs, in seconds."""
 
     olympic: float | None
-    """mean without the fastest and the slowest; None where the rules give no score"""
+    """Mean without the fastest and the slowest run; None with fewer than three runs, or if two or more failed."""
     mean: float | None
-    """of the runs that reached the target"""
+    """Mean of the runs that reached the target; None if none did."""
     spread: float | None
-    """their standard deviation"""
+    """Standard deviation of the runs that reached the target; None if fewer than two did."""
 
 
 def run_several(arguments: Sequence[str], seeds: Sequence[int], folder: Path) -> list[RunResult]:
-    """Run the command `train` with each of the seeds, in processes of their own, into `folder`.
+    """Run the command `train` once for each seed, in separate processes, and return the results.
 
-    Each run's standard output is `result_<run>.txt`; a run that fails does not end the series, bad input does.
-    A signal ends the run at hand and the series, with SystemExit.
+    Run N writes into `folder`/run_N, and its standard output into `folder`/result_N.txt. A failed run does not end the
+    series; bad input (exit status 2) does. A signal ends the current run and the series with SystemExit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     results = []
@@ -62,7 +65,7 @@ def run_several(arguments: Sequence[str], seeds: Sequence[int], folder: Path) ->
         results.append(_result(number, seed, status, log, RunFolder(folder / f"run_{number}").metrics))
         print(f"run {number}: {_line(results[-1])}", file=sys.stderr, flush=True)
         write_summary(folder, results)
-        if status == ExitStatus.BAD_INPUT:  # every other run would be refused too
+        if status == ExitStatus.BAD_INPUT:  # every further run would have the same bad input
             break
     return results
 
@@ -82,7 +85,7 @@ def _run(command: Sequence[str], log: Path) -> int:
 
 def _result(number: int, seed: int, status: int, log: Path, metrics: Path) -> RunResult:
     seconds, rows = math.nan, []
-    with suppress(InputError):  # it failed before its log began
+    with suppress(InputError):  # a run that failed before its log began has no time
         seconds = run_seconds(log)
     if metrics.is_file():
         with metrics.open(newline="", encoding="utf-8") as file:
@@ -91,12 +94,12 @@ def _result(number: int, seed: int, status: int, log: Path, metrics: Path) -> Ru
     return RunResult(run=number, seed=seed, status=status, seconds=seconds, epochs=len(rows), wer=wer)
 
 
-def score(results: Sequence[RunResult]) -> Score:
-    """The score of all runs."""
+def series_score(results: Sequence[RunResult]) -> SeriesScore:
+    """Return the score of a series of runs, by the rule at the top of this module."""
     good = [result.seconds for result in results if result.status == ExitStatus.DONE]
     failed = len(results) - len(good)
-    kept = sorted(good)[1 : len(good) if failed else -1]  # a failed run is the slowest
-    return Score(
+    kept = sorted(good)[1 : len(good) if failed else -1]  # a failed run counts as the slowest and is dropped
+    return SeriesScore(
         olympic=statistics.mean(kept) if len(results) >= 3 and failed <= 1 and kept else None,
         mean=statistics.mean(good) if good else None,
         spread=statistics.stdev(good) if len(good) > 1 else None,
@@ -104,32 +107,35 @@ def score(results: Sequence[RunResult]) -> Score:
 
 
 def write_summary(folder: Path, results: Sequence[RunResult]) -> None:
-    """Write `summary.json`: every run and the score."""
-    content = {"runs": [asdict(result) for result in results], "score_seconds": asdict(score(results))}
+    """Write every run and the score to `summary.json` in `folder`."""
+    content = {"runs": [asdict(result) for result in results], "score_seconds": asdict(series_score(results))}
     with atomic_write(folder / "summary.json") as partial:
         partial.write_text(json.dumps(content, indent=2).replace("NaN", "null") + "\n", encoding="utf-8")
 
 
-def summary(results: Sequence[RunResult]) -> str:
-    """A Markdown table of the runs, and a line with the score."""
+def series_table(results: Sequence[RunResult]) -> str:
+    """Return a Markdown table of the runs, followed by the lines of the mean and the score."""
     lines = ["| run | seed | epochs | seconds | WER | status |", "|---|---|---|---|---|---|"]
     for each in results:
         lines.append(
             f"| {each.run} | {each.seed} | {each.epochs} | {each.seconds:.0f} | {each.wer:.2f} | {each.status} |"
         )
-    found = score(results)
+    found = series_score(results)
     if found.mean is not None:
         spread = f", standard deviation {found.spread:.1f} s" if found.spread is not None else ""
-        lines.append(f"mean of those that reached the target: {found.mean:.1f} s{spread}")
+        lines.append(f"mean of the runs that reached the target: {found.mean:.1f} s{spread}")
     if found.olympic is not None:
         lines.append(f"olympic score (without the fastest and the slowest): {found.olympic:.1f} s")
     else:
-        lines.append("olympic score: none; it takes three runs, all but one of which reach the target")
+        lines.append("olympic score: none; it needs three runs, of which at most one misses the target")
     return "\n".join(lines)
 
 
 def exit_status(results: Sequence[RunResult]) -> ExitStatus:
-    """Return the series' exit status: that of its worst run. A run that a signal stopped counts as a failure."""
+    """Return BAD_INPUT, FAILURE, TARGET_MISSED or DONE: the first of these that any run ended with.
+
+    Every other status, such as that of a run that a signal stopped, counts as FAILURE.
+    """
     statuses = {result.status for result in results}
     if ExitStatus.BAD_INPUT in statuses:
         return ExitStatus.BAD_INPUT

@@ -1,7 +1,7 @@
-"""The description of a system for a submission, read off the machine it runs on.
+"""The description of a system for a submission, read from the machine that runs this code.
 
-The fields are those that mlperf_logging's system_desc_checker asks for; every value is a string. What
-a machine cannot tell (cooling, interconnects, notes) is left empty, to be completed in a JSON file.
+The fields are those that mlperf_logging.system_desc_checker requires; every value is a string. Fields that software
+cannot find out (cooling, host interconnects, notes) are empty; `completed` fills them from a JSON file.
 """
 
 import hashlib
@@ -28,13 +28,13 @@ STATUSES = {
     "research": "Research, Development, or Internal (RDI)",
     "preview": "Preview",
 }
-"""MLPerf's names of `submission_status`'s values."""
+"""Value of the description's `status` for each value of the log's `submission_status`."""
 
 _PACKAGES = ("torchaudio", "numpy", "soundfile", "mlperf-logging")
 
 
 def submitted(submission: Mapping[str, str]) -> Description:
-    """The part of a description that says what the log's org, platform, division and status say."""
+    """Return the fields of a description that repeat the log's org, platform, division and status."""
     return {
         "submitter": submission["org"],
         "division": submission["division"],
@@ -44,16 +44,16 @@ def submitted(submission: Mapping[str, str]) -> Description:
 
 
 def describe(submission: Mapping[str, str], *, nodes: int, gpus: int, storage: Path) -> Description:
-    """The description of this machine, as one of `nodes`, that trains on `gpus` and keeps its data where `storage` is.
+    """Return the description of this machine, which is one of `nodes` equal machines and trains on `gpus` GPUs.
 
-    submission: org, platform, division and status, as the log has them.
+    `submission` holds org, platform, division and status as in the log; `storage` is a path on the disk with the data.
     """
     own = submitted(submission) | {"number_of_nodes": str(nodes)}
     return own | _processors() | _memory_and_storage(storage) | _accelerators(gpus) | _software()
 
 
-def read(path: Path) -> Description:
-    """A description, or a part of one. Raises InputError if the file is no object of strings."""
+def read_description(path: Path) -> Description:
+    """Return a description, or a part of one, from a JSON file. Raises InputError unless every value is a string."""
     content = read_json(path, "mend it")
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise InputError(f"{path}: must be an object whose values are all strings")
@@ -61,12 +61,12 @@ def read(path: Path) -> Description:
 
 
 def completed(description: Description, completion: Path) -> Description:
-    """With the further or better values of a JSON file."""
-    return description | read(completion)
+    """Return `description` with the values in the JSON file `completion`, which replace its own."""
+    return description | read_description(completion)
 
 
 def _processors() -> Description:
-    """From /proc/cpuinfo and /sys."""
+    """Return the fields of the host's processors, from /proc/cpuinfo and /sys."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace") if Path("/proc/cpuinfo").exists() else ""
 
     def values(name: str) -> list[str]:
@@ -103,7 +103,10 @@ def _memory_and_storage(storage: Path) -> Description:
 
 
 def _file_system(path: Path) -> str:
-    """Type of the file system that holds `path`: that of the longest mount point above it."""
+    """Return the type of the file system that holds `path`, or "" if /proc/mounts cannot be read.
+
+    That is the file system with the longest mount point above the path.
+    """
     try:
         content = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
         mounts = [line.split()[1:3] for line in content.splitlines()]
@@ -114,7 +117,7 @@ def _file_system(path: Path) -> str:
 
 
 def _networks() -> list[str]:
-    """Interfaces that are no loopback, with their speed where the system knows it."""
+    """Return the network interfaces except the loopback, with their speed if the system knows it."""
     names = []
     for interface in sorted(Path("/sys/class/net").glob("*")):
         speed = _text(interface / "speed")
@@ -152,18 +155,18 @@ def _gpu(query: str) -> str:
 
 
 def software_notes() -> str:
-    """Return which commit of this repository this is, with "-dirty" where files differ from it."""
+    """Return a sentence that names the commit of this repository, with "-dirty" if files differ from it."""
     commit = _git("rev-parse", "--verify", "HEAD")
     dirty = "-dirty" if commit and _differs() else ""
     return f"benchmark at commit {commit or 'unknown'}{dirty}"
 
 
 def _git(*command: str) -> str:
-    """Return what git says of this repository, also where another user has made it and written its configuration.
+    """Return the output of a git command on this repository, or "" if it fails.
 
-    That configuration can name programs. So this is for commands that read objects and the index alone: those that
-    look at the files, such as `describe --dirty`, run filters. Hooks, a file system monitor and the fetch of objects
-    that are missing are turned off.
+    A different user may own the repository, and its configuration can name programs that git would run. Use only
+    commands that read objects and the index: commands that compare files, such as `describe --dirty`, run filter
+    programs. Hooks, the file system monitor and the download of missing objects are turned off.
     """
     settings = (f"safe.directory={REPOSITORY.resolve()}", "core.fsmonitor=false", "core.hooksPath=/dev/null")
     options = [option for setting in settings for option in ("-c", setting)]
@@ -171,7 +174,7 @@ def _git(*command: str) -> str:
 
 
 def _differs() -> bool:
-    """Return whether the index or a file in it differs from the commit."""
+    """Return whether the index, or a file that the commit holds, differs from the commit."""
     contents, staged = {}, {}
     for line in _git("ls-tree", "-r", "-z", "--full-tree", "HEAD").split("\0")[:-1]:
         description, _, name = line.partition("\t")
@@ -183,7 +186,7 @@ def _differs() -> bool:
 
 
 def _blob(path: Path) -> str:
-    """Return git's name of a file's contents; "" if there is no file."""
+    """Return the hash under which git stores the content of the file, or "" if there is no file."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
@@ -218,5 +221,5 @@ def _software() -> Description:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:  # some interfaces refuse to tell their speed
+    except OSError:  # reading the speed of a virtual or unplugged interface fails
         return ""

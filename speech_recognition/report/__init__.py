@@ -1,1 +1,1 @@
-"""What runs did, as a page to read."""
+"""The report of one or more runs: an HTML page with charts and tables."""

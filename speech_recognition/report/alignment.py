@@ -1,4 +1,4 @@
-"""Reference and hypothesis, word beside word, and what that says of the words."""
+"""The alignment of reference and hypothesis word by word, and the counts of confused words."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _KINDS: dict[str, Kind] = {
 
 
 class Pair(NamedTuple):
-    """A word of the reference and what was heard for it; one of them is empty where a word is missing or extra."""
+    """Word of the reference and the word of the hypothesis in its place; "" for the one that does not exist."""
 
     reference: str
     hypothesis: str
@@ -24,7 +24,7 @@ class Pair(NamedTuple):
 
 
 def align(reference: str, hypothesis: str) -> list[Pair]:
-    """The words of two transcripts in pairs, with the fewest substitutions, deletions and insertions."""
+    """Return the words of two transcripts in pairs, with the fewest substitutions, deletions and insertions."""
     said, heard = reference.split(), hypothesis.split()
     pairs = []
     for tag, begin, end, heard_begin, heard_end in Levenshtein.opcodes(said, heard):
@@ -36,5 +36,5 @@ def align(reference: str, hypothesis: str) -> list[Pair]:
 
 
 def confusions(pairs: Iterable[Pair]) -> Counter[Pair]:
-    """How often each pair that is not equal occurs."""
+    """Return the number of occurrences of each pair whose words differ."""
     return Counter(pair for pair in pairs if pair.kind != "equal")

@@ -1,4 +1,4 @@
-"""The charts of one or more runs, each small enough to be read on a telephone."""
+"""The charts of one or more runs, each small enough to read on a phone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -14,7 +14,7 @@ from speech_recognition.report.phases import PHASES, phases
 from speech_recognition.report.record import Record
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31")
-"""One for each run, in turn; seven of them are Okabe and Ito's, which the colour-blind tell apart."""
+"""Colours of the runs, in turn; the first seven are from Okabe and Ito's palette for colour-blind readers."""
 
 _STYLE: Any = {
     "font.size": 9,
@@ -35,7 +35,7 @@ Axes = Any
 
 
 def draw_charts(folder: Path, records: Records) -> list[tuple[str, str]]:
-    """Write a PNG for each chart that the runs have data for; returns the files' names and titles."""
+    """Write a PNG into `folder` for each chart that the runs have data for; return the files' names and titles."""
     drawn = []
     for name, (title, draw) in _CHARTS.items():
         with new_figure(4.6, _HEIGHT, _STYLE) as figure:
@@ -65,7 +65,7 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _legend(axes: Axes, records: Records) -> None:
-    """Names of lines; not of many runs, whose colours the page's table names, as it does for bars."""
+    """Add a legend of the lines, unless there are more than four runs: the page's table shows the colours."""
     handles, labels = axes.get_legend_handles_labels()
     if labels and len(records) <= 4 and not axes.get_legend():
         axes.legend(handles, labels)
@@ -85,14 +85,14 @@ def _each(records: Records) -> Iterator[tuple[int, Record, str, str | None]]:
 
 
 def _epoch_position(record: Record) -> pd.Series:
-    """Of each row of steps, in epochs: 1.5 in the middle of the second."""
+    """Return the position in epochs of each row of steps; 1.5 is the middle of the second epoch."""
     samples = record.train_samples or record.steps["utterances"].max()
     position: pd.Series = record.steps["epoch"] - 1 + record.steps["utterances"] / samples
     return position
 
 
 def _between_steps(record: Record, column: str) -> pd.Series:
-    """What each row of steps adds to the sum in `column`; the first row of an epoch, all of it."""
+    """Return the increase of the sum in `column` since the row before; the sum starts at 0 in each epoch."""
     return record.steps.groupby("epoch")[column].diff().fillna(record.steps[column])
 
 
@@ -100,11 +100,11 @@ def _loss(axes: Axes, records: Records) -> bool:
     for _, record, colour, label in _each(records):
         if not record.steps.empty:
             loss = _between_steps(record, "loss") / _between_steps(record, "utterances")
-            few = "of ten steps" if len(records) == 1 else None
+            few = "mean of ten steps" if len(records) == 1 else None
             axes.plot(_epoch_position(record), loss, color=colour, alpha=0.35, linewidth=1, label=few)
         if "loss" in record.epochs:
             epochs, losses = record.epochs["epoch"], record.epochs["loss"]
-            axes.plot(epochs - 0.5, losses, "o-", color=colour, markersize=3, label=label or "of the epoch")
+            axes.plot(epochs - 0.5, losses, "o-", color=colour, markersize=3, label=label or "mean of the epoch")
     axes.set(xlabel="epoch", ylabel="CTC loss per utterance (nats)", yscale="log")
     return any("loss" in record.epochs for record in records)
 
@@ -176,7 +176,7 @@ _PHASE_COLOURS = ("#999999", "#f0e442", "#0072b2", "#d55e00", "#009e73", "#cc79a
 
 
 def _bars(axes: Axes, records: Records, group: Callable[[pd.DataFrame], Any], xlabel: str) -> bool:
-    """WER of each group of utterances, side by side for each run."""
+    """Draw the WER of each group of utterances, with a bar for each run; return whether there was a group."""
     rates = {number: _rates(record, group) for number, record in enumerate(records) if not record.utterances.empty}
     names = list(dict.fromkeys(name for each in rates.values() for name in each.index))[:_MOST_NAMES]
     width = 0.8 / max(len(rates), 1)
@@ -228,7 +228,7 @@ def _by_speaker(axes: Axes, records: Records) -> bool:
     order = next(iter(rates.values())).sort_values().index
     for number, each in rates.items():
         axes.plot(each.reindex(order), ".", color=_colour(number))
-    axes.set(xlabel="speakers, the easiest first", ylabel="WER (percent)")
+    axes.set(xlabel="speakers, lowest WER first", ylabel="WER (percent)")
     axes.set_xticks(range(len(order)), [name[:_LONGEST_NAME] if len(order) <= _MOST_NAMES else "" for name in order])
     axes.set_ylim(bottom=0)
     axes.grid(axis="x", visible=False)
@@ -239,7 +239,7 @@ def _whole_numbers(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     low, high = axes.get_xlim()
-    if high - low < 1:  # a single epoch
+    if high - low < 1:  # one epoch would have fractions of an epoch as ticks
         axes.set_xlim(low - 0.5, high + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 

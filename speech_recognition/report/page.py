@@ -1,4 +1,4 @@
-"""One HTML page on one or more runs, whole in itself, with its charts as PNG files beside it."""
+"""HTML page on one or more runs: a single file with its charts embedded, which are also written as PNG files."""
 
 import base64
 import sys
@@ -13,12 +13,12 @@ import jinja2
 
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_write
-from speech_recognition.mlperf.series import RunResult, score
+from speech_recognition.mlperf.series import RunResult, series_score
 from speech_recognition.report.alignment import Pair, align, confusions
 from speech_recognition.report.charts import COLOURS, draw_charts, draw_curves
 from speech_recognition.report.phases import PHASES, phases, total_seconds
 from speech_recognition.report.record import Record, read_record
-from speech_recognition.report.significance import Difference, difference
+from speech_recognition.report.significance import WerDifference, difference
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import Launch
@@ -28,23 +28,24 @@ _WORST, _CONFUSED = 12, 20
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """An utterance that was misheard."""
+    """Utterance whose transcript has errors."""
 
     id: str
     seconds: float
     wer: float
+    """Word error rate in percent."""
     pairs: list[Pair]
 
 
 def write_report(folder: Path, records: Sequence[Record]) -> Path:
-    """Write `report.html`, and its charts as PNG into `charts`; returns the page.
+    """Write `report.html` and, in the folder `charts`, its charts as PNG files; return the path of the page.
 
-    Runs are held to the first of them.
+    The page compares the other runs with the first. Raises InputError if a link has the name of a file to write.
     """
     page, pictures = RunFolder(folder).page, RunFolder(folder).charts
     for path in (page, pictures, *pictures.glob("*.png")):
-        if path.is_symlink():  # in somebody else's folder it may lead to any file of ours
-            raise InputError(f"{path}: is a link; remove it, or choose another --output-dir")
+        if path.is_symlink():  # a link in a stranger's folder may point to any file of the user
+            raise InputError(f"{path}: is a link; remove it, or choose a different --output-dir")
     charts = draw_charts(pictures, records)
     template = _environment().get_template("page.html")
     text = template.render(
@@ -59,7 +60,7 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
         phases=(PHASES, [phases(record) for record in records]),
         worst=[list(_worst(record)) for record in records],
         confused=[_confused(record) for record in records],
-        parameters=_compared([record.parameters for record in records]),
+        parameters=_compared([_parameters(record) for record in records]),
         systems=_compared([record.system for record in records]),
     )
     with atomic_write(page) as partial:
@@ -69,10 +70,11 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
 
 @contextmanager
 def own_report(folder: Path, launch: Launch) -> Iterator[None]:
-    """When the run in the block ends, write its page and `curves.png` into its `folder`.
+    """Run the block, then write the page and `curves.png` of its run into `folder`.
 
-    Not before its first evaluation, nor where it fails and torchrun will start it again. The other processes wait
-    for the first: one that ends with another status than 0 makes torchrun end them all.
+    There is no page before the first evaluation, nor after a failure that makes torchrun restart the run. The other
+    processes wait for the first to write it: torchrun ends all processes as soon as one exits with a status other
+    than 0.
     """
     try:
         yield
@@ -91,7 +93,7 @@ def _write_own_report(folder: Path) -> None:
         record = read_record(folder)
         draw_curves(RunFolder(folder).curves, record)
         write_report(folder, [record])
-    except Exception as error:  # the run is what counts
+    except Exception as error:  # a failed report must not fail the run
         print(f"warning: no report: {one_line(str(error))}", file=sys.stderr)
 
 
@@ -114,7 +116,7 @@ def _summary(record: Record) -> dict[str, str]:
         "began": _began(record),
         "seconds": f"{seconds:.0f}",
         "best WER": "" if best is None else f"{best['wer']:.2f}",
-        "CER there": "" if best is None else f"{best['cer']:.2f}",
+        "CER at best WER": "" if best is None else f"{best['cer']:.2f}",
         "target": f"{record.target_wer:g}, {_outcome(record)}",
         "audio s/s": _rate(record),
     }
@@ -131,7 +133,7 @@ def _began(record: Record) -> str:
 
 
 def _score(records: Sequence[Record]) -> str:
-    """MLPerf's score, if these are several runs of the same; else nothing."""
+    """Return the score of the runs as a series, in seconds; "" if their parameters differ or there is no score."""
     same = all(record.parameters == records[0].parameters for record in records)
     results = [
         RunResult(
@@ -142,7 +144,7 @@ def _score(records: Sequence[Record]) -> str:
         )
         for number, record in enumerate(records)
     ]
-    olympic = score(results).olympic if same else None
+    olympic = series_score(results).olympic if same else None
     return "" if olympic is None else f"{olympic:.1f}"
 
 
@@ -152,7 +154,7 @@ def _rate(record: Record) -> str:
     return f"{record.epochs['audio_rate'].mean():.0f}"
 
 
-def _difference(first: Record, record: Record) -> Difference | None:
+def _difference(first: Record, record: Record) -> WerDifference | None:
     return difference(first.utterances, record.utterances)
 
 
@@ -161,7 +163,7 @@ def _embedded(path: Path) -> str:
 
 
 def _worst(record: Record) -> Iterator[Heard]:
-    """The utterances with the highest rates; of equal ones the longest."""
+    """Yield the utterances with the highest WER; of equal rates, those with more words first."""
     table = record.utterances
     if table.empty:
         return
@@ -173,7 +175,7 @@ def _worst(record: Record) -> Iterator[Heard]:
 
 
 def _confused(record: Record) -> dict[str, list[tuple[Pair, int]]]:
-    """The most frequent pairs of each kind of error."""
+    """Return the most frequent pairs of words for each kind of error, with their counts."""
     rows = record.utterances.to_dict("records")
     counts = confusions(pair for row in rows for pair in align(row["reference"], row["hypothesis"]))
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
@@ -183,8 +185,15 @@ def _confused(record: Record) -> dict[str, list[tuple[Pair, int]]]:
     }
 
 
+def _parameters(record: Record) -> dict[str, Any]:
+    """Return the parameters with the data that the log names, which --data-dir can make differ from the preset's."""
+    return {"dataset": record.dataset} | {
+        name: value for name, value in record.parameters.items() if name != "data.dataset"
+    }
+
+
 def _compared(columns: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str], bool]]:
-    """Name, value in each run, and whether the runs differ."""
+    """Return a row for each name: the name, its value in each run, and whether the values differ."""
     names = list(dict.fromkeys(name for each in columns for name in each))
     rows = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Where the time of a run went, from its logs' intervals and what it waited and saved."""
+"""The time that a run spent in each phase, from the intervals in its logs and the times in metrics.csv."""
 
 import pandas as pd
 
@@ -8,9 +8,10 @@ PHASES = ("initialise", "read manifests", "train", "wait for data", "evaluate", 
 
 
 def phases(record: Record) -> dict[str, float]:
-    """Seconds in each of PHASES. Initialisation comes before the clock, the others are between run_start and run_stop.
+    """Return the seconds that the run spent in each of PHASES.
 
-    An interval that a kill has left open is not counted.
+    Initialisation comes before the clock; the other phases are between run_start and run_stop. An interval without
+    an end, as a kill leaves it, is not counted.
     """
     logs = record.logs
     waiting, saving = (float(record.epochs.get(f"{name}_seconds", pd.Series()).sum()) for name in ("waiting", "saving"))
@@ -25,12 +26,12 @@ def phases(record: Record) -> dict[str, float]:
 
 
 def total_seconds(record: Record) -> float:
-    """From run_start to run_stop."""
+    """Return the seconds from run_start to run_stop, summed over the run's logs."""
     return sum(_between(log, "run_start", "run_stop") for log in record.logs)
 
 
 def _between(log: pd.DataFrame, begin: str, end: str) -> float:
-    """Seconds from each line `begin` to the next line `end` that comes before another `begin`, summed."""
+    """Return the summed seconds of the intervals from a `begin` line to the `end` line before the next `begin`."""
     total, since = 0.0, None
     for key, time in zip(log["key"], log["time_ms"], strict=True):
         if key == end and since is not None:

@@ -1,5 +1,6 @@
-"""A run as its folder tells it: parameters, system, epochs, steps, utterances, log."""
+"""A run read from its folder: parameters, system, epochs, steps, utterances, logs."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +10,9 @@ import pandas as pd
 
 from speech_recognition import settings
 from speech_recognition.errors import InputError, one_line
-from speech_recognition.mlperf import system
 from speech_recognition.mlperf.check import check_log
-from speech_recognition.mlperf.log_table import has_lines, log_frame
+from speech_recognition.mlperf.log_table import has_lines, log_table
+from speech_recognition.mlperf.system import read_description
 from speech_recognition.report.tables import read_epochs, read_utterances
 from speech_recognition.runs.folder import RunFolder, runs_of_series
 from speech_recognition.runs.steps import read_steps
@@ -19,36 +20,37 @@ from speech_recognition.runs.steps import read_steps
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One run. Tables that a run was stopped too early to write are empty."""
+    """Run as its folder records it; a table is empty if the run ended before it was written."""
 
     name: str
     parameters: dict[str, Any]
-    """by section.name"""
+    """Values of params.json by `section.name`."""
     system: dict[str, str]
+    """Description of the machine (system.json); empty if there is none."""
     epochs: pd.DataFrame
-    """metrics.csv"""
+    """Rows of metrics.csv."""
     steps: pd.DataFrame
-    """steps.csv"""
+    """Rows of steps.csv."""
     utterances: pd.DataFrame
-    """utterances.csv"""
+    """Rows of utterances.csv."""
     logs: list[pd.DataFrame]
-    """the lines of its log, and of the further logs of a run that was stopped and went on; none without lines"""
+    """Tables of the run's first log and of the logs of its continuations, in order; logs without lines are left out."""
     violations: list[str]
-    """what the checker finds in the first log"""
+    """Faults that the official checker finds in the first log."""
 
     def logged(self, key: str) -> Any:
-        """The value of the first line with `key` in any log; None if there is none."""
+        """Return the value of the first line with `key` in any log, or None if there is none."""
         found = [value for log in self.logs for value in log.loc[log["key"] == key, "value"]]
         return found[0] if found else None
 
     @property
     def seed(self) -> int | None:
-        """As logged; None if the run was killed before it said so."""
+        """Seed of the run; None if the run was killed before it logged one."""
         return self._count("seed")
 
     @property
     def train_samples(self) -> int | None:
-        """Utterances in an epoch; None if the run was killed before it said so."""
+        """Number of utterances in an epoch; None if the run was killed before it logged one."""
         return self._count("train_samples")
 
     def _count(self, key: str) -> int | None:
@@ -56,29 +58,42 @@ class Record:
         return value if type(value) is int and 0 <= value < 2**32 else None
 
     @property
+    def dataset(self) -> str:
+        """Name and SHA-256 of the dataset that was verified before the run; "not verified" if the log has none."""
+        for log in self.logs:
+            for row in log.loc[log["key"] == "dataset_checksum"].to_dict("records"):
+                name, sha256 = row.get("dataset"), row["value"]
+                if type(name) is str and type(sha256) is str and re.fullmatch("[0-9a-f]{64}", sha256):
+                    return f"{one_line(name)}, SHA-256 {sha256}"
+        return "not verified"
+
+    @property
     def ended(self) -> bool:
-        """Whether its last log says how it ended: not, while it runs or after a SIGKILL."""
+        """True if the last log has a `run_stop`; False while the run goes on, and after a SIGKILL."""
         return any("run_stop" in log["key"].to_numpy() for log in self.logs[-1:])
 
     @property
     def reached_target(self) -> bool:
-        """Whether its last line says so."""
+        """True if the last log's `run_stop` has the status `success`."""
         stops = [log.loc[log["key"] == "run_stop"] for log in self.logs]
         return any(each["status"].iloc[-1] == "success" for each in stops[-1:] if len(each) and "status" in each)
 
     @property
     def best(self) -> pd.Series | None:
-        """The row of the epoch with the lowest WER; None before the first evaluation."""
+        """Row of the epoch with the lowest WER; None before the first evaluation."""
         return None if self.epochs.empty else self.epochs.iloc[int(self.epochs["wer"].argmin())]
 
     @property
     def target_wer(self) -> float:
-        """Percent."""
+        """Word error rate in percent at which the run's target is reached."""
         return float(self.parameters["training.target_wer"])
 
 
 def find_runs(paths: list[Path]) -> list[Path]:
-    """The folders of runs that `paths` are, or hold: those of a `--runs`. Raises InputError on one without."""
+    """Return the run folders in `paths`, each of which is a run's folder or holds a series of them (`--runs`).
+
+    Raises InputError on a path that is neither.
+    """
     found: list[Path] = []
     for path in paths:
         here = [path] if RunFolder(path).log.is_file() else runs_of_series(path)
@@ -90,7 +105,10 @@ def find_runs(paths: list[Path]) -> list[Path]:
 
 
 def read_records(folders: Sequence[Path]) -> list[Record]:
-    """The runs in `folders`; those of one name with the names of their parents too. Raises InputError as below."""
+    """Return the runs in `folders`; runs of the same name also get the names of their parent folders.
+
+    Raises InputError as `read_record`.
+    """
     records = [read_record(folder) for folder in folders]
     names = [record.name for record in records]
     for place, folder in enumerate(folders):
@@ -100,17 +118,17 @@ def read_records(folders: Sequence[Path]) -> list[Record]:
 
 
 def read_record(folder: Path) -> Record:
-    """The run in `folder`. Raises InputError, naming the file, if something in it cannot be read."""
+    """Return the run in `folder`. Raises InputError, which names the file, if one of its files cannot be read."""
     run = RunFolder(folder)
     params, logs = settings.read(run.params), run.logs()
     return Record(
         name=one_line(folder.resolve().name),
         parameters=_flat(settings.to_dict(params)),
-        system=system.read(run.system) if run.system.exists() else {},
+        system=read_description(run.system) if run.system.exists() else {},
         epochs=read_epochs(run.metrics),
         steps=pd.DataFrame(read_steps(run.steps)),
         utterances=read_utterances(run.utterances),
-        logs=[log_frame(path) for path in logs if has_lines(path)],
+        logs=[log_table(path) for path in logs if has_lines(path)],
         violations=[str(violation) for violation in check_log(logs[0], params.submission.division)],
     )
 

@@ -1,4 +1,4 @@
-"""A run's curves as TensorBoard's event files."""
+"""The curves of a run as TensorBoard event files."""
 
 from pathlib import Path
 
@@ -7,10 +7,11 @@ from speech_recognition.report.record import Record
 
 
 def write_events(folder: Path, record: Record) -> None:
-    """Write the run's steps and epochs into a folder of its own in `folder`, at the seconds they were at.
+    """Write the figures of the run's steps and epochs into a new folder in `folder` that has the run's name.
 
-    Steps are counted in utterances, so that batches of any size compare. Raises InputError if the run is
-    there already, since TensorBoard would draw both, or if TensorBoard is not installed.
+    TensorBoard's step is the number of utterances trained on, so that runs of different batch sizes compare. Raises
+    InputError if the new folder exists, since TensorBoard would draw its old events too, or if TensorBoard is not
+    installed.
     """
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
@@ -18,7 +19,7 @@ def write_events(folder: Path, record: Record) -> None:
         raise InputError("--tensorboard: tensorboard is not installed; pip install tensorboard") from None
     own = folder / record.name
     if own.exists():
-        raise InputError(f"--tensorboard {folder}: has {record.name} already; choose another folder")
+        raise InputError(f"--tensorboard {folder}: has {record.name} already; choose a different folder")
     samples = record.train_samples or 0
     with SummaryWriter(own) as writer:
         for row in record.steps.to_dict("records"):

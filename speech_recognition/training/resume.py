@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech_recognition.errors import InputError
-from speech_recognition.mlperf.log_table import has_lines, log_frame
+from speech_recognition.mlperf.log_table import has_lines, log_table
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.folder import RunFolder, newest_runs
@@ -68,7 +68,7 @@ def logged_seed(folder: Path) -> int | None:
     log = logs[-1] if logs else None
     if log is None or not log.is_file() or not has_lines(log):
         return None
-    frame = log_frame(log)
+    frame = log_table(log)
     seeds = frame.loc[frame["key"] == "seed", "value"].tolist()
     if not seeds:
         return None

@@ -1,4 +1,4 @@
-"""The files that start the benchmark on clusters, as far as they can be tried without one."""
+"""Tests of the files that start the benchmark on clusters, with stand-ins for the cluster's commands."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ TINY = ["model.conv_channels=2", "model.rnn_units=8", "data.batch_size=4", "data
 
 @pytest.fixture
 def slurm(tmp_path: Path) -> dict[str, str]:
-    """The environment of a job of one node, with stand-ins for Slurm's commands; results go to a copy."""
+    """Return the environment of a one-node job with stand-ins for Slurm's commands and a copy of the repository."""
     for name, script in STAND_INS.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
@@ -64,11 +64,11 @@ def test_a_job_whose_time_is_up_saves_and_is_queued_again(
         while not (checkpoints / "epoch_01.pt").exists():
             assert running.poll() is None, running.communicate()
             time.sleep(0.05)
-        running.send_signal(signal.SIGUSR1)  # as Slurm does by --signal=B:USR1@120
+        running.send_signal(signal.SIGUSR1)  # Slurm sends it because of --signal=B:USR1@120
         output, errors = running.communicate(timeout=100)
     assert (tmp_path / "requeued").read_text() == "4711\n"
     assert running.returncode != 0 and "saved: " in errors
-    assert '"aborted"' not in output  # restarts are left: the log stays open
+    assert '"aborted"' not in output  # the job will be restarted, so the log stays open
     with job(slurm, tone_dataset, *options) as again:
         for line in again.stdout or []:
             if '"key": "resumed"' in line:

@@ -1,4 +1,4 @@
-"""docker/: what can be held to account without an engine: the build's steps, and how `docker` would be called."""
+"""Tests of docker/ without a container engine: the build's steps, and the arguments that `docker` gets."""
 
 import itertools
 import os
@@ -17,7 +17,7 @@ MOUNTED = ["LibriSpeech_dataset", "mini_dataset", "results"]
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    """A copy of docker/ in a folder with a space, beside a stand-in for `docker` that records its arguments."""
+    """Return a copy of docker/ in a folder with a space, beside a `docker` that only records its arguments."""
     repo = tmp_path / "a repository"
     shutil.copytree(ROOT / "docker", repo / "docker")
     tool(tmp_path, "docker", f"printf '%s\\n' \"$@\" >'{tmp_path}/arguments'; exit ${{STATUS:-0}}")
@@ -33,7 +33,7 @@ def tool(folder: Path, name: str, script: str) -> None:
 
 
 def call(repo: Path, name: str, *arguments: str, **variables: str) -> tuple[int, list[str]]:
-    """(exit status, the arguments that `docker` was given)."""
+    """Run a script of docker/; return its exit status and the arguments that `docker` got."""
     path = f"{repo.parent / 'bin'}:/usr/bin:/bin"
     script = str(repo / "docker" / name)
     result = subprocess.run(
@@ -43,7 +43,7 @@ def call(repo: Path, name: str, *arguments: str, **variables: str) -> tuple[int,
 
 
 def after(arguments: list[str], option: str) -> list[str]:
-    """What follows each `option`."""
+    """Return the argument after each occurrence of `option`."""
     return [value for name, value in itertools.pairwise(arguments) if name == option]
 
 
@@ -63,7 +63,7 @@ def test_the_container_has_the_users_ids_and_the_repository(repo: Path) -> None:
     status, arguments = call(repo, "run-dev.sh")
     assert status == 0 and arguments[0] == "run"
     assert after(arguments, "--user") == [f"{os.getuid()}:{os.getgid()}"]
-    assert after(arguments, "--volume") == [f"{repo}:{repo}"]  # and in it the folders of MOUNTED
+    assert after(arguments, "--volume") == [f"{repo}:{repo}"]  # MOUNTED's folders are inside it
     assert after(arguments, "--workdir") == [str(repo)]
     assert "HOME=/tmp" in after(arguments, "--env") and "--ipc=host" in arguments
     assert "--gpus" not in arguments and "--tty" not in arguments

@@ -1,4 +1,4 @@
-"""The README's walk-through, typed into a shell, in a fresh copy of the repository."""
+"""A test that runs the README's walk-through in a shell, in a fresh copy of the repository."""
 
 import csv
 import os
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.slow
 
 
 def walk_through() -> list[str]:
-    """The commands under the README's heading, which a user types one after another."""
+    """Return the commands of the README's walk-through, in order."""
     section = (ROOT / "README.md").read_text().split("## The walk-through", 1)[1]
     return section.split("```sh\n", 1)[1].split("```", 1)[0].splitlines()
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository without what the scripts have made in it, and with a `.venv` that is the Python of the tests."""
+    """Return a copy of the repository without the scripts' products, whose `.venv` activates the tests' Python."""
     folder = tmp_path_factory.mktemp("clone") / "a copy"
     made = [".git", ".venv*", "results", "mini_dataset", "LibriSpeech_*", ".*_cache", "__pycache__", "*.out"]
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*made))

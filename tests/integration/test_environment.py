@@ -1,4 +1,4 @@
-"""script/environment.py and .sh: which Python is used, and `.venv` made once, whole, by one script at a time."""
+"""Tests of script/environment.py and .sh: the choice of a Python, and the making of `.venv` by one script at a time."""
 
 import errno
 import hashlib
@@ -35,11 +35,11 @@ def build_editable(folder, settings=None, metadata=None):
         wheel.writestr(f"{info}/RECORD", "")
     return NAME
 """
-"""Builds the repository's own project without setuptools."""
+"""Build backend of the repository's own project that needs no setuptools."""
 
 
 def wheel_bytes(folder: Path) -> bytes:
-    """A wheel with one empty module."""
+    """Return the content of a wheel with one empty module."""
     info = "benchmark_tiny_package-1.0.dist-info"
     path = folder / "made.whl"
     with zipfile.ZipFile(path, "w") as wheel:
@@ -59,7 +59,7 @@ def executable(path: Path, script: str) -> Path:
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    """A repository with a space in its path that needs one tiny package, and a script that uses it."""
+    """Return a repository, with a space in its path, that needs one tiny package and has a script that uses it."""
     repo = tmp_path / "a repository"
     repo.mkdir()
     shutil.copytree(ROOT / "script", repo / "script", ignore=shutil.ignore_patterns("__pycache__"))
@@ -82,7 +82,7 @@ def repo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(repo: Path) -> ModuleType:
-    """The repository's script/environment.py as a module."""
+    """Return the repository's script/environment.py as a module."""
     spec = importlib.util.spec_from_file_location("environment_under_test", repo / "script" / "environment.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -91,7 +91,7 @@ def environment(repo: Path) -> ModuleType:
 
 
 def variables(repo: Path) -> dict[str, str]:
-    """A user's variables: only this Python on PATH, as python3, and packages from a folder."""
+    """Return a user's environment variables: PATH has only this Python, as python3; pip installs from a folder."""
     tools = repo.parent / "tools"
     if not tools.exists():
         executable(tools / "python3", f'exec "{sys.executable}" "$@"')
@@ -102,7 +102,7 @@ def variables(repo: Path) -> dict[str, str]:
 
 
 def start(repo: Path, command: str = "exec ./use.sh") -> "subprocess.Popen[str]":
-    """A command in the repository, in a process group of its own."""
+    """Start a command in the repository, in a new process group."""
     return subprocess.Popen(
         ["/bin/sh", "-c", command],
         env=variables(repo),
@@ -111,12 +111,12 @@ def start(repo: Path, command: str = "exec ./use.sh") -> "subprocess.Popen[str]"
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell's background job tests
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores SIGINT
     )
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, list[str], str]:
-    """(exit status, lines of standard output, standard error)."""
+    """Wait for the process; return its exit status, the lines of its standard output, and its standard error."""
     output, errors = process.communicate(timeout=120)
     return process.returncode, output.splitlines(), errors
 
@@ -143,7 +143,7 @@ def test_two_scripts_at_once_make_one_environment_and_a_third_is_silent(repo: Pa
 
 
 def when_read(fifo: Path, process: "subprocess.Popen[str]") -> int:
-    """Wait until somebody reads `fifo`; returns a descriptor that lets the reader wait on."""
+    """Wait until a process reads `fifo`; return an open descriptor, without which the reader would see the end."""
     while True:
         try:
             return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
@@ -157,11 +157,11 @@ def test_a_killed_installation_ends_its_pip_and_is_made_again(repo: Path) -> Non
     wheel = repo.parent / "wheels" / WHEEL
     content = wheel.read_bytes()
     wheel.unlink()
-    os.mkfifo(wheel)  # pip waits for it for ever
+    os.mkfifo(wheel)  # pip waits for its content without end
     killed = start(repo, "exec python3 -E script/environment.py")
     writer = when_read(wheel, killed)
     killed.kill()
-    killed.communicate(timeout=20)  # pip, which holds the standard error as well, ends too
+    killed.communicate(timeout=20)  # returns only when pip has ended too, since pip holds standard error open
     os.close(writer)
     wheel.unlink()
     wheel.write_bytes(content)
@@ -184,7 +184,7 @@ raise SystemExit(real.main())
         ("script", signal.SIGHUP, -signal.SIGHUP),
         ("script", signal.SIGKILL, -signal.SIGKILL),
         ("group", signal.SIGTERM, -signal.SIGTERM),
-        ("group", signal.SIGINT, -signal.SIGINT),  # dash acts on one of its own only when its command has ended
+        ("group", signal.SIGINT, -signal.SIGINT),  # to the script alone: dash waits for its command
         ("group", signal.SIGHUP, -signal.SIGHUP),
         ("environment.py", signal.SIGTERM, 128 + signal.SIGTERM),
         ("environment.py", signal.SIGINT, 128 + signal.SIGINT),
@@ -205,7 +205,7 @@ def test_a_signal_ends_the_installer_with_all_its_processes(
         os.killpg(process.pid, number)
     else:
         os.kill(process.pid if kill == "script" else int((repo / "pid").read_text()), number)
-    output, errors = process.communicate(timeout=20)  # until the last process that holds its standard error has ended
+    output, errors = process.communicate(timeout=20)  # returns when no process holds its standard error any more
     assert (process.returncode, output) == (status, "")
     assert errors == "stopped; the next call starts the installation again\n"
 
@@ -226,7 +226,7 @@ Calls = list[list[str]]
 
 @pytest.fixture
 def installed(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Installers that only leave an interpreter; returns their command lines."""
+    """Replace the installers by one that only makes an interpreter; return the list of their command lines."""
     calls: Calls = []
 
     def run(command: list[str], _: object) -> None:
@@ -244,11 +244,11 @@ def test_the_active_python_is_used_if_it_has_the_locked_packages(environment: Mo
     assert environment.missing_packages() == [PACKAGE]
     shutil.copyfile(ROOT / "pyproject.toml", repo / "pyproject.toml")
     lock = (ROOT / "requirements.lock").read_text()
-    for name in ("torch", "hypothesis"):  # another version: as good as missing
+    for name in ("torch", "hypothesis"):  # a package of a different version counts as missing
         (repo / "requirements.lock").write_text(lock.replace(f"\n{name}==", f"\n{name}==0."))
         assert name in environment.missing_packages()
     (repo / "requirements.lock").write_text(lock)
-    if not environment.missing_packages():  # as in the .venv that run_tests.sh makes
+    if not environment.missing_packages():  # true in the .venv that run_tests.sh makes
         assert environment.choose_python() == sys.executable
 
 
@@ -411,7 +411,7 @@ def test_a_python_without_venv_is_said(
 def test_a_folder_that_cannot_be_written_is_named(
     environment: ModuleType, installed: Calls, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    environment.GUARD.mkdir()  # cannot be opened for writing, by root neither
+    environment.GUARD.mkdir()  # a folder cannot be opened for writing, not even by root
     assert environment.main() == 2
     output, errors = capsys.readouterr()
     assert output == "" and len(errors.splitlines()) == 1 and str(environment.GUARD) in errors
@@ -432,7 +432,8 @@ def test_another_version_hands_over_to_one_that_fits(
     environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     bin_folder = tmp_path / "bin"
-    executable(bin_folder / "python3.12", "echo 'python3.12: not installed' >&2; exit 127")  # a version manager's stub
+    # A version manager's stub, which is a command but not a Python.
+    executable(bin_folder / "python3.12", "echo 'python3.12: not installed' >&2; exit 127")
     executable(bin_folder / "python3.11", "echo 3 11")
     monkeypatch.setenv("PATH", str(bin_folder))
     monkeypatch.setattr(environment.sys, "version_info", (3, 9, 2))
@@ -493,7 +494,7 @@ def test_the_shell_finds_a_python_by_its_usual_names(repo: Path, prepare: Change
 
 
 def main_says(repo: Path, setting: str) -> tuple[int, str]:
-    """(status, standard error) of `python -m speech_recognition` in a Python without packages."""
+    """Run `python -m speech_recognition` in a Python without packages; return its status and standard error."""
     code = f"import runpy, sys; {setting}; sys.path.insert(0, {str(repo)!r}); "
     code += "runpy.run_module('speech_recognition', run_name='__main__')"
     result = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
@@ -516,7 +517,7 @@ def test_who_lacks_a_package_is_told_what_helps(repo: Path) -> None:
     assert status == 2 and len(errors.splitlines()) == 1
     assert errors.startswith(f"error: {sys.executable} lacks the package ")
     assert f"install {repo}/requirements.lock into it, or deactivate its environment and unset PYTHON" in errors
-    (venv / "complete").touch()  # made by the scripts
+    (venv / "complete").touch()  # the mark of an environment that the scripts made
     status, errors = main_says(repo, setting)
     assert status == 2 and errors.startswith(f"error: {venv} lacks the package ")
     assert errors.endswith(f"remove {venv} and unset PYTHON, and the scripts make it again\n")

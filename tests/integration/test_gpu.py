@@ -1,4 +1,4 @@
-"""What only a CUDA device can show: the same results as on the CPU, on paths that differ there."""
+"""Tests that need a CUDA device: code paths that differ there must have the same results as on the CPU."""
 
 import dataclasses
 from pathlib import Path
@@ -30,7 +30,8 @@ SMALL = dataclasses.replace(params.mini().model, conv_channels=4, rnn_units=24)
 def test_an_impossible_utterance_costs_nothing_there_either() -> None:
     generator = torch.Generator().manual_seed(0)
     log_probs = torch.randn(30, 2, 29, generator=generator).log_softmax(-1)
-    targets = torch.tensor([[3] * 20, [3, 4] * 10])  # the first needs 39 frames
+    # The first needs 39 frames, since CTC puts a blank between equal symbols.
+    targets = torch.tensor([[3] * 20, [3, 4] * 10])
     lengths, target_lengths = torch.tensor([30, 30]), torch.tensor([20, 20])
     results = []
     for device in ("cpu", "cuda"):

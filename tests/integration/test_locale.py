@@ -1,4 +1,4 @@
-"""Where the system's encoding is not UTF-8, and where matplotlib's settings are not ours."""
+"""A test with a system encoding other than UTF-8 and with a user's own settings of matplotlib."""
 
 import dataclasses
 import os
@@ -13,7 +13,7 @@ TINY = ["training.epochs=1", "model.rnn_layers=1", "model.rnn_units=8", "model.c
 
 
 def test_a_run_and_its_report_need_neither_utf8_nor_a_backend(tone_dataset: Path, tmp_path: Path) -> None:
-    """Names that are not ASCII come through training, its tables and the page."""
+    """Check that names with non-ASCII characters survive training, its tables and the page."""
     utterances = read_manifest(tone_dataset / "manifests" / "val.csv")
     foreign = [dataclasses.replace(each, id=f"é-{each.id}", speaker="ß", subset="dev-ü") for each in utterances]
     write_manifest(tmp_path / "val.csv", foreign)

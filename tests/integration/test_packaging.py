@@ -1,4 +1,4 @@
-"""pyproject.toml and requirements.lock agree with each other, with the code, and name no place of their origin."""
+"""Tests that pyproject.toml, requirements.lock and the code agree, and that the lock names no package index."""
 
 import ast
 import os
@@ -27,7 +27,7 @@ def normal(name: str) -> str:
 
 
 def split(requirement: str) -> tuple[str, str, tuple[int, ...]]:
-    """(name, operator, version) of a requirement."""
+    """Return the name, the operator and the version of a requirement."""
     match = re.fullmatch(r"([\w.-]+?)(==|>=)([\d.]+)", requirement)
     assert match is not None, f"{requirement}: write NAME==VERSION or NAME>=VERSION"
     return normal(match[1]), match[2], numbers(match[3])
@@ -38,12 +38,12 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def requirements(*extras: str) -> list[str]:
-    """The direct dependencies, with those of some extras."""
+    """Return the direct dependencies with those of the given extras."""
     return [*PROJECT["dependencies"], *(line for extra in extras for line in PROJECT["optional-dependencies"][extra])]
 
 
 def declared(*extras: str) -> set[str]:
-    """Their names."""
+    """Return the names of the direct dependencies with those of the given extras."""
     return {split(requirement)[0] for requirement in requirements(*extras)}
 
 
@@ -84,7 +84,7 @@ def test_the_pair_that_imports_together_is_pinned() -> None:
 
 
 def imported(*paths: Path) -> set[str]:
-    """Distributions of the modules that these files import, ours and the standard library left out."""
+    """Return the distributions that the files import from, without this project and the standard library."""
     modules: set[str] = set()
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -93,7 +93,8 @@ def imported(*paths: Path) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
     own = {"params", "speech_recognition", "tests", "environment", *(path.stem for path in paths)}
-    distributions = packages_distributions() | {"Levenshtein": ["python-levenshtein"]}  # which is a name for it
+    # python-levenshtein only depends on the distribution that has the module.
+    distributions = packages_distributions() | {"Levenshtein": ["python-levenshtein"]}
     return {normal(distributions[module][0]) for module in modules - sys.stdlib_module_names - own - {"_ctypes"}}
 
 
@@ -123,7 +124,7 @@ def test_the_wheel_has_the_modules_and_their_data(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that holds a copy of the project as script/environment.py installs it, beside this Python's."""
+    """Return an environment with a copy of the project, installed as script/environment.py does it."""
     source, venv = tmp_path_factory.mktemp("a checkout"), tmp_path_factory.mktemp("venv")
     shutil.copytree(ROOT / "speech_recognition", source / "speech_recognition")
     for name in ("pyproject.toml", "params.py", "README.md", "LICENSE", "NOTICE"):
@@ -137,7 +138,7 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_our_packages() -> dict[str, str]:
-    """Variables by which another Python finds what this one has."""
+    """Return variables that let a different Python import this one's packages."""
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     return variables | {"PYTHONPATH": sysconfig.get_path("purelib")}
 

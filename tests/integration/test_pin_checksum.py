@@ -1,4 +1,4 @@
-"""The maintainers' script that pins a checksum."""
+"""Tests of script/pin_checksum.py, with which maintainers pin a dataset's checksum."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""The README says what is there."""
+"""Tests that the README and docs/ agree with the repository: paths, commands, options and numbers."""
 
 import itertools
 import re
@@ -22,13 +22,13 @@ README, BENCHMARK = DOCUMENTS["README.md"], DOCUMENTS["docs/BENCHMARK.md"]
 
 
 def commands() -> list[str]:
-    """Every line of the documents' shell blocks."""
+    """Return every line of the shell blocks in the README and docs/."""
     blocks = [block for text in DOCUMENTS.values() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
     return [line for block in blocks for line in block.splitlines()]
 
 
 def tree() -> set[str]:
-    """Paths that the file tree names."""
+    """Return the paths in the file tree of docs/HOUSE.md."""
     block = DOCUMENTS["docs/HOUSE.md"].split("## The files", 1)[1].split("```")[1]
     paths, folders = set(), []
     for line in block.strip("\n").splitlines():
@@ -94,7 +94,7 @@ def test_the_scripts_of_the_commands_answer_h(line: str) -> None:
 
 
 def of_the_package(line: str) -> list[str]:
-    """Command and options that a line gives to the package; none if it gives it none."""
+    """Return the package's command and options in a shell line; [] if the line does not call the package."""
     words = line.partition(" |")[0].split()
     if "speech_recognition" in words and "-m" in words:
         return words[words.index("speech_recognition") + 1 :]

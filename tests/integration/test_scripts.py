@@ -1,4 +1,4 @@
-"""The shell entry points, run by the real `sh` in a copy of the repository whose path has a space."""
+"""Tests of the shell entry points with the system's `sh`, in a copy of the repository whose path has a space."""
 
 import shutil
 import subprocess
@@ -29,7 +29,7 @@ def executable(path: Path, script: str) -> Path:
 
 
 class Copy:
-    """A copy of the scripts, a stand-in for Python that records how it was called, and the caller's folder."""
+    """Copy of the scripts, with a stand-in for Python that records its arguments, and the caller's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.repo = folder / "a repository"
@@ -42,7 +42,7 @@ class Copy:
         self.python = executable(folder / "fake python", RECORD)
 
     def run(self, name: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[bytes]":
-        """Call a script from the caller's folder."""
+        """Run a script in the caller's folder."""
         return subprocess.run(
             ["sh", str(self.repo / name), *arguments],
             cwd=self.caller,
@@ -52,7 +52,7 @@ class Copy:
         )
 
     def recorded(self) -> list[str]:
-        """The arguments that Python was given."""
+        """Return the arguments that the stand-in for Python got."""
         return self.record.read_text().splitlines()
 
 
@@ -149,7 +149,7 @@ def test_a_params_module_of_the_callers_is_not_ours(copy: Copy) -> None:
 
 @pytest.fixture
 def checks(copy: Copy) -> Path:
-    """The stand-ins log each tool that run_tests.sh calls; FAIL names the one that fails. Returns the log."""
+    """Return a log to which stand-ins write each tool that run_tests.sh calls; FAIL names the tool that fails."""
     log, tools = copy.repo.parent / "log", copy.repo.parent / "tools"
     tools.mkdir()
     tell = f'echo "$*" >>"{log}"; case "$*" in "${{FAIL:-nothing}}"*) exit 4 ;; esac'
@@ -160,7 +160,7 @@ def checks(copy: Copy) -> Path:
 
 
 def calls(log: Path) -> list[str]:
-    """First words of each logged call."""
+    """Return the first two words of each logged call."""
     return [" ".join(line.split()[:2]) for line in log.read_text().splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""MLPerf's first rule of the clock: no data is touched before it runs. Linux itself tells what is opened."""
+"""A test of MLPerf's rule that no data is touched before run_start; inotify reports each file that is opened."""
 
 import ctypes
 import json
@@ -18,7 +18,7 @@ _TINY = ["model.conv_channels=2", "model.rnn_units=8", "training.epochs=1", "tra
 
 
 class Watch:
-    """Every file that any process opens below a folder, with the time at which that was heard."""
+    """Watch on a folder: each file below it that a process opens, with the time at which the event was read."""
 
     def __init__(self, folder: Path) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -29,7 +29,7 @@ class Watch:
         self.opened: list[tuple[float, Path]] = []
 
     def listen(self, process: subprocess.Popen[bytes]) -> None:
-        """Until the process has ended."""
+        """Collect events until the process has ended."""
         while process.poll() is None:
             if select.select([self._file], [], [], 0.05)[0]:
                 self._read()
@@ -46,7 +46,7 @@ class Watch:
 
 
 def times(log: Path) -> dict[str, float]:
-    """When each key of a log was first written, in seconds since 1970."""
+    """Return the time of each key's first line in a log, in seconds since 1970."""
     events = [json.loads(line.partition(" ")[2]) for line in log.read_text().splitlines() if line.startswith(":::MLL")]
     return {event["key"]: event["time_ms"] / 1000 for event in reversed(events)}
 
@@ -62,7 +62,7 @@ def test_nothing_but_the_counts_is_opened_before_the_clock_runs(tone_dataset: Pa
     assert process.returncode == 3
     when = times(tmp_path / "run" / "speech_ds2.out")
     assert when["run_start"] - when["init_start"] > 0.1
-    # An event is heard after it has happened: what is heard before the clock ran, was opened before it.
+    # Events are read after they happen, so a file whose event was read before run_start was opened before it.
     before = {path for heard, path in watch.opened if heard < when["run_start"]}
     assert before == {tone_dataset / "manifests" / "counts.json"}
     after = {path.relative_to(tone_dataset).parts[0] for heard, path in watch.opened if heard >= when["run_start"]}

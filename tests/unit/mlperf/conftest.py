@@ -1,4 +1,4 @@
-"""A good log, made by RunLog itself, that the tests damage and check."""
+"""Fixtures with a good log, written by RunLog, that the tests damage and check."""
 
 import copy
 import dataclasses
@@ -26,14 +26,14 @@ AUGMENTED = dataclasses.replace(
         tempo_min=0.9, speed_max=1.1, gain_min_db=-3.0, noise_folder="noise", frequency_masks=2, time_masks=10
     ),
 )
-"""The preset mini, with all augmentation that has log lines."""
+"""Preset mini with every augmentation that has log lines."""
 
 
 class LogLines(list[str]):
-    """The lines of a log, MLLOG and plain ones."""
+    """Lines of a log, MLLOG and plain ones."""
 
     def records(self) -> list[tuple[int, str, dict[str, Any]]]:
-        """Index, key and content of each MLLOG line."""
+        """Return the index, the key and the content of each MLLOG line."""
         parsed = [(index, json.loads(line.removeprefix(MARK))) for index, line in enumerate(self) if MARK in line]
         return [(index, record["key"], record) for index, record in parsed]
 
@@ -43,13 +43,13 @@ class LogLines(list[str]):
     def edited(
         self, which_key: str, which: int = 0, metadata: dict[str, Any] | None = None, **fields: Any
     ) -> "LogLines":
-        """With `fields` set in the record number `which` of a key, and `metadata` added to its own."""
+        """Return the lines with `fields` and `metadata` changed in the record number `which` of a key."""
         index, _, record = [entry for entry in self.records() if entry[1] == which_key][which]
         changed = record | {"metadata": record["metadata"] | (metadata or {})} | fields
         return LogLines([*self[:index], MARK + json.dumps(changed), *self[index + 1 :]])
 
     def without_metadata(self, which_key: str) -> "LogLines":
-        """With empty metadata in the first record of a key."""
+        """Return the lines with empty metadata in the first record of a key."""
         index, _, record = next(entry for entry in self.records() if entry[1] == which_key)
         return LogLines([*self[:index], MARK + json.dumps(record | {"metadata": {}}), *self[index + 1 :]])
 
@@ -60,7 +60,7 @@ def build_log(
     wers: Sequence[float] = (53.2, 23.0),
     division: str = "closed",
 ) -> LogLines:
-    """A successful run whose evaluations gave `wers`, with plain lines among the MLLOG ones."""
+    """Return the log of a successful run with `wers` as its evaluations' results, and with some plain lines."""
     chosen = AUGMENTED if preset == "augmented" else params.PRESETS[preset]()
     submission = dataclasses.replace(chosen.submission, division=division)
     train, evaluation = counts or (MINI if chosen.preset == "mini" else LIBRISPEECH)
@@ -91,7 +91,7 @@ def good_log() -> Callable[..., LogLines]:
 
 @pytest.fixture
 def check(tmp_path: Path) -> Callable[..., list[Violation]]:
-    """Checks lines as the log of a division."""
+    """Return a function that checks lines as the log of a division."""
 
     def check_lines(lines: Sequence[str], division: Division = "closed") -> list[Violation]:
         path = tmp_path / "speech_ds2.out"

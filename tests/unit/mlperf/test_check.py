@@ -1,4 +1,4 @@
-"""check_log: the official checker in this process, without a trace."""
+"""Tests of check_log, which runs the official checker in this process and leaves no trace in it."""
 
 import logging
 import subprocess
@@ -76,7 +76,7 @@ def test_nothing_is_printed_logged_or_left_behind(
 
 
 def test_a_root_logger_without_handlers_stays_without(good_log: Any, tmp_path: Path) -> None:
-    """The checker's first note would set one up; pytest's own handlers hide that, so a fresh process looks."""
+    """Run in a new process: pytest's handlers would hide that the checker's first message adds one."""
     (tmp_path / "log.out").write_text("\n".join(good_log()))
     code = (
         "import logging, pathlib; from speech_recognition.mlperf.check import check_log;"

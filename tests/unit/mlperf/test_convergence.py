@@ -7,14 +7,14 @@ import pytest
 
 from speech_recognition.cli import main
 from speech_recognition.errors import InputError
-from speech_recognition.mlperf.convergence import check_convergence, record, reference_points, summary
+from speech_recognition.mlperf.convergence import check_convergence, points_table, record, reference_points
 
 ABOUT = {"Creator": "us", "When": "today", "Platform": "box", "Precision": "fp32", "Hyperparams": {}}
 
 
 @pytest.fixture
 def series(good_log: Any, tmp_path: Path) -> Callable[..., Path]:
-    """Makes results of runs that took so many epochs each; one of 0 epochs missed its target."""
+    """Return a function that makes results of runs with given numbers of epochs; 0 is a run that missed its target."""
 
     def make(name: str, epochs: Sequence[int], batch_size: int = 16) -> Path:
         folder = tmp_path / name
@@ -32,7 +32,7 @@ def series(good_log: Any, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def points(series: Callable[..., Path], tmp_path: Path) -> Path:
-    """A reference of 4.5 epochs at batch size 16 and 6.5 at 64."""
+    """Return points with a mean of 4.5 epochs at batch size 16 and of 6.5 at 64."""
     entries = {
         f"ref_{size}": record(sorted(series(f"at_{size}", epochs, size).glob("*")), ABOUT)
         for size, epochs in ((16, [4, 5] * 10), (64, [6, 7] * 10))
@@ -94,18 +94,18 @@ def test_runs_of_two_batch_sizes_are_refused(series: Callable[..., Path], points
     folder = series("mine", [4] * 5)
     (series("other", [4], 32) / "result_0.txt").rename(folder / "result_5.txt")
     verdict = check_convergence(folder, points)
-    assert not verdict.passed and "not the same one" in verdict.message
+    assert not verdict.passed and "differs between the files" in verdict.message
 
 
 def test_a_reference_takes_twice_the_runs_all_of_which_converge(series: Callable[..., Path]) -> None:
-    with pytest.raises(InputError, match="19 runs; a reference takes 20"):
+    with pytest.raises(InputError, match="19 runs; a reference needs 20"):
         record(sorted(series("few", [4] * 19).glob("*")), ABOUT)
     with pytest.raises(InputError, match="missed its target"):
         record(sorted(series("missed", [0, *[4] * 19]).glob("*")), ABOUT)
 
 
 def test_the_table_tells_what_is_accepted(points: Path) -> None:
-    lines = summary(points).splitlines()
+    lines = points_table(points).splitlines()
     assert lines[2].startswith("| 16 | 20 | 4.50 | 0.50 | 4.1")
     assert lines[3].startswith("| 64 | 20 | 6.50 | 0.50 | 6.1")
 
@@ -131,7 +131,7 @@ def test_the_command_refuses_with_1_and_names_a_bad_file(
     assert "gone: no result_0.txt" in capsys.readouterr().err
     (good / "result_3.txt").write_text(':::MLLOG {"key": "run_stop"\n')
     assert main(["check-rcp", str(good), "--points", str(points)]) == 2
-    assert "result_3.txt, line 1: no MLLOG line of a run" in capsys.readouterr().err
+    assert "result_3.txt, line 1: not an MLLOG line of a run" in capsys.readouterr().err
 
 
 def test_mini_has_points_at_two_batch_sizes() -> None:

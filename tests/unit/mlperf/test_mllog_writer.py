@@ -1,4 +1,4 @@
-"""Lines exactly as mlperf_logging makes them, and failures that are not swallowed."""
+"""Tests that lines are exactly those of mlperf_logging, and that no failure is swallowed."""
 
 import errno
 import io

@@ -19,7 +19,7 @@ WERS = (99.0, 53.2, 20.0)
 
 @pytest.fixture
 def runs(good_log: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ten runs of `mini`, each with a seed of its own, from a clean checkout that is still there."""
+    """Return the results of ten runs of `mini` with different seeds, from the same clean checkout as this."""
     for module in (system, package_checks):
         monkeypatch.setattr(module, "software_notes", lambda: "benchmark at commit 1234")
     folder = tmp_path / "runs"
@@ -37,7 +37,7 @@ def runs(good_log: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def verdicts(runs: Path, tmp_path: Path) -> dict[str, tuple[str, ...]]:
-    """What each failed check found."""
+    """Return the findings of each failed check, by its name."""
     checks = make_package(runs, tmp_path / "out", ROOT, None)
     return {check.name: check.findings for check in checks if check.failed}
 
@@ -63,7 +63,7 @@ def test_a_good_series_passes_every_check(runs: Path, tmp_path: Path) -> None:
 def test_runs_on_different_data_are_no_series(runs: Path, good_log: Any, tmp_path: Path) -> None:
     other = good_log(wers=WERS).edited("seed", value=109).edited("dataset_checksum", value="0" * 64)
     (runs / "result_9.txt").write_text("\n".join(other) + "\n")
-    with pytest.raises(InputError, match="the runs were on different datasets"):
+    with pytest.raises(InputError, match="the runs used different datasets"):
         make_package(runs, tmp_path / "out", ROOT, None)
 
 
@@ -105,7 +105,7 @@ def test_a_description_that_contradicts_the_logs_is_found(runs: Path, tmp_path: 
     completion.write_text(json.dumps({"system_name": "another", "cooling": "air"}))
     checks = make_package(runs, tmp_path / "out", ROOT, completion)
     assert [check.findings for check in checks if check.failed] == [
-        ("system_name is 'another', in the logs 'reference_platform'",)
+        ("system_name is 'another', but 'reference_platform' in the logs",)
     ]
 
 
@@ -158,7 +158,9 @@ def test_a_file_that_git_does_not_like_is_found(runs: Path, tmp_path: Path, monk
 
 def test_logs_that_disagree_on_the_submitter_are_refused(runs: Path, good_log: Any, tmp_path: Path) -> None:
     (runs / "result_5.txt").write_text("\n".join(good_log().edited("submission_org", value="others")) + "\n")
-    with pytest.raises(InputError, match=r"result_5\.txt: submission_org is others, in result_0\.txt reference"):
+    with pytest.raises(
+        InputError, match=r"result_5\.txt: submission_org is others, but reference_implementation in result_0\.txt"
+    ):
         make_package(runs, tmp_path / "out", ROOT, None)
     assert not (tmp_path / "out").exists()
 

@@ -1,4 +1,4 @@
-"""A log with a line missing, doubled or out of order is refused, wherever it is."""
+"""Tests that a log with a line missing, doubled or out of order is refused, wherever that line is."""
 
 import itertools
 from typing import Any
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 def test_no_line_may_be_missing_doubled_or_swapped_with_the_next(
     preset: str, division: str, good_log: Any, check: Any
 ) -> None:
-    """The order of the MLLOG lines is fixed throughout: no two neighbours are free."""
+    """Check all lines: no two neighbours may be swapped."""
     good = good_log(preset, division=division).only_mllog()
     assert check(good, division) == []
     damaged = {}
@@ -67,7 +67,7 @@ def test_a_log_cut_anywhere_is_refused(good_log: Any, check: Any) -> None:
 
 @pytest.mark.usefixtures("rules_read_once")
 def test_two_records_on_one_line_are_refused(good_log: Any, check: Any) -> None:
-    """The checker reads the last of them only."""
+    """Join each line with the next: the checker reads only the last record of a line."""
     good = good_log().only_mllog()
     for index, (line, following) in enumerate(itertools.pairwise(good)):
         assert check([*good[:index], f"{line} {following}", *good[index + 2 :]]), line

@@ -1,4 +1,4 @@
-"""What the closed and open rules ask of values, numbers and times, and where they differ."""
+"""Tests of the closed and open rules for values, counts and times, and of their differences."""
 
 import math
 from typing import Any
@@ -65,10 +65,10 @@ def test_only_success_is_scored(status: object, division: str, good_log: Any, ch
     [
         ("epoch_start", 0, {"epoch_num": 0}, "epochs are not numbered one by one from 1"),
         ("epoch_start", 1, {"epoch_num": 3}, "epochs are not numbered one by one from 1"),
-        ("epoch_stop", 1, {"epoch_num": 1}, "epoch_num is not that of the epoch_start before"),
-        ("eval_start", 0, {"epoch_num": 2}, "epoch_num is not that of the epoch_start before"),
-        ("eval_accuracy", 1, {"epoch_num": None}, "epoch_num is not that of the epoch_start before"),
-        ("eval_stop", 1, {"epoch_num": 3}, "epoch_num is not that of the epoch_start before"),
+        ("epoch_stop", 1, {"epoch_num": 1}, "epoch_num is not that of the preceding epoch_start"),
+        ("eval_start", 0, {"epoch_num": 2}, "epoch_num is not that of the preceding epoch_start"),
+        ("eval_accuracy", 1, {"epoch_num": None}, "epoch_num is not that of the preceding epoch_start"),
+        ("eval_stop", 1, {"epoch_num": 3}, "epoch_num is not that of the preceding epoch_start"),
         ("eval_accuracy", 1, {"samples_count": None}, "samples_count is not a whole number, or went back"),
         ("epoch_start", 1, {"samples_count": 1}, "samples_count is not a whole number, or went back"),
         ("weights_initialization", 1, {"index": 1}, "a tensor before this one is missing or doubled"),
@@ -191,7 +191,7 @@ def test_optimizer_values_are_fixed_in_the_closed_division_only(
     preset: str, key: str, value: float, good_log: Any, check: Any
 ) -> None:
     found = check(good_log(preset).edited(key, value=value))
-    assert messages(found) == [f"{key}: the closed division fixes another value for this config_filename"]
+    assert messages(found) == [f"{key}: the closed division fixes a different value for this config_filename"]
     assert check(good_log(preset, division="open").edited(key, value=value), "open") == []
 
 
@@ -232,7 +232,7 @@ def test_optimizer_values_are_sound_in_the_open_division_too(preset: str, good_l
 
 def test_closed_rules_refuse_an_open_log_and_an_unknown_preset(good_log: Any, check: Any) -> None:
     found = messages(check(good_log(division="open")))
-    assert found[0] == "submission_division: the log is of another division"
+    assert found[0] == "submission_division: the log is of a different division"
     found = check(good_log().edited("config_filename", value="params.py:mine"))
     assert "config_filename: the closed division has no such preset" in messages(found)
 
@@ -246,4 +246,4 @@ def test_every_presets_log_passes_the_rules_of_its_division(preset: str, good_lo
 
 @pytest.mark.parametrize(("preset", "key"), [("tuned", "opt_adamw_weight_decay"), ("tensorflow", "opt_adam_epsilon")])
 def test_every_preset_fixes_values_of_its_own(preset: str, key: str, good_log: Any, check: Any) -> None:
-    assert "fixes another value" in messages(check(good_log(preset).edited(key, value=0.5)))[0]
+    assert "fixes a different value" in messages(check(good_log(preset).edited(key, value=0.5)))[0]

@@ -1,4 +1,4 @@
-"""RunLog: the lines of a run in order, closed whatever happens."""
+"""Tests of RunLog: a run's lines are in order, and its intervals are closed whatever happens."""
 
 import contextlib
 import inspect
@@ -43,7 +43,7 @@ def records(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
-    """A run of one successful epoch that calls `reach` at each stage."""
+    """Log a run of one successful epoch, and call `reach` at each stage."""
     with RunLog(stream) as log:
         log.cache_cleared(True)
         reach("cache")

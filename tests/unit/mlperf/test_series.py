@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from speech_recognition.commands import ROOT
 from speech_recognition.mlperf import series
-from speech_recognition.mlperf.series import RunResult, exit_status, run_several, score, summary
+from speech_recognition.mlperf.series import RunResult, exit_status, run_several, series_score, series_table
 
 TINY = ["model.conv_channels=2", "model.rnn_units=8", "data.workers=0", "training.epochs=1", "submission.division=open"]
 
@@ -28,22 +28,22 @@ def results(*seconds: float, missed: int = 0, crashed: int = 0) -> list[RunResul
 
 
 def test_the_olympic_score_leaves_out_the_fastest_and_the_slowest() -> None:
-    assert score(results(10, 50, 20, 30)).olympic == 25
-    assert score(results(10, 20, 30, missed=1)).olympic == 25  # the run that missed is the slowest
-    assert score(results(10, 20, 30, crashed=1)).olympic == 25
+    assert series_score(results(10, 50, 20, 30)).olympic == 25
+    assert series_score(results(10, 20, 30, missed=1)).olympic == 25  # the run that missed counts as the slowest
+    assert series_score(results(10, 20, 30, crashed=1)).olympic == 25
 
 
 @pytest.mark.parametrize(
     "without", [results(10, 20), results(10, 20, 30, missed=2), results(missed=3), results(5, missed=1)]
 )
 def test_there_is_no_score_of_too_few_runs(without: list[RunResult]) -> None:
-    assert score(without).olympic is None
-    assert "olympic score: none" in summary(without)
+    assert series_score(without).olympic is None
+    assert "olympic score: none" in series_table(without)
 
 
 @given(st.lists(st.floats(1, 1e6), min_size=3, max_size=20))
 def test_the_score_lies_between_the_extremes_whatever_the_order(seconds: list[float]) -> None:
-    found, turned = score(results(*seconds)), score(results(*reversed(seconds)))
+    found, turned = series_score(results(*seconds)), series_score(results(*reversed(seconds)))
     assert found.olympic is not None
     assert min(seconds) <= found.olympic + 1e-6 and found.olympic <= max(seconds) + 1e-6
     assert found.olympic == pytest.approx(turned.olympic)

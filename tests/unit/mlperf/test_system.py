@@ -63,7 +63,7 @@ def git(repository: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository of another user's with one commit, of two files."""
+    """Return a repository of a different user with one commit of two files."""
     folder = tmp_path / "a repository"
     (folder / "part").mkdir(parents=True)
     (folder / "file").write_text("one\r\n")
@@ -77,7 +77,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def not_ours(repository: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The commit, in a repository that git itself does not trust any more."""
+    """Make git distrust the repository, and return its commit."""
     commit = git(repository, "rev-parse", "HEAD").stdout.strip()
     if os.geteuid() == 0:
         for path in (repository, *repository.rglob("*")):
@@ -140,10 +140,10 @@ def test_another_users_checkout_runs_nothing(repository: Path, not_ours: str, tm
     with (repository / ".git" / "config").open("a") as file:
         file.write("\n".join([*names, *filters, *remote, '[diff "x"]', f"command = {program}", ""]))
     (repository / ".git" / "info" / "attributes").write_text("* filter=x diff=x\n")
-    for path in ("file", "part/other é"):  # git has to look into the files again
+    for path in ("file", "part/other é"):  # makes git compare the content of the files
         os.utime(repository / path, (1, 1))
     assert software_notes() == f"benchmark at commit {not_ours}"
     tree = git(repository, "-c", f"safe.directory={repository}", "rev-parse", "HEAD^{tree}").stdout.strip()
-    (repository / ".git" / "objects" / tree[:2] / tree[2:]).unlink()  # would be fetched
+    (repository / ".git" / "objects" / tree[:2] / tree[2:]).unlink()  # git would fetch it
     assert software_notes() == f"benchmark at commit {not_ours}-dirty"
     assert not ran.exists()

@@ -1,4 +1,4 @@
-"""The folder of a run, as training leaves it, made by its own parts in a moment."""
+"""Fixtures that make the folder of a run as training leaves it, within a second and without training."""
 
 import io
 import json
@@ -20,8 +20,8 @@ from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
 from speech_recognition.scoring import score
 
-MINI_SHA256 = json.loads((REFERENCE_CHECKSUMS / "mini.json").read_text())["sha256"]
 REFERENCES = ["THE CAT SAT", "A DOG RAN", "NO ONE CAME HOME", "YES"]
+VERIFIED = ("mini", json.loads((REFERENCE_CHECKSUMS / "mini.json").read_text())["sha256"])
 HYPOTHESES = ["THE CAT SAT", "A DOC RAN", "NO CAME HOME NOW", "<SCRIPT>ALERT(1)</SCRIPT>"]
 
 
@@ -32,13 +32,14 @@ def utterances() -> list[Utterance]:
     ]
 
 
-def write_log(folder: Path, wers: Sequence[float], seed: int, reached: bool) -> None:
+def write_log(folder: Path, wers: Sequence[float], seed: int, reached: bool, verified: tuple[str, str] | None) -> None:
     stream = io.StringIO()
     with RunLog(stream) as log:
         log.cache_cleared(False)
         with log.initialization(params.mini(), seed=seed) as init:
             init.weights(["conv.weight"])
-            init.dataset("mini", MINI_SHA256)
+            if verified:
+                init.dataset(*verified)
             init.samples(3_600, 300)
         with log.run() as run:
             for epoch, wer in enumerate(wers, start=1):
@@ -52,14 +53,18 @@ def write_log(folder: Path, wers: Sequence[float], seed: int, reached: bool) -> 
 
 
 def make_run(
-    folder: Path, wers: Sequence[float] = (53.2, 21.0), seed: int = 7, hypotheses: Sequence[str] = HYPOTHESES
+    folder: Path,
+    wers: Sequence[float] = (53.2, 21.0),
+    seed: int = 7,
+    hypotheses: Sequence[str] = HYPOTHESES,
+    verified: tuple[str, str] | None = VERIFIED,
 ) -> Path:
     folder.mkdir(parents=True)
     RunFolder(folder).params.write_text(json.dumps(settings.to_dict(params.mini())))
     RunFolder(folder).system.write_text(
         json.dumps(describe(vars(params.mini().submission), nodes=1, gpus=0, storage=folder))
     )
-    write_log(folder, wers, seed, reached=wers[-1] <= 23)
+    write_log(folder, wers, seed, reached=wers[-1] <= 23, verified=verified)
     steps, epochs = StepTable(RunFolder(folder).steps, Tally()), []
     for epoch, wer in enumerate(wers, start=1):
         tally = Tally(epoch=epoch)
@@ -80,11 +85,11 @@ def make_run(
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Makes the folder of a run of this name."""
+    """Return a function that makes the folder of a run with the given name."""
     return lambda name="run", **values: make_run(tmp_path / name, **values)
 
 
 @pytest.fixture(scope="session")
 def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run, for tests that change a copy of it."""
+    """Return the folder of a good run, for tests that change a copy of it."""
     return make_run(tmp_path_factory.mktemp("good") / "run")

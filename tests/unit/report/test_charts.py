@@ -22,7 +22,7 @@ EVERY = [
 
 
 def size(path: Path) -> tuple[int, int]:
-    """Width and height of a PNG."""
+    """Return the width and the height of a PNG in pixels."""
     content = path.read_bytes()
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", content[16:24])

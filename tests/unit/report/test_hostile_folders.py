@@ -1,4 +1,4 @@
-"""Folders of somebody else's: each command ends in a line, no code of theirs runs, no file of ours changes."""
+"""Tests with folders of strangers: a command ends with one line, runs no code of theirs and changes no file of ours."""
 
 import json
 import os
@@ -22,12 +22,12 @@ from speech_recognition.runs import checkpoint
 Damage = Callable[[Path], object]
 
 RULES = "- BEGIN:\n    CODE: |\n      open({canary!r}, 'w')\n"
-"""A file of the official checker's, which executes what it finds there."""
+"""Rules file for the official checker, which executes the code in it."""
 
 
 @pytest.fixture
 def run_folder(good_run: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Makes the folder of a good run of this name; a copy is faster than another one made."""
+    """Return a function that makes the folder of a good run; a copy is faster than making the run again."""
     return lambda name="run": Path(shutil.copytree(good_run, tmp_path / name))
 
 
@@ -45,14 +45,14 @@ def hang_is_a_failure() -> Iterator[None]:
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Path:
-    """A file that is not there, and rules in `tmp_path` that would make it."""
+    """Return the path of a file that does not exist, but would if the rules in `tmp_path` were executed."""
     path = tmp_path / "canary"
     (tmp_path / "rules.yaml").write_text(RULES.format(canary=str(path)))
     return path
 
 
 def refused(arguments: list[object], capsys: pytest.CaptureFixture[str], statuses: tuple[int, ...] = (2,)) -> str:
-    """What a command says that has to end with one of `statuses`."""
+    """Run a command that must end with one of `statuses`; return its standard error, which must be one plain line."""
     capsys.readouterr()
     status = main([str(each) for each in arguments])
     said = capsys.readouterr()
@@ -68,7 +68,7 @@ def text(name: str, content: str | bytes) -> Damage:
 
 
 def replaced(name: str, old: str, new: str) -> Damage:
-    """With what the pattern `old` finds first in a file as `new`."""
+    """Return a function that replaces the first match of the pattern `old` in a file by `new`."""
 
     def damage(folder: Path) -> None:
         content, count = re.subn(old, lambda _: new, (folder / name).read_text(), count=1)
@@ -95,7 +95,7 @@ def device(name: str) -> Damage:
 
 
 def parameter(name: str, value: object) -> Damage:
-    """With a value in params.json; "{}" in it stands for the folder that holds the run's folder."""
+    """Return a function that sets a value in params.json; "{}" in it stands for the parent of the run's folder."""
 
     def damage(folder: Path) -> None:
         content = json.loads((folder / "params.json").read_text())
@@ -276,7 +276,7 @@ def test_what_the_checker_finds_is_printed_without_control_characters(
 
 @pytest.fixture
 def series(run_folder: Callable[..., Path], tmp_path: Path) -> Path:
-    """Three runs of `mini`, as `--runs` leaves them."""
+    """Return the folder of three runs of `mini`, as `--runs` leaves it."""
     folder = tmp_path / "series"
     for number in range(3):
         log = run_folder(f"series/run_{number}") / "speech_ds2.out"
@@ -286,7 +286,7 @@ def series(run_folder: Callable[..., Path], tmp_path: Path) -> Path:
 
 
 def logged(key: str, value: Any) -> Damage:
-    """With another value of a key in every result."""
+    """Return a function that sets the value of a key in every result."""
 
     def damage(folder: Path) -> None:
         for path in folder.glob("result_*.txt"):
@@ -386,7 +386,7 @@ def test_packaging_of_a_damaged_series_ends_in_a_line(
 
 
 class Code:
-    """Runs a command when it is unpickled."""
+    """Object that runs a command when it is unpickled."""
 
     def __init__(self, canary: Path) -> None:
         self._canary = canary
@@ -396,7 +396,7 @@ class Code:
 
 
 def crafted(path: Path, **changes: Any) -> None:
-    """Write a checkpoint whose digest is right, whatever else is not."""
+    """Write a checkpoint with `changes` to its content and the digest that fits them."""
     mini = params.mini()
     model = build_model(mini.model, mini.features.bins, seed=0)
     content = {

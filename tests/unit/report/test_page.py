@@ -1,4 +1,4 @@
-"""The page, as text and in a real browser."""
+"""The report page: its text, and its layout in a real browser."""
 
 import re
 import shutil
@@ -31,7 +31,7 @@ FLAGS = [
     "--virtual-time-budget=10000",
     "--dump-dom",
 ]
-# A page that shows ours in a frame of some width, and what of it does not fit.
+# A page that shows the report in a frame of a given width and writes what does not fit into <pre>.
 FRAME = """<iframe src="{page}" style="width:{width}px;height:3000px;border:0"></iframe><pre></pre><script>
 onload = () => {{
   const seen = document.querySelector("iframe").contentDocument;
@@ -57,6 +57,12 @@ def test_a_run_has_everything_on_one_page(run_folder: Maker, tmp_path: Path) -> 
     assert '<span class="pair insertion"><span class="upper"></span><span class="lower">NOW</span>' in text
     assert "DOG &rarr; DOC" in text
     assert text.index(">3-1-0,") < text.index(">2-1-0,") < text.index(">1-1-0,") and ">0-1-0," not in text
+
+
+def test_it_names_the_data_that_the_log_names(run_folder: Maker, tmp_path: Path) -> None:
+    text = page_of(run_folder("verified", verified=("all", "5" * 64)), into=tmp_path)
+    assert f"<dt>dataset</dt><dd>all, SHA-256 {'5' * 64}</dd>" in text and "mini_dataset" not in text
+    assert "<dt>dataset</dt><dd>not verified</dd>" in page_of(run_folder("unknown", verified=None), into=tmp_path)
 
 
 def test_nothing_on_it_comes_from_elsewhere_or_is_code(run_folder: Maker, tmp_path: Path) -> None:

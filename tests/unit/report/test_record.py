@@ -20,6 +20,13 @@ def test_a_run_is_read_whole(run_folder: Maker) -> None:
     assert record.system["framework"].startswith("PyTorch")
 
 
+def test_the_dataset_is_the_one_that_the_log_names(run_folder: Maker) -> None:
+    verified = read_record(run_folder("verified", verified=("all", "5" * 64)))
+    assert verified.dataset == f"all, SHA-256 {'5' * 64}"
+    assert read_record(run_folder("unknown", verified=None)).dataset == "not verified"
+    assert read_record(run_folder("odd", verified=("all", "no sum"))).dataset == "not verified"
+
+
 def test_a_run_that_ended_before_its_first_evaluation(run_folder: Maker) -> None:
     folder = run_folder()
     for name in ("metrics.csv", "steps.csv", "utterances.csv", "system.json"):

@@ -102,7 +102,7 @@ def test_every_value_that_the_rules_fix_is_told_before_the_clock() -> None:
         "opt_adamw_epsilon": "epsilon", "opt_adamw_weight_decay": "weight_decay",
     }  # fmt: skip
     rules = yaml.load((RULES / "closed.yaml").read_text(), Loader=yaml.BaseLoader)
-    code = rules[0]["BEGIN"]["CODE"].partition("# Take in common.yaml")[0]
+    code = rules[0]["BEGIN"]["CODE"].partition("# Append the rules of common.yaml")[0]
     state: dict[str, dict[str, dict[str, object]]] = {}
     exec(code, state)
     for config, values in state["fixed"].items():

@@ -1,4 +1,4 @@
-"""From archives on a server to a verified dataset, with LibriSpeech's catalog in small."""
+"""Tests from archives on a server to a verified dataset, with a small catalog in place of LibriSpeech's."""
 
 import functools
 import gzip
@@ -28,14 +28,14 @@ from speech_recognition.corpus.tar_stream import scan
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves files and keeps no log."""
+    """Server of files that keeps no log."""
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 class World:
-    """A site with archives, the catalog of them, and a user's folders."""
+    """Site with archives, their catalog, and a user's folders."""
 
     def __init__(self, source: Path, tmp_path: Path, url: str) -> None:
         self.source, self.url = source, url
@@ -45,7 +45,7 @@ class World:
         self.publish()
 
     def publish(self, **changes: int) -> None:
-        """Pack every subset and write the catalog; `changes` are made to the first archive's entry."""
+        """Pack every subset and write the catalog, with `changes` to the first archive's entry."""
         entries = []
         for subset in sorted(path for path in self.source.iterdir() if path.is_dir()):
             path = self.site / f"{subset.name}.tar.gz"
@@ -163,7 +163,7 @@ def test_counts_other_than_the_catalogs_are_refused(
 
 
 def test_an_archive_without_its_end_is_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """Though its sum is the catalog's, and all utterances are in it."""
+    """Check that a cut archive is refused even if the catalog has its checksum and no utterance is missing."""
     path = world.site / "train-clean-5.tar.gz"
     tar = gzip.decompress(path.read_bytes()).rstrip(b"\0")
     path.write_bytes(gzip.compress(tar + bytes(-len(tar) % 512)))
