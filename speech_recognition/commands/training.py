@@ -93,31 +93,11 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _train_several(options: argparse.Namespace) -> ExitStatus:
-    from speech_recognition.mlperf import series
-    from speech_recognition.training import prepare
-
-    if not options.timed:
-        raise InputError("--runs: is for timed runs; add --timed, or use run_and_time.sh")
-    if options.seed is not None:
-        raise InputError(f"--seed {options.seed}: each of several runs draws its own; leave it out")
-    if options.resume is not None:
-        raise InputError("--resume: goes on with one run, not with a series of --runs; leave one of them out")
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        raise InputError("--runs: starts processes of its own for each run; use --num-gpus instead of torchrun")
-    chosen = settings.apply(settings.preset(options.preset), options.set)
-    seeds: list[int] = []
-    while len(seeds) < options.runs:
-        seeds += {prepare.draw_seed()} - set(seeds)
-    folder = prepare.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results", runs=options.runs)
-    results = series.run_several(options.arguments, seeds, folder)
-    print(series.series_table(results))
-    return series.exit_status(results)
-
-
 def _train(options: argparse.Namespace) -> int:
     if options.runs > 1:
-        return _train_several(options)
+        from speech_recognition.commands.several import train_several
+
+        return train_several(options)
     from speech_recognition.runtime import distributed, launcher
 
     keep_memory()

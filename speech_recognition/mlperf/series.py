@@ -9,8 +9,6 @@ import csv
 import json
 import math
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -19,7 +17,6 @@ from pathlib import Path
 from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import atomic_write
 from speech_recognition.mlperf.log_table import run_seconds
-from speech_recognition.runs.folder import RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,40 +47,8 @@ class SeriesScore:
     """Standard deviation of the runs that reached the target; None if fewer than two did."""
 
 
-def run_several(arguments: Sequence[str], seeds: Sequence[int], folder: Path) -> list[RunResult]:
-    """Run the command `train` once for each seed, in separate processes, and return the results.
-
-    Run N writes into `folder`/run_N, and its standard output into `folder`/result_N.txt. A failed run does not end the
-    series; bad input (exit status 2) does. A signal ends the current run and the series with SystemExit.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    results = []
-    for number, seed in enumerate(seeds):
-        own = ["--runs", "1", "--seed", str(seed), "--output-dir", str(folder / f"run_{number}")]
-        log = folder / f"result_{number}.txt"
-        status = _run([*_PROGRAM, *arguments, *own], log)
-        results.append(_result(number, seed, status, log, RunFolder(folder / f"run_{number}").metrics))
-        print(f"run {number}: {_line(results[-1])}", file=sys.stderr, flush=True)
-        write_summary(folder, results)
-        if status == ExitStatus.BAD_INPUT:  # every further run would have the same bad input
-            break
-    return results
-
-
-_PROGRAM = (sys.executable, "-m", "speech_recognition")
-
-
-def _run(command: Sequence[str], log: Path) -> int:
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output) as process:
-        try:
-            return process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-
-
-def _result(number: int, seed: int, status: int, log: Path, metrics: Path) -> RunResult:
+def run_result(number: int, seed: int, status: int, log: Path, metrics: Path) -> RunResult:
+    """Return the result of a run that ended with an exit status, from its log and its table of epochs."""
     seconds, rows = math.nan, []
     with suppress(InputError):  # a run that failed before its log began has no time
         seconds = run_seconds(log)
@@ -142,7 +107,3 @@ def exit_status(results: Sequence[RunResult]) -> ExitStatus:
     if statuses - {ExitStatus.DONE, ExitStatus.TARGET_MISSED}:
         return ExitStatus.FAILURE
     return ExitStatus.TARGET_MISSED if ExitStatus.TARGET_MISSED in statuses else ExitStatus.DONE
-
-
-def _line(result: RunResult) -> str:
-    return f"seed {result.seed}, {result.seconds:.0f} s, epochs: {result.epochs}, exit status {result.status}"
