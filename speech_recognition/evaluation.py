@@ -7,7 +7,7 @@ from pathlib import Path
 
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.orders import make_batches
-from speech_recognition.reading import load
+from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import Recognizer
 from speech_recognition.runs.csv_tables import write_table
 from speech_recognition.runtime import distributed
@@ -56,7 +56,7 @@ def evaluate(
     batches = make_batches(range(len(utterances)), [each.samples for each in utterances], data.eval_batch_size)
     size = distributed.size()
     pin = recognizer.device.type == "cuda"
-    reading = load(utterances, batches[distributed.rank() :: size], data.workers, pin)
+    reading = load_batches(utterances, batches[distributed.rank() :: size], data.workers, pin)
     with Progress("evaluation", total=len(utterances), unit="utterances") as progress, closing(reading) as loaded:
         # Every process takes the same number of turns, or `after_batch` would wait for one that has finished.
         for turn in range(0, len(batches), size):

@@ -52,7 +52,7 @@ def _collate_or_fault(items: Sequence[Item | InputError]) -> Batch | InputError:
     return collate(good) if good else nothing()
 
 
-def load(
+def load_batches(
     utterances: Sequence[Utterance], batches: Sequence[Indices], workers: int, pin: bool = False
 ) -> Generator[Batch, None, None]:
     """Yield the given batches in order, read by `workers` processes, or by this one if 0; an empty one as `nothing()`.

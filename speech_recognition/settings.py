@@ -64,7 +64,7 @@ def from_dict(values: object) -> Params:
     return Params(preset=content["preset"], **made, stages=tuple(stages))
 
 
-def read(path: Path) -> Params:
+def read_params(path: Path) -> Params:
     """Return the parameters in a run's `params.json`. Raises InputError, which names the file and the parameter."""
     advice = "name the folder of a run of this version"
     values = read_json(path, advice)

@@ -130,13 +130,13 @@ def add_prepare(commands: Commands) -> None:
 
 def _prepare(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.dataset import add_manifests
-    from speech_recognition.corpus.librispeech.prepare import prepare
+    from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
     from speech_recognition.corpus.recordings import prepare_recordings
 
     if options.manifest:
         counts = prepare_recordings(options.manifest, options.data_dir)
     else:
-        counts = prepare(options.source, options.data_dir)
+        counts = prepare_librispeech(options.source, options.data_dir)
     for form in options.format:
         add_manifests(options.data_dir, form)
     _print_counts(counts)

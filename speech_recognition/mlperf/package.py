@@ -70,7 +70,7 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
             f"--output-dir {output}: has a submission of {submission['org']} already; choose a different folder"
         )
     first = RunFolder(runs / "run_0")
-    params = settings.read(first.params)
+    params = settings.read_params(first.params)
     # The machine that ran wrote this file; packaging may happen on a different one.
     system = ran = read_description(first.system)
     if completion:

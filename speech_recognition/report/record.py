@@ -120,7 +120,7 @@ def read_records(folders: Sequence[Path]) -> list[Record]:
 def read_record(folder: Path) -> Record:
     """Return the run in `folder`. Raises InputError, which names the file, if one of its files cannot be read."""
     run = RunFolder(folder)
-    params, logs = settings.read(run.params), run.logs()
+    params, logs = settings.read_params(run.params), run.logs()
     return Record(
         name=one_line(folder.resolve().name),
         parameters=_flat(settings.to_dict(params)),

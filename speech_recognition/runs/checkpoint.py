@@ -45,24 +45,24 @@ class TrainingState:
     params: Params
     seed: int
     train_set: str
-    """digest of the utterances that are trained on"""
+    """Digest of the training set."""
     val_set: str
-    """digest of the utterances that are evaluated on"""
+    """Digest of the validation set."""
     tally: dict[str, float]
-    """what the epoch has given so far: its number, its steps, its sums"""
+    """The epoch so far: its number, its steps, its sums (`Tally`)."""
     metrics: list[dict[str, Any]]
-    """a row for each evaluation so far"""
+    """A row for each evaluation so far (`EpochMetrics`)."""
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
 
     @property
     def wer(self) -> float:
-        """That of the last evaluation; not a number where there was none."""
+        """WER of the last evaluation, or NaN before the first."""
         return float(self.metrics[-1]["wer"]) if self.metrics else math.nan
 
     @property
     def evaluated_epoch(self) -> int:
-        """The last epoch that was trained and evaluated; 0 where there is none."""
+        """Last epoch that was trained and evaluated; 0 before the first."""
         return int(self.metrics[-1]["epoch"]) if self.metrics else 0
 
 
@@ -86,7 +86,7 @@ def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
 
 
 def _write(content: object, file: IO[bytes]) -> None:
-    """Write as torch does. Raises what has ended it, such as a full disk: torch hides that behind its own error."""
+    """Write as torch does. Raises the error that ended it, such as a full disk: torch hides it behind its own."""
     before = sys.exception()
     try:
         torch.save(content, file)
@@ -97,7 +97,7 @@ def _write(content: object, file: IO[bytes]) -> None:
 
 
 def read(path: Path) -> TrainingState:
-    """Read a checkpoint, on the CPU; runs no code from it.
+    """Return the state in a checkpoint, on the CPU. Runs no code from it.
 
     Raises InputError on a file that is none, or damaged, and OtherVersionError on one whose content is not what
     this version of the program writes.
@@ -175,10 +175,10 @@ def recognizer_of(state: TrainingState, path: Path, device: torch.device) -> Rec
 
 
 def newest(folder: Path) -> tuple[Path, TrainingState] | None:
-    """The newest checkpoint of a run's folder that is whole: last.pt, else that of the last epoch; None without files.
+    """Return the newest whole checkpoint of a run: last.pt, else that of the last epoch; None if there is no file.
 
-    One that is not is named on standard error and passed over. Raises InputError if none is whole, or if the newest
-    whole one is of a different version of this program: a run from an older one would write over it.
+    A damaged checkpoint is named on standard error and passed over. Raises InputError if none is whole, or if a
+    different version of this program wrote the newest whole one: a run from an older one would write over it.
     """
     paths = [path for path in (folder / LAST, *epoch_paths(folder)) if path.is_file()]
     for path in paths:
@@ -194,7 +194,7 @@ def newest(folder: Path) -> tuple[Path, TrainingState] | None:
 
 
 def digest(content: object) -> str:
-    """Of tensors to the bit and of everything else as text, in nested dictionaries and lists."""
+    """Return a digest of nested dictionaries and lists: of the bits of tensors, and of the text of everything else."""
     digested = xxhash.xxh3_128()
     for piece in _pieces(content):
         digested.update(piece)
@@ -202,12 +202,12 @@ def digest(content: object) -> str:
 
 
 def epoch_path(folder: Path, epoch: int) -> Path:
-    """The checkpoint of an epoch in a run's folder of checkpoints."""
+    """Return the path of an epoch's checkpoint in a run's folder of checkpoints."""
     return folder / f"epoch_{epoch:02d}.pt"
 
 
 def epoch_paths(folder: Path) -> list[Path]:
-    """The checkpoints of epochs, the last first."""
+    """Return the paths of the epochs' checkpoints, the last epoch first."""
     numbered = [(int(match[1]), path) for path in folder.glob("epoch_*.pt") if (match := _EPOCH.fullmatch(path.name))]
     return [path for _, path in sorted(numbered, reverse=True)]
 
@@ -216,7 +216,7 @@ _EPOCH = re.compile(r"epoch_(\d+)\.pt")
 
 
 def _pieces(value: object) -> Iterator[bytes]:
-    """The bytes of tensors and the text of everything else, in its order."""
+    """Yield the bytes of tensors and the text of everything else, in order."""
     if isinstance(value, Tensor):
         if value.nbytes > value.untyped_storage().nbytes():  # a forged one can repeat four bytes into terabytes
             raise ValueError("elements that share memory")

@@ -16,10 +16,10 @@ class Output(io.TextIOBase):
     """
 
     def __init__(self, console: TextIO, log: Path, go_on: bool = False) -> None:
-        """Open a new log, or `go_on` in the one that is there.
+        """Open a new log, or `go_on` with one that exists.
 
-        Then a line that it has already is not written again: a run that is repeated
-        from its last checkpoint on gives the same lines, but for their times.
+        Lines that the log has already are not written again: a run that repeats its steps from the last checkpoint
+        on writes the same lines, except for their times.
         """
         self.path = log
         self._console, self._line = console, ""
@@ -51,7 +51,7 @@ class Output(io.TextIOBase):
 
 
 def _repair(log: Path) -> set[str]:
-    """Cut off an unfinished last line; the others, without their times."""
+    """Cut off an unfinished last line; return the other lines without their times."""
     whole = log.read_bytes()
     kept = whole[: whole.rfind(b"\n") + 1]
     if kept != whole:
@@ -64,7 +64,7 @@ def _timeless(line: str) -> str:
 
 
 class Silence(io.TextIOBase):
-    """The output of every process but the first."""
+    """Output of every process but the first."""
 
     def write(self, text: str) -> int:
         """Write nothing."""

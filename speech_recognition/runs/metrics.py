@@ -21,23 +21,23 @@ class EpochMetrics:
     subset_wer: dict[str, float] = field(default_factory=dict)
     loss: float | None = None
     skipped_steps: int | None = None
-    """steps without a finite loss and gradient"""
+    """Steps whose loss or gradient was not finite."""
     learning_rate: float | None = None
     seconds: float | None = None
-    """of training"""
+    """Time of training."""
     waiting_seconds: float | None = None
     saving_seconds: float | None = None
-    """of checkpoints within the epoch"""
+    """Time of checkpoints within the epoch."""
     audio_rate: float | None = None
     eval_seconds: float
 
     def row(self) -> dict[str, object]:
-        """The columns, each subset's WER in one of its own."""
+        """Return the columns of the table; each subset's WER has its own."""
         columns = {name: value for name, value in vars(self).items() if name != "subset_wer"}
         return columns | {f"wer_{name}": wer for name, wer in self.subset_wer.items()}
 
     def timing(self) -> str:
-        """Where the time went, for standard error: it differs between equal runs, and the log's plain lines do not."""
+        """Return where the time went. For standard error: times differ between equal runs, plain log lines do not."""
         if self.seconds is None or self.waiting_seconds is None or self.audio_rate is None:
             return f"evaluation {self.eval_seconds:.1f} s"
         waiting = 100 * self.waiting_seconds / self.seconds
@@ -54,7 +54,7 @@ class EpochMetrics:
         return f"{self.epoch:>5}{loss:>10}{self.wer:>9.2f}{self.cer:>9.2f}{rate:>10}{seconds:>8.0f} s"
 
     def line(self) -> str:
-        """The plain line of the log."""
+        """Return the epoch's plain line of the log."""
         parts = [f"epoch {self.epoch}:"]
         if self.loss is not None:
             parts += [f"loss {self.loss:.4f},"]
@@ -66,5 +66,5 @@ class EpochMetrics:
 
 
 def write_metrics(path: Path, epochs: Sequence[EpochMetrics]) -> None:
-    """Write `metrics.csv`: a row for each evaluation, empty where an untrained model has no figure."""
+    """Write a row for each evaluation; cells are empty where an untrained model has no figure."""
     write_table(path, [epoch.row() for epoch in epochs])

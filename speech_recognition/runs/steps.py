@@ -1,4 +1,4 @@
-"""A run's table of steps, `steps.csv`: what each epoch has given and taken so far, after every tenth step.
+"""The table of a run's steps, `steps.csv`: the sums of the epoch so far, after every tenth step.
 
 Every row holds sums from the epoch's first step on, so that two rows give a mean over the steps between them.
 """
@@ -15,7 +15,7 @@ _COLUMNS = list(vars(Tally()))
 
 
 class StepTable:
-    """Appends rows; each is with the operating system when `after_step` returns, so that no kill loses it."""
+    """Writer of the table. A row is with the operating system when `after_step` returns, so that no kill loses it."""
 
     def __init__(self, path: Path, reached: Tally) -> None:
         """Go on in a table after the step that `reached` counts; later rows are of steps that a kill undid."""
@@ -34,7 +34,7 @@ class StepTable:
 
 
 def read_steps(path: Path) -> list[dict[str, float]]:
-    """The rows of a run's table; none where there is no table. A last row that a kill has cut is left out.
+    """Return the rows of a run's table, or none if there is no table. A last row that a kill cut is left out.
 
     Raises InputError if a column is missing, or a row before the last is none of a run.
     """
@@ -54,7 +54,7 @@ def read_steps(path: Path) -> list[dict[str, float]]:
 
 
 def _row(line: list[str]) -> dict[str, float] | None:
-    """The numbers of a row; None if one is missing, or is not what a run counts."""
+    """Return the numbers of a row, or None if one is missing or is not a count of a run."""
     try:
         row = {name: float(value) for name, value in zip(_COLUMNS, line, strict=True)}
     except ValueError:

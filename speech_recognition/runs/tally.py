@@ -1,4 +1,4 @@
-"""What an epoch of training has given and taken so far: sums that a checkpoint keeps."""
+"""The sums of an epoch of training so far, which a checkpoint keeps."""
 
 import math
 from collections.abc import Sequence
@@ -10,27 +10,27 @@ from params import SAMPLE_RATE
 
 @dataclass
 class Tally:
-    """The sums over an epoch's steps; times are in seconds."""
+    """Sums over an epoch's steps; times are in seconds."""
 
     epoch: int = 1
     steps: int = 0
     skipped: int = 0
-    """of `steps`, those without a finite loss and gradient, which changed nothing"""
+    """Steps whose loss or gradient was not finite; they changed nothing."""
     skipped_in_a_row: int = 0
-    """of these, the last ones, without a good step between"""
+    """Skipped steps since the last good one."""
     utterances: int = 0
-    """of the steps that counted"""
+    """Utterances of the steps that were not skipped."""
     loss: float = 0.0
-    """sum of the utterances' CTC losses, in nats"""
+    """Sum of their CTC losses, in nats."""
     audio: float = 0.0
-    """seconds of audio"""
+    """Seconds of audio."""
     seconds: float = 0.0
     waiting: float = 0.0
-    """of `seconds`, those spent waiting for the next batch"""
+    """Part of `seconds` spent waiting for the next batch."""
     saving: float = 0.0
-    """of `seconds`, those in which a checkpoint was written"""
+    """Part of `seconds` in which a checkpoint was written."""
     learning_rate: float = 0.0
-    """of the last step"""
+    """Learning rate of the last step."""
 
     def add(self, samples: Sequence[int], loss: float, learning_rate: float, *, updated: bool) -> None:
         """Count a step on utterances of `samples` each; `updated` is false if its loss or gradient was not finite."""
@@ -47,11 +47,11 @@ class Tally:
 
     @property
     def mean_loss(self) -> float:
-        """Per utterance of the steps that counted, in nats."""
+        """Loss per utterance, in nats; NaN if every step was skipped."""
         return self.loss / self.utterances if self.utterances else math.nan
 
     def metrics(self) -> dict[str, Any]:
-        """Its columns of metrics.csv."""
+        """Return the epoch's columns of metrics.csv."""
         return {
             "loss": self.mean_loss,
             "skipped_steps": self.skipped,

@@ -1,4 +1,4 @@
-"""Optimizers, and the learning rate of every step, from `Params`."""
+"""Optimizers, and the learning rate of every step."""
 
 import math
 
@@ -8,7 +8,7 @@ from params import OptimizerParams, Params
 
 
 def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimizer:
-    """The optimizer over all weights of `model`; its learning rate is set before every step."""
+    """Return the optimizer over all weights of `model`. `set_rates` sets its learning rate before every step."""
     if params.name == "sgd":
         return optim.SGD(
             model.parameters(),
@@ -28,7 +28,7 @@ def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimize
 
 
 def learning_rate(params: Params, epoch: int, step: int, steps: int) -> float:
-    """Learning rate of `step`, counted from 0 over the whole run of `steps`, in `epoch`, counted from 1."""
+    """Return the learning rate of `step`, counted from 0 over the whole run of `steps`, in `epoch`, from 1."""
     optimizer = params.optimizer
     if optimizer.schedule == "anneal":
         return _annealed(params, epoch)
@@ -43,7 +43,7 @@ def learning_rate(params: Params, epoch: int, step: int, steps: int) -> float:
 
 
 def _annealed(params: Params, epoch: int) -> float:
-    """Divided after every epoch by the factor of its stage; a stage may begin with a rate of its own."""
+    """Return the rate divided after every epoch by its stage's factor; a stage may begin with its own rate."""
     rate = params.optimizer.learning_rate
     for each in range(2, epoch + 1):
         stage = params.stage(each)
@@ -55,7 +55,7 @@ def _annealed(params: Params, epoch: int) -> float:
 
 
 def set_rates(optimizer: optim.Optimizer, rate: float, momentum: float) -> None:
-    """Set the learning rate and, where it has one, the momentum of the next step."""
+    """Set the learning rate and, if the optimizer has one, the momentum of the next step."""
     for group in optimizer.param_groups:
         group["lr"] = rate
         if "momentum" in group:

@@ -12,7 +12,7 @@ from speech_recognition.augment import Augmentation, plain
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.figures import new_figure
 from speech_recognition.files import atomic_write
-from speech_recognition.reading import load
+from speech_recognition.reading import load_batches
 
 
 def draw_augmented(folder: Path, augmentation: Augmentation, utterances: Sequence[Utterance], epoch: int) -> None:
@@ -22,7 +22,7 @@ def draw_augmented(folder: Path, augmentation: Augmentation, utterances: Sequenc
     """
     count = augmentation.params.pictures
     indices = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int).tolist()
-    for batch in load(utterances, [[index] for index in indices], workers=0):
+    for batch in load_batches(utterances, [[index] for index in indices], workers=0):
         utterance = utterances[int(batch.indices[0])]
         drawn = [plain(augmentation.features)(batch), augmentation(batch, epoch)]
         name = re.sub(r"[/\0]", "_", utterance.id)  # a manifest's id may be any text

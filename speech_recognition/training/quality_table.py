@@ -1,4 +1,4 @@
-"""The quality table of a run: the WER of every epoch's checkpoint, as mlcommons/inference published one."""
+"""The quality table of a run: the WER of every epoch's checkpoint, in the form that mlcommons/inference published."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from speech_recognition.runs import checkpoint
 from speech_recognition.runs.folder import RunFolder
 
 Row = dict[str, str]
-"""Columns in their order: epoch, a WER in percent for each subset and each set of several, recipe."""
+"""Columns in order: epoch; WER in percent of each subset, and of each set with several subsets; recipe."""
 
 
 def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torch.device) -> Iterator[Row]:
@@ -33,12 +33,12 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
 
 
 def markdown(row: Row) -> str:
-    """A line of the table."""
+    """Return a row as a line of a Markdown table."""
     return "| " + " | ".join(row.values()) + " |"
 
 
 def markdown_head(row: Row) -> str:
-    """The two lines above the first row."""
+    """Return the two lines above the first row of a Markdown table."""
     return "| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|"
 
 

@@ -15,7 +15,7 @@ from speech_recognition.augment import Augmentation, plain, read_noise
 from speech_recognition.batches import Batch, synthetic_batch
 from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.orders import Indices
-from speech_recognition.reading import load
+from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.tally import Tally
@@ -112,7 +112,7 @@ class Trainer:
         left, parts = plan.batches[self.tally.steps :], self.params.data.accumulation_steps
         shares = [part for batch in left for part in share(batch, parts)]
         self.model.train()
-        reading = load(train_set.utterances, shares, self.params.data.workers, pin=self.device.type == "cuda")
+        reading = load_batches(train_set.utterances, shares, self.params.data.workers, pin=self.device.type == "cuda")
         progress = Progress(f"epoch {plan.epoch}", total=len(plan.batches), unit="steps")
         with progress, closing(reading) as loaded:
             progress.advance(self.tally.steps)

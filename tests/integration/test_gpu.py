@@ -13,7 +13,7 @@ from speech_recognition.batches import Batch
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
-from speech_recognition.reading import load
+from speech_recognition.reading import load_batches
 from speech_recognition.runtime.devices import choose_device
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import ctc_loss, training_step
@@ -46,7 +46,7 @@ def test_an_impossible_utterance_costs_nothing_there_either() -> None:
 
 def first_batch(tone_dataset: Path) -> Batch:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    return next(iter(load(utterances, [list(range(8))], workers=0)))
+    return next(iter(load_batches(utterances, [list(range(8))], workers=0)))
 
 
 def test_a_step_gives_the_loss_and_the_weights_of_the_cpu(tone_dataset: Path) -> None:

@@ -19,7 +19,9 @@ from speech_recognition.runtime.signals import SIGNALS
 def test_batches_hold_the_recordings_padded(tone_dataset: Path) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     loaded = list(
-        reading.load(utterances, orders.make_batches(range(len(utterances)), [0] * len(utterances), 7), workers=0)
+        reading.load_batches(
+            utterances, orders.make_batches(range(len(utterances)), [0] * len(utterances), 7), workers=0
+        )
     )
     assert [len(batch.lengths) for batch in loaded] == [7, 7, 7, 3]
     for batch in loaded:
@@ -35,14 +37,16 @@ def test_batches_hold_the_recordings_padded(tone_dataset: Path) -> None:
 def test_an_empty_share_has_no_utterances(tone_dataset: Path) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     for workers in (0, 1):
-        some, none = reading.load(utterances, [[3, 1], []], workers)
+        some, none = reading.load_batches(utterances, [[3, 1], []], workers)
         assert (some.utterances, none.utterances) == (2, 0)
 
 
 def test_worker_processes_give_the_same_batches(tone_dataset: Path) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     order = [[3, 1], [7, 2, 5]]
-    for here, there in zip(reading.load(utterances, order, 0), reading.load(utterances, order, 2), strict=True):
+    for here, there in zip(
+        reading.load_batches(utterances, order, 0), reading.load_batches(utterances, order, 2), strict=True
+    ):
         assert all(a.equal(b) for a, b in zip(here, there, strict=True))
 
 
@@ -53,7 +57,7 @@ def test_a_recording_that_vanished_is_named_also_from_a_worker(tone_dataset: Pat
     gone = dataclasses.replace(utterance, audio=Path("gone.wav"))
     for workers in (0, 1):
         with pytest.raises(InputError, match=r"^gone\.wav: ") as caught:
-            list(reading.load([gone], [[0]], workers))
+            list(reading.load_batches([gone], [[0]], workers))
         assert "\n" not in str(caught.value)
 
 
@@ -63,7 +67,7 @@ def numbers() -> list[int]:
 
 def test_workers_outlive_signals_to_their_group_and_end_with_the_loader(tone_dataset: Path) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    with closing(reading.load(utterances, [[index] for index in range(24)], workers=2)) as loaded:
+    with closing(reading.load_batches(utterances, [[index] for index in range(24)], workers=2)) as loaded:
         found = [next(loaded)]
         for pid in numbers():
             for number in SIGNALS:
@@ -75,7 +79,7 @@ def test_workers_outlive_signals_to_their_group_and_end_with_the_loader(tone_dat
 
 def test_a_killed_worker_is_named_by_the_next_batch_and_nowhere_else(tone_dataset: Path) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    with closing(reading.load(utterances, [[index] for index in range(24)], workers=2)) as loaded:
+    with closing(reading.load_batches(utterances, [[index] for index in range(24)], workers=2)) as loaded:
         next(loaded)
         victim = numbers()[0]
         os.kill(victim, signal.SIGKILL)
@@ -89,7 +93,7 @@ def test_a_stopped_worker_is_not_waited_for_for_ever(tone_dataset: Path, monkeyp
     monkeypatch.setattr(reading, "PATIENCE", 0.5)
     monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    with closing(reading.load(utterances, [[index] for index in range(24)], workers=1)) as loaded:
+    with closing(reading.load_batches(utterances, [[index] for index in range(24)], workers=1)) as loaded:
         next(loaded)
         (victim,) = numbers()
         os.kill(victim, signal.SIGSTOP)
@@ -103,7 +107,7 @@ def test_workers_end_with_their_parent(tone_dataset: Path) -> None:
         "import multiprocessing, os, pathlib, signal, sys\n"
         "from speech_recognition import reading\n"
         "from speech_recognition.corpus.manifest import read_manifest\n"
-        "loaded = reading.load(read_manifest(pathlib.Path(sys.argv[1])), [[0]] * 24, workers=2)\n"
+        "loaded = reading.load_batches(read_manifest(pathlib.Path(sys.argv[1])), [[0]] * 24, workers=2)\n"
         "next(loaded)\n"
         "print(*(child.pid for child in multiprocessing.active_children()), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -131,7 +131,7 @@ def test_a_files_parameters_are_held_to_names_types_and_bounds(damage: Damage, m
         settings.from_dict(values)
     (tmp_path / "params.json").write_text(json.dumps(values))
     with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'params.json'}: {message}")):
-        settings.read(tmp_path / "params.json")
+        settings.read_params(tmp_path / "params.json")
 
 
 def test_a_whole_number_is_a_number_too() -> None:

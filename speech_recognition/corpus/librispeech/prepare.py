@@ -41,7 +41,7 @@ class _Audio:
     where: str
 
 
-def prepare(source: Path, data_dir: Path, dataset: str = "custom", workers: int | None = None) -> Counts:
+def prepare_librispeech(source: Path, data_dir: Path, dataset: str = "custom", workers: int | None = None) -> Counts:
     """Convert LibriSpeech to a dataset in `data_dir`, completely or not at all; return its counts.
 
     `source` is an archive, a folder of archives, or a folder of subsets in LibriSpeech's layout.

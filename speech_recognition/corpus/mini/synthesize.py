@@ -17,7 +17,7 @@ import soundfile
 from params import SAMPLE_RATE
 from speech_recognition.corpus.counts import SPLITS, Counts, read_counts
 from speech_recognition.corpus.dataset import check_replaceable
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.mini.espeak import Synthesizer
 from speech_recognition.corpus.mini.plan import PlannedUtterance, Speaker, planned_utterances
@@ -131,7 +131,7 @@ def make_mini(data_dir: Path, workers: int | None = None) -> Counts:
     synthesize(raw, workers)
     try:
         with held(raw, busy):
-            return prepare(raw, data_dir, "mini", workers)
+            return prepare_librispeech(raw, data_dir, "mini", workers)
     finally:
         shutil.rmtree(raw, ignore_errors=True)
 

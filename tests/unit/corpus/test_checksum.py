@@ -18,14 +18,14 @@ from speech_recognition.corpus.checksum import (
 )
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.librispeech.catalog import Archive, read_catalog
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.tar_stream import list_files
 from speech_recognition.errors import InputError
 
 
 @pytest.fixture
 def dataset(source: Path, tmp_path: Path) -> Path:
-    prepare(source, tmp_path / "dataset", "mini")
+    prepare_librispeech(source, tmp_path / "dataset", "mini")
     return tmp_path / "dataset"
 
 
@@ -108,7 +108,7 @@ def test_every_difference_is_named(
 
 def test_a_dataset_made_elsewhere_and_later_is_the_same(source: Path, reference: Reference, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    prepare(source, copy, "mini")
+    prepare_librispeech(source, copy, "mini")
     for path in copy.rglob("*"):
         path.chmod(0o700)
         os.utime(path, (10**9, 10**9))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 
 Refuse = Callable[[list[str], str], None]
 CHAPTER = Path("train-clean-5/19/198")
@@ -145,7 +145,7 @@ def test_a_hostile_archive(
 def test_the_same_archive_unharmed(source: Path, tmp_path: Path, form: int) -> None:
     archive = tmp_path / "a.tar.gz"
     archive.write_bytes(gzip.compress(b"".join(members(source, form)) + END))
-    assert prepare(archive, tmp_path / "out").train.utterances == 2
+    assert prepare_librispeech(archive, tmp_path / "out").train.utterances == 2
 
 
 def link_loop(source: Path) -> None:
@@ -214,7 +214,7 @@ def test_linked_folders_are_read(source: Path, tmp_path: Path, depth: int) -> No
     folder = source / Path(*CHAPTER.parts[:depth])
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
-    assert prepare(source, tmp_path / "out").train.utterances == 2
+    assert prepare_librispeech(source, tmp_path / "out").train.utterances == 2
 
 
 @pytest.mark.parametrize("name", ["pipe.tar.gz", "folder.tar.gz"])
@@ -254,7 +254,7 @@ def make_deep() -> Iterator[Callable[[Path], None]]:
 def test_folders_too_deep_to_look_into(
     source: Path, tmp_path: Path, refuse: Refuse, make_deep: Callable[[Path], None]
 ) -> None:
-    prepare(source, tmp_path / "out")
+    prepare_librispeech(source, tmp_path / "out")
     make_deep(tmp_path / "out")
     refuse(["prepare", str(source), "--data-dir", str(tmp_path / "out")], "out: cannot be searched .folders too deep")
     make_deep(source / CHAPTER)

@@ -11,7 +11,7 @@ import pytest
 from speech_recognition.cli import main
 from speech_recognition.commands import dataset as dataset_command
 from speech_recognition.corpus.checksum import write_reference
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 
 Refuse = Callable[[list[str], str], None]
 
@@ -24,7 +24,7 @@ def make_pipe(path: Path) -> None:
 @pytest.fixture
 def dataset(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A dataset that is the pinned reference of mini."""
-    prepare(source, tmp_path / "data", "mini")
+    prepare_librispeech(source, tmp_path / "data", "mini")
     write_reference(tmp_path / "data", tmp_path / "pinned", "mini")
     monkeypatch.setattr(dataset_command, "REFERENCES", tmp_path / "pinned")
     return tmp_path / "data"

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from speech_recognition.corpus.audio import write_wav
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.errors import InputError
 
@@ -202,5 +202,5 @@ def test_a_manifest_that_never_ends(tmp_path: Path, refuse: Refuse, make: Callab
 def test_a_data_folder_whose_name_is_no_text(source: Path, tmp_path: Path, refuse: Refuse) -> None:
     """Its path is part of the form mlperf."""
     out = str(tmp_path / "\udcff")
-    prepare(source, Path(out))
+    prepare_librispeech(source, Path(out))
     refuse(["prepare", str(source), "--data-dir", out, "--format", "mlperf"], "is not UTF-8")

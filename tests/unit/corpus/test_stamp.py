@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speech_recognition.corpus.checksum import Reference, read_reference, write_reference
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.stamp import Verified, read_stamp, verify_and_stamp
 
 WAV = "train/wav/19-198-0000.wav"
@@ -16,7 +16,7 @@ WAV = "train/wav/19-198-0000.wav"
 
 @pytest.fixture
 def dataset(source: Path, tmp_path: Path) -> Path:
-    prepare(source, tmp_path / "dataset", "mini")
+    prepare_librispeech(source, tmp_path / "dataset", "mini")
     return tmp_path / "dataset"
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.tar_stream import NO_REGULAR_FILE, list_files, scan
 
 
 @pytest.fixture
 def dataset(source: Path, tmp_path: Path) -> Path:
-    prepare(source, tmp_path / "dataset", "mini")
+    prepare_librispeech(source, tmp_path / "dataset", "mini")
     return tmp_path / "dataset"
 
 

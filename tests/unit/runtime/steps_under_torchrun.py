@@ -15,7 +15,7 @@ from speech_recognition.augment import plain
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
-from speech_recognition.reading import load
+from speech_recognition.reading import load_batches
 from speech_recognition.runtime import distributed
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import training_step
@@ -35,7 +35,7 @@ def main(dataset: str, out: str, dtype: str, steps: str, batch_size: str, accumu
         for number in range(int(steps)):
             start = number * int(batch_size) % len(utterances)
             batch = [index % len(utterances) for index in range(start, start + int(batch_size))]
-            parts = list(load(utterances, share(batch, int(accumulation)), workers=0))
+            parts = list(load_batches(utterances, share(batch, int(accumulation)), workers=0))
             losses.append(training_step(model, plain(features), optimizer, 5.0, parts, len(batch)).loss)
         if distributed.is_first():
             gradients = {name: weight.grad for name, weight in model.named_parameters()}

@@ -15,7 +15,7 @@ from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
 from speech_recognition.orders import make_batches
-from speech_recognition.reading import load
+from speech_recognition.reading import load_batches
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import ctc_loss, training_step
 
@@ -59,7 +59,7 @@ def test_an_impossible_utterance_costs_nothing_and_teaches_nothing() -> None:
 def test_the_loss_and_the_gradient_are_those_of_float64(tone_dataset: Path) -> None:
     """The whole of a step, from 16-bit samples on."""
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    batch = next(load(utterances, [list(range(8))], workers=0))
+    batch = next(load_batches(utterances, [list(range(8))], workers=0))
     found = []
     for dtype in (torch.float32, torch.float64):
         features, model = Features(params.mini().features).to(dtype), build_model(SMALL, 64, seed=1).to(dtype)
@@ -98,7 +98,7 @@ def losses(tone_dataset: Path, steps: int) -> list[float]:
     # A low rate: the last bits, which differ between processors, must not grow to a ten-thousandth in ten steps.
     optimizer = build_optimizer(dataclasses.replace(params.mini().optimizer, learning_rate=5e-4), model)
     batches = itertools.cycle(
-        load(utterances, make_batches(range(len(utterances)), [0] * len(utterances), 8), workers=0)
+        load_batches(utterances, make_batches(range(len(utterances)), [0] * len(utterances), 8), workers=0)
     )
     return [training_step(model, plain(features), optimizer, 5.0, [next(batches)]).loss for _ in range(steps)]
 
@@ -118,7 +118,7 @@ def test_a_step_that_is_not_finite_changes_nothing(tone_dataset: Path, bad: floa
     features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    batch = next(load(utterances, [[0, 1]], workers=0))
+    batch = next(load_batches(utterances, [[0, 1]], workers=0))
     assert training_step(model, plain(features), optimizer, 5.0, [batch]).updated
     with torch.no_grad():
         model.rnn[0].forwards.weight_ih_l0[0, 0] = bad
@@ -135,7 +135,7 @@ def test_clipping_bounds_the_gradient(tone_dataset: Path) -> None:
     features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    training_step(model, plain(features), optimizer, 1e-3, [next(load(utterances, [[0, 1]], workers=0))])
+    training_step(model, plain(features), optimizer, 1e-3, [next(load_batches(utterances, [[0, 1]], workers=0))])
     norm = torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]).norm()
     assert norm.item() == pytest.approx(1e-3, rel=1e-3)
 
@@ -150,7 +150,7 @@ def test_every_preset_trains_a_step(tone_dataset: Path, name: str) -> None:
     optimizer = build_optimizer(chosen.optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")[:2]
     before = model.linear.weight.clone()
-    batch = next(load(utterances, [[0, 1]], workers=0))
+    batch = next(load_batches(utterances, [[0, 1]], workers=0))
     loss, updated = training_step(model, plain(features), optimizer, chosen.optimizer.clip_norm, [batch])
     assert updated and 0 < loss < 1e4
     assert not model.linear.weight.equal(before)
@@ -170,6 +170,6 @@ def test_accumulated_parts_give_the_gradient_of_the_whole(tone_dataset: Path) ->
             if isinstance(module, MaskedBatchNorm):
                 module.register_forward_pre_hook(freeze)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-        training_step(model, plain(features), optimizer, 1e9, list(load(utterances, parts, workers=0)))
+        training_step(model, plain(features), optimizer, 1e9, list(load_batches(utterances, parts, workers=0)))
         gradients.append(torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]))
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)

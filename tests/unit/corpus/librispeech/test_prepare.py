@@ -11,7 +11,7 @@ import soundfile
 
 from speech_recognition.commands import ROOT
 from speech_recognition.corpus.counts import SplitCounts, read_counts
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.tar_stream import scan
 from speech_recognition.errors import DiskFullError, InputError
@@ -31,7 +31,7 @@ def hidden_remains(folder: Path) -> list[Path]:
 
 
 def test_the_source_becomes_splits_of_wav_and_txt(source: Path, output: Path) -> None:
-    counts = prepare(source, output)
+    counts = prepare_librispeech(source, output)
     assert counts == read_counts(output)
     assert counts.dataset == "custom"
     assert counts.train == SplitCounts(2, (4000 + 3300) / 16_000, 0.25)
@@ -48,7 +48,7 @@ def test_the_source_becomes_splits_of_wav_and_txt(source: Path, output: Path) ->
 
 
 def test_a_manifest_row_describes_its_recording(source: Path, output: Path) -> None:
-    prepare(source, output)
+    prepare_librispeech(source, output)
     shorter, longer = read_manifest(output / "manifests" / "train.csv")
     assert (shorter.id, longer.id) == ("19-198-0001", "19-198-0000")
     assert longer.transcript == "NORTHANGER ABBEY"
@@ -60,10 +60,10 @@ def test_a_manifest_row_describes_its_recording(source: Path, output: Path) -> N
 
 
 def test_the_result_depends_on_the_source_alone(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "one", workers=1)
+    prepare_librispeech(source, tmp_path / "one", workers=1)
     before = os.umask(0o077)
     try:
-        prepare(source, tmp_path / "two", workers=3)
+        prepare_librispeech(source, tmp_path / "two", workers=3)
     finally:
         os.umask(before)
     assert scan(tmp_path / "one") == scan(tmp_path / "two")
@@ -73,7 +73,7 @@ def test_a_missing_split_has_no_manifest_and_counts_nothing(
     tmp_path: Path, output: Path, make_chapter: Callable[..., list[Path]]
 ) -> None:
     make_chapter(tmp_path / "source", "train-clean-100")
-    counts = prepare(tmp_path / "source", output)
+    counts = prepare_librispeech(tmp_path / "source", output)
     assert counts.val == counts.test == SplitCounts(0, 0.0, 0.0)
     assert [path.name for path in output.glob("manifests/*.csv")] == ["train.csv"]
 
@@ -82,7 +82,7 @@ def test_several_subsets_of_a_split_are_joined(
     source: Path, output: Path, make_chapter: Callable[..., list[Path]]
 ) -> None:
     make_chapter(source, "dev-other", "116", "288045", ("AS I APPROACHED",))
-    prepare(source, output)
+    prepare_librispeech(source, output)
     rows = read_manifest(output / "manifests" / "val.csv")
     assert {row.subset for row in rows} == {"dev-clean", "dev-other"}
     assert len(rows) == 3
@@ -90,14 +90,14 @@ def test_several_subsets_of_a_split_are_joined(
 
 def test_spaces_around_and_between_words_become_one(source: Path, output: Path) -> None:
     replace(source / CHAPTER / "19-198.trans.txt", "NORTHANGER ABBEY", " NORTHANGER   ABBEY ")
-    prepare(source, output)
+    prepare_librispeech(source, output)
     assert read_manifest(output / "manifests" / "train.csv")[1].transcript == "NORTHANGER ABBEY"
 
 
 def test_the_note_tells_utterances_and_their_rate(
     source: Path, output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prepare(source, output)
+    prepare_librispeech(source, output)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert re.search(r"dataset: 6 utterances, \d+ per second", captured.err)
@@ -199,7 +199,7 @@ def test_a_bad_source_is_refused_in_one_line_and_nothing_is_written(
 ) -> None:
     spoil(source)
     with pytest.raises(InputError) as caught:
-        prepare(source, output)
+        prepare_librispeech(source, output)
     for message in messages:
         assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -209,42 +209,42 @@ def test_a_bad_source_is_refused_in_one_line_and_nothing_is_written(
 
 def test_a_source_without_subsets_is_refused(tmp_path: Path, output: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
-        prepare(tmp_path / "gone", output)
+        prepare_librispeech(tmp_path / "gone", output)
     (tmp_path / "source").mkdir()
     with pytest.raises(InputError, match="no subset folder"):
-        prepare(tmp_path / "source", output)
+        prepare_librispeech(tmp_path / "source", output)
 
 
 def test_the_same_option_is_made_again(source: Path, output: Path) -> None:
-    prepare(source, output)
+    prepare_librispeech(source, output)
     drop = read_manifest(output / "manifests" / "train.csv")[0].audio
     drop.unlink()
-    prepare(source, output)
+    prepare_librispeech(source, output)
     assert drop.exists()
 
 
 def test_another_option_at_the_output_is_refused_with_a_folder_to_use(source: Path, output: Path) -> None:
-    prepare(source, output, "clean")
+    prepare_librispeech(source, output, "clean")
     before = scan(output)
     with pytest.raises(InputError, match=rf"'clean', not 'custom'; use {output}_custom"):
-        prepare(source, output)
+        prepare_librispeech(source, output)
     assert scan(output) == before
 
 
 def test_files_of_the_user_at_the_output_are_never_removed(source: Path, output: Path) -> None:
     output.touch()
     with pytest.raises(InputError, match="not a folder"):
-        prepare(source, output)
+        prepare_librispeech(source, output)
     output.unlink()
     output.mkdir()
     (output / "thesis.txt").touch()
     with pytest.raises(InputError, match="holds files but no dataset"):
-        prepare(source, output)
+        prepare_librispeech(source, output)
     (output / "thesis.txt").unlink()
-    prepare(source, output)
+    prepare_librispeech(source, output)
     (output / "manifests" / "fifty.csv").touch()
     with pytest.raises(InputError, match=r"fifty\.csv is not part of the dataset"):
-        prepare(source, output)
+        prepare_librispeech(source, output)
     assert (output / "manifests" / "fifty.csv").exists()
 
 
@@ -257,7 +257,7 @@ def test_too_little_disk_is_found_before_anything_is_written(
 
     monkeypatch.setattr("speech_recognition.corpus.dataset.check_writable", demand)
     with pytest.raises(DiskFullError, match=r"--data-dir .* of free disk"):
-        prepare(source, output)
+        prepare_librispeech(source, output)
     assert not output.exists()
 
 
@@ -274,7 +274,7 @@ def decode_four(content, where):
         os.kill(os.getpid(), signal.SIGKILL)
     return decode(content, where)
 prepare.decode_flac = decode_four
-prepare.prepare(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)
+prepare.prepare_librispeech(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)
 """
 
 
@@ -283,7 +283,7 @@ def test_a_kill_leaves_no_dataset_and_the_next_run_succeeds(source: Path, output
     assert killed.returncode == -9
     assert not output.exists()
     assert hidden_remains(output.parent)
-    assert prepare(source, output).train.utterances == 2
+    assert prepare_librispeech(source, output).train.utterances == 2
     assert not hidden_remains(output.parent)
 
 
@@ -293,7 +293,7 @@ def test_genuine_librispeech_is_prepared(tmp_path: Path, output: Path) -> None:
     source.mkdir()
     for subset in ("dev-clean", "test-clean"):
         (source / subset).symlink_to(SAMPLES / subset)
-    counts = prepare(source, output)
+    counts = prepare_librispeech(source, output)
     assert (counts.val.utterances, counts.test.utterances) == (4, 1)
     assert round(counts.val.seconds, 1) == 31.6
     assert all(row.bytes == row.audio.stat().st_size for row in read_manifest(output / "manifests" / "val.csv"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.librispeech.sources import find_files, read_members
 from speech_recognition.corpus.tar_stream import scan
 from speech_recognition.errors import InputError
@@ -37,14 +37,14 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
 
 
 def test_archives_give_the_same_dataset_as_the_folder(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "folder")
+    prepare_librispeech(source, tmp_path / "folder")
     pack(source, tmp_path / "all.tar.gz")
-    prepare(tmp_path / "all.tar.gz", tmp_path / "archive")
+    prepare_librispeech(tmp_path / "all.tar.gz", tmp_path / "archive")
     assert scan(tmp_path / "archive") == scan(tmp_path / "folder")
 
 
 def test_the_order_in_the_archives_does_not_matter(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "folder")
+    prepare_librispeech(source, tmp_path / "folder")
     archives = tmp_path / "archives"
     archives.mkdir()
     for number, subset in enumerate(sorted(path.name for path in source.iterdir()), start=1):
@@ -54,7 +54,7 @@ def test_the_order_in_the_archives_does_not_matter(source: Path, tmp_path: Path)
         pack(part, archives / f"{9 - number}.tar.gz", order=lambda files: sorted(files, reverse=True))
         (part / subset).rename(source / subset)
         part.rmdir()
-    prepare(archives, tmp_path / "reversed", workers=3)
+    prepare_librispeech(archives, tmp_path / "reversed", workers=3)
     assert scan(tmp_path / "reversed") == scan(tmp_path / "folder")
 
 
@@ -87,7 +87,7 @@ def test_an_archive_with_a_member_that_does_not_belong_is_refused(
 ) -> None:
     archive = pack_one(tmp_path / "bad.tar.gz", info)
     with pytest.raises(InputError, match=message) as caught:
-        prepare(archive, tmp_path / "dataset")
+        prepare_librispeech(archive, tmp_path / "dataset")
     assert str(caught.value).startswith(f"{archive}: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tar.gz"]
 
@@ -121,7 +121,7 @@ def test_a_damaged_archive_is_refused_and_nothing_is_left(
     archive = pack(source, tmp_path / "all.tar.gz")
     spoil(archive)
     with pytest.raises(InputError) as caught:
-        prepare(archive, tmp_path / "dataset")
+        prepare_librispeech(archive, tmp_path / "dataset")
     assert str(caught.value).startswith(f"{archive}: ") and "\n" not in str(caught.value)
     assert not (tmp_path / "dataset").exists()
 
@@ -134,7 +134,7 @@ def test_an_archive_whose_own_sum_is_wrong_is_refused(source: Path, tmp_path: Pa
     content[-8] ^= 1  # the CRC of gzip
     archive.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.tar\.gz: CRC check failed"):
-        prepare(archive, tmp_path / "out")
+        prepare_librispeech(archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -143,13 +143,13 @@ def test_a_pipe_among_the_recordings_is_refused(source: Path, tmp_path: Path) ->
     flac.unlink()
     os.mkfifo(flac)
     with pytest.raises(InputError, match=rf"{flac.name}: is not a regular file"):
-        prepare(source, tmp_path / "out")
+        prepare_librispeech(source, tmp_path / "out")
 
 
 def test_an_archive_without_recordings_is_refused(tmp_path: Path) -> None:
     archive = pack_one(tmp_path / "none.tar.gz", tarfile.TarInfo("LibriSpeech/README.TXT"), b"about")
     with pytest.raises(InputError, match="no recordings"):
-        prepare(archive, tmp_path / "dataset")
+        prepare_librispeech(archive, tmp_path / "dataset")
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:

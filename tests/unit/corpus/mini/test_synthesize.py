@@ -10,7 +10,7 @@ import pytest
 from speech_recognition.commands import ROOT
 from speech_recognition.corpus.checksum import read_reference
 from speech_recognition.corpus.counts import read_counts
-from speech_recognition.corpus.librispeech.prepare import prepare
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.mini import synthesize
 from speech_recognition.corpus.mini.plan import PlannedUtterance, planned_utterances
@@ -33,7 +33,7 @@ def make(utterances: list[PlannedUtterance], folder: Path, workers: int) -> Path
     raw = folder / "raw"
     raw.mkdir()
     synthesize.write_corpus(utterances, raw, workers)
-    prepare(raw, folder / "dataset", "mini", workers)
+    prepare_librispeech(raw, folder / "dataset", "mini", workers)
     return folder / "dataset"
 
 
