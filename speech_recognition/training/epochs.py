@@ -15,12 +15,12 @@ class EpochPlan:
     """One epoch: its batches and the place of its steps in the run."""
 
     epoch: int
-    """counted from 1"""
+    """Number of the epoch, from 1."""
     batches: list[Indices]
     first_step: int
-    """steps of all epochs before"""
+    """Steps of all epochs before."""
     run_steps: int
-    """steps of the whole run"""
+    """Steps of the whole run."""
 
 
 class TrainingSet:

@@ -13,24 +13,24 @@ from speech_recognition.runtime.distributed import ALONE, Launch
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to train, on what, and where the results go; `prepare` has checked all of it."""
+    """The parameters, data and folders of a run, all checked by `prepare`."""
 
     params: Params
     seed: int
     device: torch.device
     data_dir: Path
-    """folder of the dataset, or of the training manifest if that is the user's own"""
+    """Folder of the dataset, or of the training manifest if that is the user's own."""
     train_manifest: Path
     val_manifest: Path
     train_samples: int
-    """utterances of the training manifest, known before any of it is read"""
+    """Utterances in the training manifest, known before any of it is read."""
     val_samples: int
     longest_seconds: float
-    """the longest utterance of both manifests, which is the warm-up's length"""
+    """The longest utterance of both manifests, which is the warm-up's length."""
     output_dir: Path
     state: TrainingState | None = None
-    """where to go on from; None for a run from the start"""
+    """State to go on from; None for a run from the start."""
     verified: Verified | None = None
-    """the dataset of a closed run, whose checksum the log states; None in the open division"""
+    """Dataset of a closed run, whose checksum the log states; None in the open division."""
     launch: Launch = ALONE
-    """what torchrun told this process"""
+    """What torchrun told this process."""

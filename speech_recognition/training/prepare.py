@@ -43,17 +43,17 @@ class Places:
 
     data_dir: Path
     train_manifest: Path | None = None
-    """a manifest of the user's own, instead of the dataset's"""
+    """A manifest of the user's own, instead of the dataset's."""
     val_manifest: Path | None = None
     output_dir: Path | None = None
-    """the run's own folder; None for a new one in `results`"""
+    """The run's own folder; None for a new one in `results`."""
     results: Path
     references: Path
-    """folder of the pinned checksums"""
+    """Folder of the pinned checksums."""
 
     @property
     def own_manifests(self) -> bool:
-        """Whether a manifest is the user's own."""
+        """True if a manifest is the user's own."""
         return self.train_manifest is not None or self.val_manifest is not None
 
 

@@ -15,7 +15,7 @@ from speech_recognition.runtime import distributed
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """Mean over the batch of each utterance's CTC loss, in nats (Graves et al. 2006; the reference divides likewise).
+    """Return the mean CTC loss of the batch's utterances, in nats (Graves et al. 2006; the reference divides likewise).
 
     log_probs: [time, batch, symbol]; targets: [batch, symbols]. Computed in float64: with losses of a hundred
     nats, sums of logarithms in float32 leave the gradient an error of 1e-5. Two axes of 64-bit targets keep
@@ -34,12 +34,12 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths
 
 
 class Step(NamedTuple):
-    """What a step gave."""
+    """Result of a step."""
 
     loss: float
-    """mean over the batch, in nats"""
+    """Mean over the batch, in nats."""
     updated: bool
-    """false if the loss or the gradient was not finite: weights and statistics are those from before"""
+    """False if the loss or the gradient was not finite: weights and statistics are as before the step."""
 
 
 def training_step(
@@ -52,7 +52,7 @@ def training_step(
 ) -> Step:
     """Update the weights on a batch of `count` utterances (default: those of `parts`).
 
-    Each process gives its share of the batch, as parts on the host whose gradients are added.
+    Each process passes its share of the batch, in parts on the host whose gradients are added.
     `featurize` makes the spectrograms of one part after another, on the model's device.
     """
     count = count or sum(part.utterances for part in parts)
