@@ -106,6 +106,9 @@ def _loss(axes: Axes, records: Records) -> bool:
             epochs, losses = record.epochs["epoch"], record.epochs["loss"]
             axes.plot(epochs - 0.5, losses, "o-", color=colour, markersize=3, label=label or "mean of the epoch")
     axes.set(xlabel="epoch", ylabel="CTC loss per utterance (nats)", yscale="log")
+    # A log axis labels its ticks with formulas, which figures do not parse; a short axis labels its minor ticks too.
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
     return any("loss" in record.epochs for record in records)
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from speech_recognition.report.charts import draw_charts, draw_curves
 from speech_recognition.report.record import read_record
@@ -56,3 +58,19 @@ def test_one_speaker_and_one_length_are_drawn_too(run_folder: Callable[..., Path
 def test_the_curves_of_a_run_are_one_picture(run_folder: Callable[..., Path], tmp_path: Path) -> None:
     draw_curves(tmp_path / "curves.png", read_record(run_folder()))
     assert size(tmp_path / "curves.png") == (1656, 540)
+
+
+def test_no_label_is_a_formula(
+    run_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Formulas are not parsed, so that a run's name may hold a dollar sign: the ticks must not be some."""
+    texts: list[str] = []
+
+    def keep(figure: Figure, path: Path, **_: object) -> None:
+        figure.draw_without_rendering()
+        texts.extend(text.get_text() for text in figure.findobj(Text))
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    draw_charts(tmp_path / "charts", [read_record(run_folder())])
+    assert "CTC loss per utterance (nats)" in texts and not [text for text in texts if "$" in text]
