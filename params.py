@@ -330,7 +330,7 @@ class TrainingParams(Section, name="training"):
     max_skipped: Annotated[int, Range(1, 10**9)] = 20
     """skipped steps in a row (loss or gradient not finite) after which training counts as diverged"""
     sample_transcripts: Annotated[int, Range(0, 100)] = 3
-    """utterances of val whose reference and hypothesis are shown after each evaluation"""
+    """utterances of val whose reference and hypothesis are shown after each evaluation, except on a terminal"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -178,7 +178,7 @@ def _run(job: "Job", options: argparse.Namespace) -> ExitStatus:
             else:
                 status = ExitStatus.DONE if run.run(job, output) else ExitStatus.TARGET_MISSED
         if isinstance(output, Output):
-            output.show(outcome(job, output.path))
+            output.show(outcome(job))
     return status
 
 

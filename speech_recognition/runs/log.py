@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import TextIO
 
-_FILE_ONLY = (":::MLLOG ", "parameters: ", "epoch ")
-"""Beginnings of the lines that a terminal does not get: a table of the epochs grows there instead."""
+_FILE_ONLY = (":::MLLOG ", "parameters: ", "epoch ", "target ")
+"""Beginnings of the lines that a terminal does not get: a table of the epochs and the outcome stand there instead."""
 
 
 class Output(io.TextIOBase):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from speech_recognition.runs.csv_tables import write_table
 
-TABLE_HEAD = f"{'epoch':>5}{'loss':>10}{'WER':>9}{'CER':>9}{'real time':>10}{'time':>10}"
-"""Head of the table of epochs on a terminal; `real time`: seconds of audio trained on in a second."""
+TABLE_HEAD = f"{'epoch':>5}{'loss':>10}{'WER':>9}{'CER':>9}{'audio s/s':>10}{'time':>10}"
+"""Head of the table of epochs on a terminal; `audio s/s`: seconds of audio trained on in a second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class EpochMetrics:
     def table_row(self) -> str:
         """Return the epoch's row of the table that grows on a terminal, under TABLE_HEAD."""
         loss = "" if self.loss is None else f"{self.loss:.2f}"
-        rate = "" if self.audio_rate is None else f"{self.audio_rate:.0f} x"
+        rate = "" if self.audio_rate is None else f"{self.audio_rate:.0f}"
         seconds = (self.seconds or 0.0) + self.eval_seconds
         return f"{self.epoch:>5}{loss:>10}{self.wer:>9.2f}{self.cer:>9.2f}{rate:>10}{seconds:>8.0f} s"
 

@@ -1,5 +1,6 @@
 """Progress on standard error: a bar on a terminal, otherwise a line every ten seconds."""
 
+import os
 import sys
 import time
 
@@ -20,7 +21,7 @@ class Progress:
         self._done = 0
         self._start = self._printed = time.monotonic()
         self._bar = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and _columns() > 0:
             self._bar = tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "B", leave=False)
 
     def __enter__(self) -> "Progress":
@@ -51,3 +52,11 @@ class Progress:
             count = f"{self._done}/{self._total} {self._unit}"
         parts = [f"{self._title}: {count}", note, left]
         print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)
+
+
+def _columns() -> int:
+    """Return the terminal's width; 0 if it knows no size, as in some containers, where a bar would be empty."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):  # a stream that only claims to be a terminal
+        return 80

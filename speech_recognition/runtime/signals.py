@@ -59,7 +59,8 @@ def _stop(number: int, _: FrameType | None) -> None:
     stopped.append(number)
     # Not print(): it fails if the signal interrupted a print(). The terminal may be closed, hence `suppress`.
     with suppress(AttributeError, OSError):
-        os.write(sys.stderr.fileno(), f"stopped by {signal.Signals(number).name}\n".encode())
+        start = "\n" if sys.stderr.isatty() else ""  # a progress bar may stand on the terminal's line
+        os.write(sys.stderr.fileno(), f"{start}stopped by {signal.Signals(number).name}\n".encode())
     raise _Ended(number)
 
 

@@ -154,6 +154,8 @@ def make_job(
 
 def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
     changed = settings.differences(before, now)
+    if len(changed) > 1:
+        changed.pop("submission.division", None)  # it follows from the others
     if changed:
         listed = "; ".join(f"{name}={theirs}, not {ours}" for name, (theirs, ours) in changed.items())
         again = " ".join(f"--set {name}={theirs}" for name, (theirs, _) in changed.items() if "." in name)

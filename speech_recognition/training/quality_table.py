@@ -19,7 +19,9 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
     """Yield a row for each epoch's checkpoint in a run's folder. Raises InputError if there is none."""
     paths = checkpoint.epoch_paths(RunFolder(run).checkpoints)
     if not paths:
-        raise InputError(f"{run}: no checkpoints of epochs below it; name a run's folder in results/, or a checkpoint")
+        raise InputError(
+            f"{run}: no checkpoints/epoch_NN.pt in it: the run stopped before its first evaluation, or this is no run's folder"
+        )
     for path in reversed(paths):
         state = checkpoint.read(path)
         recognizer = checkpoint.recognizer_of(state, path, device)

@@ -38,6 +38,7 @@ def run(job: Job, output: Output | Silence) -> bool:
     print(f"parameters: {json.dumps(settings.to_dict(job.params))}", file=output)
     with RunLog(output, goes_on=not job.launch.ends_the_run) as log:
         trainer = _initialize(job, log)
+        output.show(TABLE_HEAD)
         with between_steps() as check:  # a signal after the last step waits for the last save
             with log.run() as clock:
                 data = read_data(job, trainer.recognizer, output)
@@ -131,8 +132,6 @@ def _evaluate(
         if row.wer <= min(each.wer for each in metrics):
             write_rows(folder.utterances, evaluation)
     print(row.line(), file=output)
-    if len(metrics) == 1:
-        output.show(TABLE_HEAD)
     if not output.show(row.table_row()):
         print(row.timing(), file=sys.stderr)
         _show_transcripts(evaluation, trainer.params.training.sample_transcripts)

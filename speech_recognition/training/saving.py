@@ -46,7 +46,11 @@ class SavePolicy:
             self.after_evaluation()
         else:
             self.now()
-        print(f"saved: {self._folder / LAST}; go on from there with --resume", file=sys.stderr)
+        print(
+            f"saved: {self._folder / LAST}; to go on, repeat the command with --resume --output-dir "
+            f"{self._folder.parent}",
+            file=sys.stderr,
+        )
 
     def _save(self, name: str, *others: str) -> None:
         if distributed.is_first():

@@ -52,6 +52,6 @@ def test_the_rows_of_the_table_stand_under_its_head() -> None:
         epoch=10, wer=17.1, cer=9.87, utterance_wer=17.5, loss=12.345, seconds=40.2, audio_rate=191.4, eval_seconds=2.9
     )
     untrained = EpochMetrics(epoch=0, wer=100.0, cer=100.0, utterance_wer=100.0, eval_seconds=3.0)
-    assert TABLE_HEAD == "epoch      loss      WER      CER real time      time"
-    assert trained.table_row() == "   10     12.35    17.10     9.87     191 x      43 s"
+    assert TABLE_HEAD == "epoch      loss      WER      CER audio s/s      time"
+    assert trained.table_row() == "   10     12.35    17.10     9.87       191      43 s"
     assert len(untrained.table_row()) == len(trained.table_row()) == len(TABLE_HEAD)

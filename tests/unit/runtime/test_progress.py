@@ -1,3 +1,5 @@
+import os
+import sys
 import time
 
 import pytest
@@ -51,3 +53,15 @@ def test_on_a_terminal_there_is_a_bar_with_the_note(
             bar.advance(1, note)
     drawn = capsys.readouterr().err
     assert "epoch 1" in drawn and "2/2" in drawn and "loss 1.5" in drawn
+
+
+def test_a_terminal_without_a_size_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `docker run -t` and some CI give one: a bar would be of no width."""
+    terminal, program = os.openpty()
+    monkeypatch.setattr(sys, "stderr", os.fdopen(program, "w"))
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    with progress.Progress("epoch 1", total=4, unit="steps") as shown:
+        shown.advance(1)
+    sys.stderr.close()
+    assert os.read(terminal, 1000).startswith(b"epoch 1: 1/4 steps")
+    os.close(terminal)

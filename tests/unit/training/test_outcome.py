@@ -32,4 +32,4 @@ def test_it_says_whether_the_target_was_reached_and_where_the_report_is(
     ]
     write_metrics(RunFolder(tmp_path).metrics, rows)
     job: Any = SimpleNamespace(output_dir=tmp_path, params=params.mini())
-    assert outcome(job, log) == f"{expected}; report: {tmp_path / 'report.html'}"
+    assert outcome(job) == f"{expected}; report: {tmp_path / 'report.html'}"

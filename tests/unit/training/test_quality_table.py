@@ -74,4 +74,4 @@ def test_a_folder_without_checkpoints_is_refused(
     tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(tmp_path), str(tone_dataset / "manifests" / "val.csv")]) == 2
-    assert "no checkpoints of epochs below it" in capsys.readouterr().err
+    assert "no checkpoints/epoch_NN.pt in it" in capsys.readouterr().err
