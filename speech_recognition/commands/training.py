@@ -177,8 +177,8 @@ def _run(job: "Job", options: argparse.Namespace) -> ExitStatus:
                 status = timed.run_and_time(job, output)
             else:
                 status = ExitStatus.DONE if run.run(job, output) else ExitStatus.TARGET_MISSED
-        if isinstance(output, Output):
-            output.show(outcome(job))
+    if isinstance(output, Output):
+        output.show(outcome(job))
     return status
 
 

@@ -20,7 +20,7 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
     paths = checkpoint.epoch_paths(RunFolder(run).checkpoints)
     if not paths:
         raise InputError(
-            f"{run}: no checkpoints/epoch_NN.pt in it: the run stopped before its first evaluation, or this is no run's folder"
+            f"{run}: no checkpoints/epoch_NN.pt in it; name the folder of a run with at least one evaluation, or a checkpoint"
         )
     for path in reversed(paths):
         state = checkpoint.read(path)
