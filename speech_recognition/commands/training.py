@@ -1,7 +1,6 @@
 """The commands that train a model and score it: train, evaluate."""
 
 import argparse
-import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
-from speech_recognition.errors import ExitStatus, InputError
+from speech_recognition.errors import ExitStatus
 
 if TYPE_CHECKING:
     import torch
@@ -139,18 +138,15 @@ def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.devi
 
 
 def make_embedded_dataset(chosen: params.Params, data_dir: Path) -> None:
-    """Make the embedded dataset in `data_dir`, if the run's preset trains on it and no other dataset is there.
+    """Make the embedded dataset in `data_dir`, if the run's preset trains on it and no dataset is there.
 
     A process of its own does so: the training process has touched no data when its clock starts. Raises
     VerificationError or ends the program if it fails.
     """
-    from speech_recognition.corpus.counts import read_counts
+    from speech_recognition.corpus.counts import counts_path
     from speech_recognition.training import division
 
-    with contextlib.suppress(InputError):  # no dataset, or a damaged one
-        if read_counts(data_dir).dataset != "mini":
-            return
-    if division.dataset_option(chosen) == "mini":
+    if division.dataset_option(chosen) == "mini" and not counts_path(data_dir).exists():
         division.run_command("download", "mini", "--data-dir", str(data_dir))
 
 
@@ -171,12 +167,14 @@ def _run(job: "Job", options: argparse.Namespace) -> ExitStatus:
     described = distributed.from_first(
         lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=job.data_dir)
     )
-    with open_folder(job.output_dir, job.params, described, launch) as output:
-        with page.own_report(job.output_dir, launch):
-            if options.timed:
-                status = timed.run_and_time(job, output)
-            else:
-                status = ExitStatus.DONE if run.run(job, output) else ExitStatus.TARGET_MISSED
+    with (
+        open_folder(job.output_dir, job.params, described, launch) as output,
+        page.own_report(job.output_dir, launch),
+    ):
+        if options.timed:
+            status = timed.run_and_time(job, output)
+        else:
+            status = ExitStatus.DONE if run.run(job, output) else ExitStatus.TARGET_MISSED
     if isinstance(output, Output):
         output.show(outcome(job))
     return status

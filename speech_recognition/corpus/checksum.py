@@ -117,17 +117,25 @@ def find_reference(name: str, pinned: Path, folder: Path) -> Reference:
 
 
 def _check_record(reference: Reference, archives: Sequence[Archive], folder: Path) -> None:
-    """Raise InputError unless a recorded reference names the catalog's archives and has their numbers of utterances.
+    """Raise InputError unless a recorded reference names the catalog's archives and is about as many utterances.
 
-    A record alone proves nothing: a user could write one for a dataset with fewer utterances.
+    The record is a user's file: its own counts, the dataset's counts and its list of recordings must all agree with
+    the catalog. A forged dataset of full size is told from the real one by a pinned checksum only.
     """
+    expected = utterances_by_split(archives)
     counts = {split: getattr(reference.counts, split).utterances for split in SPLITS}
+    listed = {split: sum(_is_recording(name, split) for name in reference.sums) for split in SPLITS}
     made_of = {archive.file: archive.sha256 for archive in archives}
-    if reference.archives != made_of or counts != utterances_by_split(archives):
+    own = read_counts(folder) == reference.counts
+    if not (own and reference.archives == made_of and counts == listed == expected):
         raise InputError(
             f"{folder / RECORDED}: the record of {reference.dataset!r} does not name the catalog's archives, or its"
             f" counts are not theirs; make the dataset again with: sh download_dataset.sh {reference.dataset}"
         )
+
+
+def _is_recording(name: str, split: str) -> bool:
+    return name.startswith(f"{split}/wav/") and name.endswith(".wav")
 
 
 def write_reference(folder: Path, reference_dir: Path, name: str, archives: Sequence[Archive] = ()) -> None:

@@ -23,6 +23,7 @@ from speech_recognition.runtime import distributed
 from speech_recognition.runtime.devices import use_precision
 from speech_recognition.runtime.distributed import Launch
 from speech_recognition.training import division, resume
+from speech_recognition.training.epochs import set_digest
 from speech_recognition.training.job import Job
 
 _MARGIN_BYTES = 50_000_000
@@ -136,7 +137,7 @@ def make_job(
     if state:
         _check_same_parameters(state.params, params, folder)
     train, train_path = _split(places.data_dir, "train", places.train_manifest)
-    val, val_path = _split(places.data_dir, "val", places.val_manifest)
+    val, val_path = _split(places.data_dir, "val", places.val_manifest, state.val_set if state else None)
     return Job(
         params=params,
         seed=seed,
@@ -154,6 +155,11 @@ def make_job(
 
 def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
     changed = settings.differences(before, now)
+    if list(changed) == ["submission.division"]:
+        raise InputError(
+            f"{folder}: the run is of the {before.submission.division} division, and would go on as"
+            f" {now.submission.division}; resume it on its own dataset, with the options that it began with"
+        )
     if len(changed) > 1:
         changed.pop("submission.division", None)  # it follows from the others
     if changed:
@@ -163,9 +169,13 @@ def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
         raise InputError(f"{folder}: its checkpoint has other parameters: {listed}; {advice}")
 
 
-def _split(data_dir: Path, name: str, manifest: Path | None) -> tuple[SplitCounts, Path]:
+def _split(data_dir: Path, name: str, manifest: Path | None, digest: str | None = None) -> tuple[SplitCounts, Path]:
+    """Return the counts and the manifest of a split. A manifest of the user's own must have the `digest` given."""
     if manifest is not None:
-        return SplitCounts.of([each.samples for each in read_manifest(manifest)]), manifest
+        utterances = read_manifest(manifest)
+        if digest is not None and set_digest(utterances) != digest:
+            raise InputError(f"{manifest}: not the utterances that the run was evaluated on; name those")
+        return SplitCounts.of([each.samples for each in utterances]), manifest
     counts: SplitCounts = getattr(read_counts(data_dir), name)
     path = data_dir / "manifests" / f"{name}.csv"
     if counts.utterances == 0 or not path.is_file():

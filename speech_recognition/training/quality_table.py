@@ -20,7 +20,7 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
     paths = checkpoint.epoch_paths(RunFolder(run).checkpoints)
     if not paths:
         raise InputError(
-            f"{run}: no checkpoints/epoch_NN.pt in it; name the folder of a run with at least one evaluation, or a checkpoint"
+            f"{run}: no checkpoints/epoch_NN.pt in it; name a run that has evaluated an epoch, or a checkpoint"
         )
     for path in reversed(paths):
         state = checkpoint.read(path)

@@ -6,6 +6,7 @@ import pytest
 
 import params
 from speech_recognition.commands.training import make_embedded_dataset
+from speech_recognition.corpus.counts import Counts, read_counts, write_counts
 from speech_recognition.training import division
 
 
@@ -20,3 +21,13 @@ def test_a_dataset_of_the_users_own_is_left_alone(tone_dataset: Path, monkeypatc
     monkeypatch.setattr(division, "run_command", lambda *_: pytest.fail("a command was run"))
     make_embedded_dataset(params.mini(), tone_dataset)
     make_embedded_dataset(params.reference(), Path("data"))
+
+
+def test_a_dataset_that_calls_itself_the_embedded_one_is_not_replaced(
+    tone_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is the embedded one is for the verification to say; its files stay."""
+    counts = read_counts(tone_dataset)
+    write_counts(tmp_path, Counts("mini", counts.train, counts.val, counts.test))
+    monkeypatch.setattr(division, "run_command", lambda *_: pytest.fail("a command was run"))
+    make_embedded_dataset(params.mini(), tmp_path)

@@ -206,6 +206,20 @@ def test_a_record_of_other_archives_or_counts_is_no_reference(
         find_reference("mini", pinned, dataset)
 
 
+@pytest.mark.parametrize("forged", ["record", "record and counts"])
+def test_a_record_whose_numbers_were_edited_is_no_reference(dataset: Path, tmp_path: Path, forged: str) -> None:
+    """A small dataset with the project's own record, whose counts were set to those of the whole option."""
+    pinned = tmp_path / "reference_checksums"
+    archives = catalog(pinned, dataset, utterances=281_241)
+    write_reference(dataset, dataset / "checksums", "mini", archives)
+    for path in (dataset / "checksums" / "mini.json", dataset / "manifests" / "counts.json")[: 1 + ("and" in forged)]:
+        content = json.loads(path.read_text())
+        content.get("counts", content)["train"]["utterances"] = 281_241
+        path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="its counts are not theirs"):
+        find_reference("mini", pinned, dataset)
+
+
 def test_a_record_that_names_no_archives_is_no_reference(dataset: Path, tmp_path: Path) -> None:
     catalog(tmp_path / "reference_checksums", dataset)
     write_reference(dataset, dataset / "checksums", "mini")

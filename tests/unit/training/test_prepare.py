@@ -180,6 +180,23 @@ def check(*assignments: str) -> None:
     prepare.check_parameters(settings.apply(settings.preset("mini"), assignments), torch.device("cpu"))
 
 
+def test_another_division_is_told_as_another_dataset(asked: Asked, tmp_path: Path) -> None:
+    """Not by advice to set the division, which follows from the dataset."""
+    closed = dataclasses.replace(SMALL, submission=dataclasses.replace(SMALL.submission, division="closed"))
+    begin(tmp_path / "mini_20261121_100000_5", epochs=1)
+    path = tmp_path / "mini_20261121_100000_5" / "checkpoints" / "last.pt"
+    checkpoint.save(path, dataclasses.replace(checkpoint.read(path), params=closed))
+    with pytest.raises(InputError, match="is of the closed division, and would go on as open; resume it on its own"):
+        plan(dataclasses.replace(asked, resuming=True))
+
+
+def test_another_val_manifest_is_refused_before_the_run_is_opened(asked: Asked, tmp_path: Path) -> None:
+    begin(tmp_path / "mini_20261121_100000_5", epochs=1)
+    places = dataclasses.replace(asked.places, val_manifest=asked.places.data_dir / "manifests" / "train.csv")
+    with pytest.raises(InputError, match=r"train\.csv: not the utterances that the run was evaluated on"):
+        plan(dataclasses.replace(asked, places=places, resuming=True))
+
+
 def test_noise_is_looked_at_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"augmentation\.noise_folder=.*gone: no recordings there"):
         check(f"augmentation.noise_folder={tmp_path / 'gone'}")

@@ -222,7 +222,7 @@ def test_other_validation_data_is_refused_before_any_training(
     assert main(arguments(tone_dataset, half, "--resume", "--val-manifest", tmp_path / "val.csv")) == 2
     captured = capsys.readouterr()
     assert "val.csv: not the utterances that the run was evaluated on; name those" in captured.err
-    assert '"epoch_start"' not in captured.out and '"aborted"' in captured.out
+    assert captured.out == "", "no log is begun"
     assert (half / "checkpoints" / "last.pt").read_bytes() == before and not (half / "metrics.csv").exists()
 
 
