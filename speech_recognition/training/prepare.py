@@ -40,7 +40,7 @@ class NothingLeftError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where a run finds its data and leaves its results."""
+    """Folders and manifests of a run: its data, its results, the pinned checksums."""
 
     data_dir: Path
     train_manifest: Path | None = None

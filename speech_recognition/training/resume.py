@@ -21,12 +21,12 @@ class Resumption:
 
     @property
     def ended(self) -> bool:
-        """Whether the run has nothing left to do."""
+        """True if the run has nothing left to do."""
         return self.reached or self.state.evaluated_epoch >= self.state.params.training.epochs
 
     @property
     def reached(self) -> bool:
-        """Whether it has reached its target."""
+        """True if the run has reached its target."""
         return bool(self.state.metrics) and target_reached(self.state.wer, self.state.params.training.target_wer)
 
 
