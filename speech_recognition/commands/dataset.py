@@ -125,14 +125,23 @@ def add_prepare(commands: Commands) -> None:
         choices=["mlperf", "tensorflow", "deepspeech.pytorch"],
         help="also write the manifests in the form of this system (repeatable)",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace the dataset that DIR holds")
     parser.set_defaults(run=_prepare)
 
 
 def _prepare(options: argparse.Namespace) -> ExitStatus:
+    from speech_recognition.corpus.counts import SPLITS, counts_path, read_counts
     from speech_recognition.corpus.dataset import add_manifests
     from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
     from speech_recognition.corpus.recordings import prepare_recordings
 
+    if not options.overwrite and counts_path(options.data_dir).exists():
+        present = read_counts(options.data_dir)
+        utterances = sum(getattr(present, split).utterances for split in SPLITS)
+        raise InputError(
+            f"--data-dir {options.data_dir}: holds a dataset of {utterances} utterances; add --overwrite to replace it,"
+            " or choose a different folder"
+        )
     if options.manifest:
         counts = prepare_recordings(options.manifest, options.data_dir)
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
-from speech_recognition.errors import ExitStatus
+from speech_recognition.errors import ExitStatus, one_line
 
 if TYPE_CHECKING:
     import torch
@@ -118,8 +118,13 @@ def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.devi
     from speech_recognition.training.prepare import NothingLeftError, Places, prepare
 
     chosen = settings.apply(settings.preset(options.preset), options.set)
+    data_dir = options.data_dir or ROOT / chosen.data.dataset
+    given = options.train_manifest.parent if options.train_manifest else options.data_dir
+    if given:  # the log, params.json and the report name the data that is used, not the preset's
+        used = dataclasses.replace(chosen.data, dataset=one_line(str(given.absolute())))
+        chosen = dataclasses.replace(chosen, data=used)
     places = Places(
-        data_dir=options.data_dir or ROOT / chosen.data.dataset,
+        data_dir=data_dir,
         train_manifest=options.train_manifest,
         val_manifest=options.val_manifest,
         output_dir=options.output_dir,

@@ -155,6 +155,7 @@ def make_job(
 
 def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
     changed = settings.differences(before, now)
+    changed.pop("data.dataset", None)  # a dataset may have moved: the digests of both sets are compared
     if list(changed) == ["submission.division"]:
         raise InputError(
             f"{folder}: the run is of the {before.submission.division} division, and would go on as"

@@ -1,10 +1,12 @@
 """What the command `train` does before the training process begins."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 import params
+from speech_recognition.cli import main
 from speech_recognition.commands.training import make_embedded_dataset
 from speech_recognition.corpus.counts import Counts, read_counts, write_counts
 from speech_recognition.training import division
@@ -31,3 +33,11 @@ def test_a_dataset_that_calls_itself_the_embedded_one_is_not_replaced(
     write_counts(tmp_path, Counts("mini", counts.train, counts.val, counts.test))
     monkeypatch.setattr(division, "run_command", lambda *_: pytest.fail("a command was run"))
     make_embedded_dataset(params.mini(), tmp_path)
+
+
+def test_the_parameters_of_a_run_name_the_data_that_it_used(tone_dataset: Path, tmp_path: Path) -> None:
+    sets = ["model.conv_channels=2", "model.rnn_units=8", "training.epochs=1", "training.target_wer=0"]
+    options = [word for assignment in sets for word in ("--set", assignment)]
+    arguments = ["train", "--preset", "mini", "--data-dir", str(tone_dataset), "--output-dir", str(tmp_path / "run")]
+    assert main([*arguments, *options]) == 3
+    assert json.loads((tmp_path / "run" / "params.json").read_text())["data"]["dataset"] == str(tone_dataset)

@@ -203,4 +203,4 @@ def test_a_data_folder_whose_name_is_no_text(source: Path, tmp_path: Path, refus
     """Its path is part of the form mlperf."""
     out = str(tmp_path / "\udcff")
     prepare_librispeech(source, Path(out))
-    refuse(["prepare", str(source), "--data-dir", out, "--format", "mlperf"], "is not UTF-8")
+    refuse(["prepare", str(source), "--data-dir", out, "--overwrite", "--format", "mlperf"], "is not UTF-8")

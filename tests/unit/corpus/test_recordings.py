@@ -73,7 +73,7 @@ def test_the_command_writes_other_systems_manifests_too(
     tables = [str(mine / "train.csv"), str(mine / "dev.csv")]
     out = tmp_path / "out"
     for _ in range(2):
-        assert main(["prepare", "--manifest", *tables, "--data-dir", str(out), *forms]) == 0
+        assert main(["prepare", "--manifest", *tables, "--data-dir", str(out), "--overwrite", *forms]) == 0
     assert capsys.readouterr().out.startswith("train: 2 utterances, 0.0 minutes\nval: 1 utterances")
     own = read_manifest(out / "manifests" / "train.csv")
     for suffix in (".mlperf.csv", ".tensorflow.csv", ".deepspeech.pytorch.json"):

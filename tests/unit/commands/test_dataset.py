@@ -1,0 +1,31 @@
+"""The commands that make a dataset."""
+
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from speech_recognition.cli import main
+from speech_recognition.corpus.counts import read_counts
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "a.wav", [0.1] * 16_000, 16_000)
+    (tmp_path / "train.csv").write_text("audio,transcript\na.wav,YES\n")
+    return tmp_path / "train.csv"
+
+
+def test_a_dataset_is_replaced_only_if_that_is_asked_for(
+    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["prepare", "--manifest", str(manifest), "--data-dir", str(tmp_path / "data")]
+    assert main(arguments) == 0
+    manifest.write_text("audio,transcript\na.wav,NO\n")
+    capsys.readouterr()
+    assert main(arguments) == 2
+    assert "holds a dataset of 1 utterances; add --overwrite to replace it" in capsys.readouterr().err
+    assert (tmp_path / "data" / "train" / "txt" / "a.txt").read_text() == "YES\n"
+    assert main([*arguments, "--overwrite"]) == 0
+    assert (tmp_path / "data" / "train" / "txt" / "a.txt").read_text() == "NO\n"
+    assert read_counts(tmp_path / "data").train.utterances == 1
