@@ -198,18 +198,22 @@ def test_twenty_kills_change_nothing(world: World, tmp_path: Path) -> None:
     assert subprocess.run(command, env=environment, check=False).returncode == 0
     whole = time.monotonic() - begin
     draw, killed = random.Random(1), 0
-    for _ in range(20):
+    for _ in range(60):
         shutil.rmtree(world.data_dir, ignore_errors=True)
         if draw.random() < 0.5:
             shutil.rmtree(world.archives, ignore_errors=True)
+        begin = time.monotonic()
         with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as program:
             try:
                 program.wait(timeout=draw.uniform(0.3, 1.0) * whole)
+                whole = time.monotonic() - begin  # the machine is less busy than before
             except subprocess.TimeoutExpired:
                 program.send_signal(signal.SIGKILL)
                 killed += 1
         assert not world.data_dir.exists() or scan(world.data_dir) == expected
-    assert killed >= 10
+        if killed == 20:
+            break
+    assert killed == 20
     assert subprocess.run(command, env=environment, check=False).returncode == 0
     assert scan(world.data_dir) == expected
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
