@@ -256,6 +256,9 @@ def test_folders_too_deep_to_look_into(
 ) -> None:
     prepare_librispeech(source, tmp_path / "out")
     make_deep(tmp_path / "out")
-    refuse(["prepare", str(source), "--data-dir", str(tmp_path / "out")], "out: cannot be searched .folders too deep")
+    refuse(
+        ["prepare", str(source), "--data-dir", str(tmp_path / "out"), "--overwrite"],
+        "out: cannot be searched .folders too deep",
+    )
     make_deep(source / CHAPTER)
     refuse(["prepare", str(source), "--data-dir", str(tmp_path / "new")], "train-clean-5: folders nested too deep")
