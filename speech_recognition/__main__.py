@@ -24,7 +24,7 @@ if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before any import that an 
 from speech_recognition.runtime import parenthood, signals  # noqa: E402
 
 
-def main() -> int:
+def _run() -> int:
     """Run the command that was typed and return its exit status."""
     signals.handle()
     if "TORCHELASTIC_RUN_ID" in os.environ:  # else the processes of a torchrun that is killed would go on training
@@ -36,11 +36,10 @@ def main() -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
     try:
-        from speech_recognition.cli import main as run_command
-        from speech_recognition.cli import mend_streams
+        from speech_recognition.cli import main, mend_streams
 
         mend_streams()
-        return run_command(sys.argv[1:])
+        return main(sys.argv[1:])
     except ModuleNotFoundError as error:
         if (VENV / "complete").exists() and VENV.samefile(sys.prefix):  # made by the scripts
             refuse(
@@ -57,8 +56,8 @@ def main() -> int:
 def installed() -> int:
     """Run the console command `deepspeech2` and return its exit status."""
     os.environ["PYTHONSAFEPATH"] = "1"  # for the processes it starts: a params.py in the caller's folder is not ours
-    return main()
+    return _run()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_run())

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from speech_recognition.commands import dataset, logs, training
 from speech_recognition.errors import ExitStatus, InputError, PeerError, ReportedError, one_line
-from speech_recognition.runtime import outcome, signals
+from speech_recognition.runtime import exit_status, signals
 
 _DESCRIPTION = """DeepSpeech2 on LibriSpeech, a training benchmark. COMMAND --help explains each command.
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = _parser().parse_args(arguments)
         options.arguments = list(arguments)
-        status = outcome.told_to_launcher(options.run(options), os.environ)
+        status = exit_status.told_to_launcher(options.run(options), os.environ)
         sys.stdout.flush()
         return status
     except Exception as error:

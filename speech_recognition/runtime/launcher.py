@@ -11,7 +11,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from speech_recognition.errors import ExitStatus, InputError
-from speech_recognition.runtime import outcome
+from speech_recognition.runtime import exit_status
 
 
 def wanted(count: int, device: str) -> int:
@@ -43,7 +43,7 @@ def start(count: int, arguments: list[str]) -> int:
     options = ["--standalone", "--nproc-per-node", str(count), "--signals-to-handle", "SIGQUIT"]
     options += ["--module", "speech_recognition", *arguments]
     with tempfile.NamedTemporaryFile() as file:
-        os.environ[outcome.FILE] = file.name
+        os.environ[exit_status.FILE] = file.name
         try:
             torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
         except ChildFailedError as error:
@@ -51,8 +51,8 @@ def start(count: int, arguments: list[str]) -> int:
         except SignalException as error:
             return 128 + int(error.sigval)
         finally:
-            del os.environ[outcome.FILE]
-        return outcome.from_processes(Path(file.name))
+            del os.environ[exit_status.FILE]
+        return exit_status.from_processes(Path(file.name))
 
 
 def _status(error: ChildFailedError) -> int:

@@ -6,7 +6,7 @@ import torch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from speech_recognition.errors import ExitStatus, InputError
-from speech_recognition.runtime import launcher, outcome
+from speech_recognition.runtime import exit_status, launcher
 
 
 @pytest.mark.parametrize(("gpus", "count", "device", "expected"), [
@@ -53,12 +53,12 @@ def test_a_target_missed_by_all_processes_is_the_status_of_the_run(
     def end(_: object) -> None:
         for rank in "01":
             process = os.environ | {"TORCHELASTIC_RUN_ID": "job", "RANK": rank}
-            assert outcome.told_to_launcher(status, process) == ExitStatus.DONE
+            assert exit_status.told_to_launcher(status, process) == ExitStatus.DONE
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(launcher.torchrun, "run", end)
     assert launcher.start(2, ["train"]) == status
-    assert outcome.FILE not in os.environ
+    assert exit_status.FILE not in os.environ
 
 
 @pytest.mark.parametrize(("count", "device", "message"), [

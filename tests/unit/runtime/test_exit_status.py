@@ -1,7 +1,7 @@
 import pytest
 
 from speech_recognition.errors import ExitStatus
-from speech_recognition.runtime.outcome import told_to_launcher
+from speech_recognition.runtime.exit_status import told_to_launcher
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 128 + 15])
