@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from speech_recognition.mlperf.convergence import points_table, record  # noqa: E402
 from speech_recognition.mlperf.log_table import log_table  # noqa: E402
+from speech_recognition.runs.series_folder import SeriesFolder  # noqa: E402
 
 
 def about(log: Path) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     records = {}
     for folder in options.runs:
-        results = sorted(folder.glob("result_*.txt"))
+        results = SeriesFolder(folder).results()
         entry = record(results, about(results[0]))
         records[f"deepspeech2_mini_ref_{entry['BS']}"] = entry
     options.output.write_text(json.dumps(records, indent=2) + "\n")

@@ -3,18 +3,14 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.orders import make_batches
 from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import Recognizer
-from speech_recognition.runs.csv_tables import write_table
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.scoring import Score, score
-
-_COUNTS = ["words", "word_errors", "characters", "character_errors"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,21 +65,3 @@ def evaluate(
     hypotheses = [texts[index] for index in range(len(utterances))]
     scores = [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]
     return Evaluation(utterances=utterances, hypotheses=hypotheses, scores=scores)
-
-
-def write_rows(path: Path, evaluation: Evaluation) -> None:
-    """Write a CSV row for each utterance: id, subset, speaker, seconds, reference, hypothesis, edit counts."""
-    rows = zip(evaluation.utterances, evaluation.hypotheses, evaluation.scores, strict=True)
-    write_table(path, [_row(utterance, text, counts) for utterance, text, counts in rows])
-
-
-def _row(utterance: Utterance, text: str, counts: Score) -> dict[str, object]:
-    return {
-        "utterance_id": utterance.id,
-        "subset": utterance.subset,
-        "speaker": utterance.speaker,
-        "seconds": utterance.seconds,
-        "reference": utterance.transcript,
-        "hypothesis": text,
-        **{name: getattr(counts, name) for name in _COUNTS},
-    }

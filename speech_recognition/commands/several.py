@@ -12,7 +12,7 @@ from speech_recognition.commands import ROOT
 from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.mlperf import series
 from speech_recognition.mlperf.series import RunResult, run_result, write_summary
-from speech_recognition.runs.folder import RunFolder
+from speech_recognition.runs.series_folder import SeriesFolder
 
 _PROGRAM = (sys.executable, "-m", "speech_recognition")
 
@@ -34,24 +34,23 @@ def train_several(options: argparse.Namespace) -> ExitStatus:
     while len(seeds) < options.runs:
         seeds += {prepare.draw_seed()} - set(seeds)
     folder = prepare.results_folder(chosen, seeds[0], options.output_dir, ROOT / "results", runs=options.runs)
-    results = run_several(options.arguments, seeds, folder)
+    results = run_several(options.arguments, seeds, SeriesFolder(folder))
     print(series.series_table(results))
     return series.exit_status(results)
 
 
-def run_several(arguments: Sequence[str], seeds: Sequence[int], folder: Path) -> list[RunResult]:
+def run_several(arguments: Sequence[str], seeds: Sequence[int], folder: SeriesFolder) -> list[RunResult]:
     """Run the command `train` once for each seed, in separate processes, and return the results.
 
-    Run N writes into `folder`/run_N, and its standard output into `folder`/result_N.txt. A failed run does not end the
-    series; bad input (exit status 2) does. A signal ends the current run and the series with SystemExit.
+    Each run writes into its own folder in `folder`, and its standard output into its result file. A failed run does
+    not end the series; bad input (exit status 2) does. A signal ends the current run and the series with SystemExit.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.path.mkdir(parents=True, exist_ok=True)
     results = []
     for number, seed in enumerate(seeds):
-        own = ["--runs", "1", "--seed", str(seed), "--output-dir", str(folder / f"run_{number}")]
-        log = folder / f"result_{number}.txt"
-        status = _run([*_PROGRAM, *arguments, *own], log)
-        results.append(run_result(number, seed, status, log, RunFolder(folder / f"run_{number}").metrics))
+        own = ["--runs", "1", "--seed", str(seed), "--output-dir", str(folder.run(number).path)]
+        status = _run([*_PROGRAM, *arguments, *own], folder.result(number))
+        results.append(run_result(folder, number, seed, status))
         print(f"run {number}: {_line(results[-1])}", file=sys.stderr, flush=True)
         write_summary(folder, results)
         if status == ExitStatus.BAD_INPUT:  # every further run would have the same bad input

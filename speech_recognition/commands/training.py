@@ -204,10 +204,11 @@ def add_evaluate(commands: Commands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.manifest import read_manifest
-    from speech_recognition.evaluation import evaluate, write_rows
+    from speech_recognition.evaluation import evaluate
     from speech_recognition.files import check_file, check_writable
     from speech_recognition.runs import checkpoint
     from speech_recognition.runs.csv_tables import write_table
+    from speech_recognition.runs.utterances import write_utterances
     from speech_recognition.runtime.devices import choose_device
     from speech_recognition.training import quality_table
 
@@ -232,5 +233,5 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
         print(f"{name}: {score}")
     print(f"all: {result.total}")
     if options.output:
-        write_rows(options.output, result)
+        write_utterances(options.output, result)
     return ExitStatus.DONE

@@ -27,6 +27,7 @@ from speech_recognition.mlperf.check import RULESET
 from speech_recognition.mlperf.log_table import log_table
 from speech_recognition.mlperf.messages import messages
 from speech_recognition.mlperf.run_log import BENCHMARK
+from speech_recognition.runs.series_folder import SeriesFolder
 
 RUNS = 10
 """Number of runs in a submission (N), the same as for rnnt, MLPerf's other speech benchmark."""
@@ -54,14 +55,12 @@ def reference_points(preset: str) -> Path | None:
 
 
 def check_convergence(folder: Path, points: Path) -> Verdict:
-    """Compare the runs in `folder` (`result_*.txt`) with the reference convergence points in the file `points`.
+    """Compare the results of the series in `folder` with the reference convergence points in the file `points`.
 
     The lowest and the highest number of epochs are dropped. The runs fail if the mean of the others is lower than the
-    reference's with p <= 0.05 in a one-sided t-test. Raises InputError if there is no result or a file cannot be read.
+    reference's with p <= 0.05 in a one-sided t-test. Raises InputError if a result is missing or a file cannot be read.
     """
-    results = sorted(folder.glob("result_*.txt"))
-    if not results:
-        raise InputError(f"{folder}: no result_0.txt and so on; give the folder of a run_and_time.sh --runs")
+    results = SeriesFolder(folder).results()
     if len(results) < 3:
         return Verdict(passed=False, message=f"{len(results)} result files; the check needs at least 3")
     size, epochs = _epochs(results)
@@ -87,7 +86,8 @@ def record(results: Sequence[Path], about: Mapping[str, Any]) -> dict[str, Any]:
     size, epochs = _epochs(results)
     if epochs is None or max(epochs) >= _NEVER or size == -1:
         raise InputError(
-            f"{results[0].parent}: a run missed its target or has a different batch size; see summary.json"
+            f"{results[0].parent}: a run missed its target or has a different batch size;"
+            f" see {SeriesFolder(results[0].parent).summary.name}"
         )
     if len(results) < 2 * RUNS:
         raise InputError(f"{results[0].parent}: {len(results)} runs; a reference needs {2 * RUNS}")

@@ -25,7 +25,7 @@ from speech_recognition.mlperf.log_table import log_table
 from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
 from speech_recognition.mlperf.system import STATUSES, completed, read_description
-from speech_recognition.runs.folder import RunFolder
+from speech_recognition.runs.series_folder import SeriesFolder
 
 IMPLEMENTATION = "speech_recognition"
 _SUBMISSION = ("org", "platform", "division", "status")
@@ -62,14 +62,15 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
     description. Raises InputError if there are no results, if their submission_* lines differ or are not valid, or if
     `output` already holds a submission of the same org.
     """
-    results = _results(runs)
+    series = SeriesFolder(runs)
+    results = series.results()
     submission = _submission(results)
     folder = output / submission["org"]
     if folder.exists():
         raise InputError(
             f"--output-dir {output}: has a submission of {submission['org']} already; choose a different folder"
         )
-    first = RunFolder(runs / "run_0")
+    first = series.run(0)
     params = settings.read_params(first.params)
     # The machine that ran wrote this file; packaging may happen on a different one.
     system = ran = read_description(first.system)
@@ -83,16 +84,6 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
     with atomic_write(folder / "CHECKS.md") as page:
         page.write_text(_page(submission, checks), encoding="utf-8")
     return checks
-
-
-def _results(runs: Path) -> list[Path]:
-    """Return the result files in the order of their runs. Raises InputError if there is none or one is missing."""
-    found = sorted(runs.glob("result_*.txt"), key=lambda path: int(re.sub(r"\D", "", path.name) or -1))
-    if not found or [path.name for path in found] != [f"result_{number}.txt" for number in range(len(found))]:
-        raise InputError(
-            f"{runs}: no result_0.txt, result_1.txt and so on; give the folder of a run_and_time.sh --runs"
-        )
-    return found
 
 
 def _submission(results: Sequence[Path]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from speech_recognition.mlperf.convergence import RUNS, check_convergence, refer
 from speech_recognition.mlperf.messages import messages
 from speech_recognition.mlperf.run_log import BENCHMARK
 from speech_recognition.mlperf.system import Description, read_description, software_notes, submitted
+from speech_recognition.runs.series_folder import SeriesFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Check:
 def check_package(folder: Path, submission: dict[str, str], preset: str) -> list[Check]:
     """Return every check of `folder`, which holds one org's submission of one system, with runs of `preset`."""
     system = folder / "systems" / f"{submission['platform']}.json"
-    results = sorted((folder / "results" / submission["platform"] / BENCHMARK).glob("result_*.txt"))
+    results = SeriesFolder(folder / "results" / submission["platform"] / BENCHMARK).results()
     return [
         Check(name=f"number of result files ({RUNS})", findings=_count(results)),
         *(_compliance(path, cast(Division, submission["division"])) for path in results),

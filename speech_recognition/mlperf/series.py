@@ -5,18 +5,18 @@ target counts as the slowest; if two miss it, there is no score. The rule is in 
 the MLPerf Training Rules (mlcommons/training_policies, training_rules.adoc).
 """
 
-import csv
 import json
 import math
 import statistics
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import atomic_write
 from speech_recognition.mlperf.log_table import run_seconds
+from speech_recognition.runs.metrics import read_metrics
+from speech_recognition.runs.series_folder import SeriesFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +47,16 @@ class SeriesScore:
     """Standard deviation of the runs that reached the target; None if fewer than two did."""
 
 
-def run_result(number: int, seed: int, status: int, log: Path, metrics: Path) -> RunResult:
-    """Return the result of a run that ended with an exit status, from its log and its table of epochs."""
-    seconds, rows = math.nan, []
+def run_result(folder: SeriesFolder, number: int, seed: int, status: int) -> RunResult:
+    """Return the result of a run that ended with an exit status, from its log and its table of epochs.
+
+    Raises InputError if the table cannot be read.
+    """
+    seconds = math.nan
     with suppress(InputError):  # a run that failed before its log began has no time
-        seconds = run_seconds(log)
-    if metrics.is_file():
-        with metrics.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["epoch"] != "0"]
-    wer = float(rows[-1]["wer"]) if rows else math.nan
+        seconds = run_seconds(folder.result(number))
+    rows = [row for row in read_metrics(folder.run(number).metrics) if row["epoch"] > 0]
+    wer = rows[-1]["wer"] if rows else math.nan
     return RunResult(run=number, seed=seed, status=status, seconds=seconds, epochs=len(rows), wer=wer)
 
 
@@ -71,10 +72,10 @@ def series_score(results: Sequence[RunResult]) -> SeriesScore:
     )
 
 
-def write_summary(folder: Path, results: Sequence[RunResult]) -> None:
-    """Write every run and the score to `summary.json` in `folder`."""
+def write_summary(folder: SeriesFolder, results: Sequence[RunResult]) -> None:
+    """Write every run and the score to the summary in `folder`."""
     content = {"runs": [asdict(result) for result in results], "score_seconds": asdict(series_score(results))}
-    with atomic_write(folder / "summary.json") as partial:
+    with atomic_write(folder.summary) as partial:
         partial.write_text(json.dumps(content, indent=2).replace("NaN", "null") + "\n", encoding="utf-8")
 
 

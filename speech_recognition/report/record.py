@@ -13,9 +13,11 @@ from speech_recognition.errors import InputError, one_line
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.log_table import has_lines, log_table
 from speech_recognition.mlperf.system import read_description
-from speech_recognition.report.tables import read_epochs, read_utterances
-from speech_recognition.runs.folder import RunFolder, runs_of_series
+from speech_recognition.runs.folder import RunFolder
+from speech_recognition.runs.metrics import read_metrics
+from speech_recognition.runs.series_folder import SeriesFolder
 from speech_recognition.runs.steps import read_steps
+from speech_recognition.runs.utterances import read_utterances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ def find_runs(paths: list[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        here = [path] if RunFolder(path).log.is_file() else runs_of_series(path)
+        here = [path] if RunFolder(path).log.is_file() else [run.path for run in SeriesFolder(path).runs()]
         if not here:
             name = RunFolder(path).log.name
             raise InputError(f"{path}: no {name} in it; give the folder of a run, or of several (--runs)")
@@ -125,9 +127,9 @@ def read_record(folder: Path) -> Record:
         name=one_line(folder.resolve().name),
         parameters=_flat(settings.to_dict(params)),
         system=read_description(run.system) if run.system.exists() else {},
-        epochs=read_epochs(run.metrics),
+        epochs=pd.DataFrame(read_metrics(run.metrics)),
         steps=pd.DataFrame(read_steps(run.steps)),
-        utterances=read_utterances(run.utterances),
+        utterances=pd.DataFrame(read_utterances(run.utterances)),
         logs=[log_table(path) for path in logs if has_lines(path)],
         violations=[str(violation) for violation in check_log(logs[0], params.submission.division)],
     )

@@ -113,12 +113,6 @@ def newest_runs(preset: str, root: Path) -> list[RunFolder]:
     return [RunFolder(path) for path in found]
 
 
-def runs_of_series(folder: Path) -> list[Path]:
-    """Return the folders of the runs that `--runs` made in `folder`, in their order, if they have begun a log."""
-    found = [path for path in folder.glob("run_*") if RunFolder(path).log.is_file()]
-    return sorted(found, key=lambda path: (len(path.name), path.name))
-
-
 @contextmanager
 def open_folder(
     folder: Path, params: Params, system: Mapping[str, str], launch: Launch = ALONE

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, read_input
+from speech_recognition.runs.csv_tables import LAST_EPOCH, number
 from speech_recognition.runs.tally import Tally
 
 _EVERY = 10
@@ -56,7 +57,7 @@ def read_steps(path: Path) -> list[dict[str, float]]:
 def _row(line: list[str]) -> dict[str, float] | None:
     """Return the numbers of a row, or None if one is missing or is not a count of a run."""
     try:
-        row = {name: float(value) for name, value in zip(_COLUMNS, line, strict=True)}
+        row = {name: number(name, cell) for name, cell in zip(_COLUMNS, line, strict=True)}
     except ValueError:
         return None
-    return row if all(0 <= value <= 1e12 for value in row.values()) and row["epoch"] <= 10_000 else None
+    return row if row["epoch"] <= LAST_EPOCH else None

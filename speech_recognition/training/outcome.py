@@ -3,8 +3,8 @@
 import math
 
 from speech_recognition.mlperf.log_table import has_lines, run_seconds
-from speech_recognition.runs.csv_tables import read_table
 from speech_recognition.runs.folder import RunFolder
+from speech_recognition.runs.metrics import read_metrics
 from speech_recognition.scoring import target_reached
 from speech_recognition.training.job import Job
 
@@ -15,8 +15,8 @@ def outcome(job: Job) -> str:
     The time is the sum over the run's logs, of those that have an end.
     """
     folder, target = RunFolder(job.output_dir), job.params.training.target_wer
-    rows = read_table(folder.metrics)
-    wers, epochs = [float(row["wer"]) for row in rows], int(rows[-1]["epoch"])
+    rows = read_metrics(folder.metrics)
+    wers, epochs = [row["wer"] for row in rows], rows[-1]["epoch"]
     times = [run_seconds(log) for log in folder.logs() if has_lines(log)]
     minutes, seconds = divmod(round(sum(each for each in times if not math.isnan(each))), 60)
     if target_reached(wers[-1], target):

@@ -9,13 +9,14 @@ from contextlib import closing
 from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import WorkerError
-from speech_recognition.evaluation import Evaluation, evaluate, write_rows
+from speech_recognition.evaluation import Evaluation, evaluate
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runs.log import Output, Silence
 from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, write_metrics
 from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
+from speech_recognition.runs.utterances import write_utterances
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.interruption import Stopped, between_steps
 from speech_recognition.runtime.page_cache import drop_caches
@@ -130,7 +131,7 @@ def _evaluate(
     if distributed.is_first():
         write_metrics(folder.metrics, metrics)
         if row.wer <= min(each.wer for each in metrics):
-            write_rows(folder.utterances, evaluation)
+            write_utterances(folder.utterances, evaluation)
     print(row.line(), file=output)
     if not output.show(row.table_row()):
         print(row.timing(), file=sys.stderr)

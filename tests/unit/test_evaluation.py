@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import torch
 import params
 from speech_recognition import settings
 from speech_recognition.corpus.manifest import Utterance, read_manifest
-from speech_recognition.evaluation import Evaluation, evaluate, write_rows
+from speech_recognition.evaluation import Evaluation, evaluate
 from speech_recognition.recognizer import new_recognizer
 from speech_recognition.scoring import score
 
@@ -47,13 +46,3 @@ def test_subsets_have_their_own_scores_and_add_to_the_whole(utterances: list[Utt
     assert list(subsets) == ["dev-clean", "dev-other"]
     assert subsets["dev-clean"].utterances == 10
     assert subsets["dev-clean"] + subsets["dev-other"] == result.total
-
-
-def test_rows_hold_what_was_said_and_heard(utterances: list[Utterance], tmp_path: Path) -> None:
-    result = run(utterances, 8)
-    write_rows(tmp_path / "rows.csv", result)
-    with (tmp_path / "rows.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["utterance_id"] for row in rows] == [utterance.id for utterance in utterances]
-    assert [row["hypothesis"] for row in rows] == result.hypotheses
-    assert sum(int(row["word_errors"]) for row in rows) == result.total.word_errors

@@ -14,6 +14,7 @@ import pytest
 from speech_recognition.commands import ROOT, several
 from speech_recognition.commands.several import run_several
 from speech_recognition.mlperf.series import exit_status
+from speech_recognition.runs.series_folder import SeriesFolder
 
 TINY = ["model.conv_channels=2", "model.rnn_units=8", "data.workers=0", "training.epochs=1", "submission.division=open"]
 
@@ -27,7 +28,7 @@ def test_a_failed_run_does_not_end_the_series(tmp_path: Path, monkeypatch: pytes
         "sys.exit({'2': 1, '4': 3}.get(seed, 0))"
     )
     monkeypatch.setattr(several, "_PROGRAM", (sys.executable, "-c", script))
-    found = run_several(["train", "--seed", "9"], [1, 2, 3, 4], tmp_path / "series")
+    found = run_several(["train", "--seed", "9"], [1, 2, 3, 4], SeriesFolder(tmp_path / "series"))
     assert [(each.seed, each.status, each.seconds) for each in found] == [
         (1, 0, 10.5),
         (2, 1, 21),
@@ -44,7 +45,7 @@ def test_a_failed_run_does_not_end_the_series(tmp_path: Path, monkeypatch: pytes
 
 def test_bad_input_ends_the_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(several, "_PROGRAM", (sys.executable, "-c", "import sys; sys.exit(2)"))
-    found = run_several(["train"], [1, 2, 3], tmp_path / "series")
+    found = run_several(["train"], [1, 2, 3], SeriesFolder(tmp_path / "series"))
     assert len(found) == 1 and exit_status(found) == 2
 
 

@@ -11,13 +11,14 @@ import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES as REFERENCE_CHECKSUMS
 from speech_recognition.corpus.manifest import Utterance
-from speech_recognition.evaluation import Evaluation, write_rows
+from speech_recognition.evaluation import Evaluation
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.mlperf.system import describe
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runs.metrics import EpochMetrics, write_metrics
 from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
+from speech_recognition.runs.utterances import write_utterances
 from speech_recognition.scoring import score
 
 REFERENCES = ["THE CAT SAT", "A DOG RAN", "NO ONE CAME HOME", "YES"]
@@ -76,7 +77,7 @@ def make_run(
         epochs.append(row)
     write_metrics(RunFolder(folder).metrics, epochs)
     scores = [score(one, other) for one, other in zip(REFERENCES, hypotheses, strict=True)]
-    write_rows(
+    write_utterances(
         RunFolder(folder).utterances,
         Evaluation(utterances=utterances(), hypotheses=list(hypotheses), scores=scores),
     )

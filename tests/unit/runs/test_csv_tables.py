@@ -1,4 +1,5 @@
 import csv
+import math
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speech_recognition.errors import InputError
-from speech_recognition.runs.csv_tables import guarded, read_table, unguarded, write_table
+from speech_recognition.runs.csv_tables import checked, guarded, number, read_table, unguarded, write_table
 
 TEXTS = st.text() | st.text("'=+-@\t\r\n A")
 
@@ -46,3 +47,25 @@ def test_what_is_no_table_is_refused_by_name(content: bytes, tmp_path: Path) -> 
     (tmp_path / "table.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"table\.csv: cannot be read as a table"):
         read_table(tmp_path / "table.csv")
+
+
+def test_checked_columns_are_texts_and_numbers() -> None:
+    rows = [{"name": "7", "count": "3", "rate": "0.5"}, {"name": "", "count": "0", "rate": ""}]
+    first, second = checked(Path("table.csv"), rows, texts=["name"], numbers=["count"], optional=["rate"])
+    assert first == {"name": "7", "count": 3.0, "rate": 0.5}
+    assert (second["name"], second["count"]) == ("", 0.0) and math.isnan(second["rate"])
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "-1", "inf", "1e13", "many"])
+def test_a_required_cell_that_is_no_number_of_a_run_is_refused_by_name(cell: str) -> None:
+    with pytest.raises(InputError, match=rf"table\.csv: count is '{cell}', must be a number from 0; remove the file"):
+        checked(Path("table.csv"), [{"count": "1"}, {"count": cell}], numbers=["count"])
+
+
+def test_the_bounds_are_numbers_of_a_run() -> None:
+    assert (number("count", "0"), number("count", "1e12")) == (0, 1e12)
+
+
+def test_a_column_that_is_missing_is_named() -> None:
+    with pytest.raises(InputError, match=r"table\.csv: has no column 'count'; remove the file"):
+        checked(Path("table.csv"), [{"name": "a"}], numbers=["count"])

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from speech_recognition.runs.log import Output, Silence
-from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics
 
 LINES = (
     "STARTING TIMING RUN AT 2026-11-25 10:00:00 AM\n"
@@ -45,13 +44,3 @@ def test_other_processes_than_the_first_show_nothing(capsys: pytest.CaptureFixtu
     print("line", file=silence)
     assert not silence.show("line")
     assert capsys.readouterr().out == ""
-
-
-def test_the_rows_of_the_table_stand_under_its_head() -> None:
-    trained = EpochMetrics(
-        epoch=10, wer=17.1, cer=9.87, utterance_wer=17.5, loss=12.345, seconds=40.2, audio_rate=191.4, eval_seconds=2.9
-    )
-    untrained = EpochMetrics(epoch=0, wer=100.0, cer=100.0, utterance_wer=100.0, eval_seconds=3.0)
-    assert TABLE_HEAD == "epoch      loss      WER      CER audio s/s      time"
-    assert trained.table_row() == "   10     12.35    17.10     9.87       191      43 s"
-    assert len(untrained.table_row()) == len(trained.table_row()) == len(TABLE_HEAD)
