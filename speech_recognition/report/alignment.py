@@ -16,7 +16,10 @@ _KINDS: dict[str, Kind] = {
 
 
 class Pair(NamedTuple):
-    """Word of the reference and the word of the hypothesis in its place; "" for the one that does not exist."""
+    """Word of the reference and the word of the hypothesis in its place.
+
+    An insertion has the reference "", a deletion the hypothesis "".
+    """
 
     reference: str
     hypothesis: str
@@ -24,7 +27,7 @@ class Pair(NamedTuple):
 
 
 def align(reference: str, hypothesis: str) -> list[Pair]:
-    """Return the words of two transcripts in pairs, with the fewest substitutions, deletions and insertions."""
+    """Return the words of two transcripts in pairs, with as few substitutions, deletions and insertions as possible."""
     said, heard = reference.split(), hypothesis.split()
     pairs = []
     for tag, begin, end, heard_begin, heard_end in Levenshtein.opcodes(said, heard):
@@ -36,5 +39,5 @@ def align(reference: str, hypothesis: str) -> list[Pair]:
 
 
 def confusions(pairs: Iterable[Pair]) -> Counter[Pair]:
-    """Return the number of occurrences of each pair whose words differ."""
+    """Return how often each pair of different words occurs."""
     return Counter(pair for pair in pairs if pair.kind != "equal")

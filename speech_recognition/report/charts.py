@@ -26,8 +26,8 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
-_LONGEST_NAME, _MOST_NAMES = 36, 12
-_HEIGHT = 3.0
+_LONGEST_NAME, _MOST_NAMES = 36, 12  # characters of a run's name, names on an axis: more would overlap
+_HEIGHT = 3.0  # inches
 _LENGTH_BINS = 6
 
 Records = Sequence[Record]
@@ -65,13 +65,14 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _legend(axes: Axes, records: Records) -> None:
-    """Add a legend of the lines, unless there are more than four runs: the page's table shows the colours."""
+    """Add a legend of the lines if there are at most four runs; the page's first table shows all colours."""
     handles, labels = axes.get_legend_handles_labels()
     if labels and len(records) <= 4 and not axes.get_legend():
         axes.legend(handles, labels)
 
 
 def _label(record: Record, records: Records) -> str | None:
+    """Return the run's name for the legend; None if the chart has one run, so that its lines get other names."""
     return record.name[-_LONGEST_NAME:] if len(records) > 1 else None
 
 
@@ -80,6 +81,7 @@ def _colour(number: int) -> str:
 
 
 def _each(records: Records) -> Iterator[tuple[int, Record, str, str | None]]:
+    """Yield number, record, colour and label of each run."""
     for number, record in enumerate(records):
         yield number, record, _colour(number), _label(record, records)
 
@@ -164,7 +166,7 @@ def _time(axes: Axes, records: Records) -> bool:
     for phase, colour in zip(PHASES, _PHASE_COLOURS, strict=True):
         seconds = np.array([each[phase] for each in spent])
         axes.barh(range(len(records)), seconds, left=left, color=colour, height=0.6)
-        if seconds.sum() > 0.01 * sum(sum(each.values()) for each in spent):
+        if seconds.sum() > 0.01 * sum(sum(each.values()) for each in spent):  # thinner bars cannot be seen
             axes.barh([0], [0], color=colour, label=phase)
         left += seconds
     names = [record.name[-_LONGEST_NAME:] for record in records]
@@ -198,6 +200,7 @@ def _bars(axes: Axes, records: Records, group: Callable[[pd.DataFrame], Any], xl
 
 
 def _rates(record: Record, group: Callable[[pd.DataFrame], Any]) -> pd.Series:
+    """Return the WER in percent of each group: all errors of its utterances divided by all words."""
     counts = record.utterances.groupby(group(record.utterances), observed=True)[["word_errors", "words"]].sum()
     rates: pd.Series = 100 * counts["word_errors"] / counts["words"]
     return rates
@@ -208,6 +211,7 @@ def _by_split(axes: Axes, records: Records) -> bool:
 
 
 def _by_length(axes: Axes, records: Records) -> bool:
+    """Draw the WER for six ranges of length, each of which has about as many utterances."""
     seconds = [record.utterances["seconds"] for record in records if not record.utterances.empty]
     if not seconds:
         return False
@@ -239,6 +243,7 @@ def _by_speaker(axes: Axes, records: Records) -> bool:
 
 
 def _whole_numbers(axes: Axes) -> None:
+    """Put the ticks of the horizontal axis on whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = axes.get_xlim()
@@ -257,3 +262,4 @@ _CHARTS: dict[str, tuple[str, Callable[[Axes, Records], bool]]] = {
     "wer_by_length": ("WER by length", _by_length),
     "wer_by_speaker": ("WER by speaker", _by_speaker),
 }
+"""Title and drawing function of each chart, by the name of its file; the function returns whether there was data."""

@@ -23,7 +23,7 @@ from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import Launch
 
-_WORST, _CONFUSED = 12, 20
+_WORST, _CONFUSED = 12, 20  # lengths of the tables of the worst utterances and of the most confused words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,7 @@ class Heard:
     wer: float
     """Word error rate in percent."""
     pairs: list[Pair]
+    """Words of reference and hypothesis, aligned."""
 
 
 def write_report(folder: Path, records: Sequence[Record]) -> Path:
@@ -70,11 +71,11 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
 
 @contextmanager
 def own_report(folder: Path, launch: Launch) -> Iterator[None]:
-    """Run the block, then write the page and `curves.png` of its run into `folder`.
+    """Run the block, which is a run, then write the run's page and its `curves.png` into `folder`.
 
-    There is no page before the first evaluation, nor after a failure that makes torchrun restart the run. The other
-    processes wait for the first to write it: torchrun ends all processes as soon as one exits with a status other
-    than 0.
+    Nothing is written before the first evaluation, nor after a failure for which torchrun restarts the run. The other
+    processes wait until the first has written the page, because torchrun ends all processes as soon as one exits
+    with a status other than 0.
     """
     try:
         yield
@@ -87,6 +88,7 @@ def own_report(folder: Path, launch: Launch) -> Iterator[None]:
 
 
 def _write_own_report(folder: Path) -> None:
+    """Write the page and the curves in the first process; a failure becomes a warning."""
     if not distributed.is_first() or not RunFolder(folder).metrics.is_file():
         return
     try:
@@ -108,6 +110,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _summary(record: Record) -> dict[str, str]:
+    """Return the cells of a run in the page's first table, by the names of its rows."""
     best, seconds = record.best, total_seconds(record)
     return {
         "preset": str(record.parameters["preset"]),
@@ -127,13 +130,14 @@ def _outcome(record: Record) -> str:
 
 
 def _began(record: Record) -> str:
+    """Return the time of the first run_start, in UTC; "" if no log has one."""
     starts = [log.loc[log["key"] == "run_start", "time_ms"] for log in record.logs]
     first = next((int(each.iloc[0]) for each in starts if len(each)), None)
     return "" if first is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(first / 1000))
 
 
 def _score(records: Sequence[Record]) -> str:
-    """Return the score of the runs as a series, in seconds; "" if their parameters differ or there is no score."""
+    """Return the score in seconds that the runs have as a series; "" if their parameters differ or there is none."""
     same = all(record.parameters == records[0].parameters for record in records)
     results = [
         RunResult(
@@ -149,6 +153,7 @@ def _score(records: Sequence[Record]) -> str:
 
 
 def _rate(record: Record) -> str:
+    """Return the mean rate of training in seconds of audio per second; "" if no epoch was trained."""
     if "audio_rate" not in record.epochs or record.epochs["audio_rate"].isna().all():
         return ""
     return f"{record.epochs['audio_rate'].mean():.0f}"
@@ -186,7 +191,7 @@ def _confused(record: Record) -> dict[str, list[tuple[Pair, int]]]:
 
 
 def _parameters(record: Record) -> dict[str, Any]:
-    """Return the parameters with the data that the log names, which --data-dir can make differ from the preset's."""
+    """Return the parameters, with the dataset from the log: with --data-dir, it is not that of data.dataset."""
     return {"dataset": record.dataset} | {
         name: value for name, value in record.parameters.items() if name != "data.dataset"
     }

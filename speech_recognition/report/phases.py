@@ -10,9 +10,10 @@ PHASES = ("initialise", "read manifests", "train", "wait for data", "evaluate", 
 def phases(record: Record) -> dict[str, float]:
     """Return the seconds that the run spent in each of PHASES.
 
-    Initialisation comes before the clock; the other phases are between run_start and run_stop. An interval without
-    an end, as a kill leaves it, is not counted.
+    Initialisation is before run_start, the other phases are between run_start and run_stop. An interval that a kill
+    left without an end is not counted.
     """
+    # The logs have no lines for waiting and saving within an epoch; both are part of its time.
     logs = record.logs
     waiting, saving = (float(record.epochs.get(f"{name}_seconds", pd.Series()).sum()) for name in ("waiting", "saving"))
     return {

@@ -38,7 +38,7 @@ class Record:
     logs: list[pd.DataFrame]
     """Tables of the run's first log and of the logs of its continuations, in order; logs without lines are left out."""
     violations: list[str]
-    """Faults that the official checker finds in the first log."""
+    """Broken rules that the official checker finds in the first log."""
 
     def logged(self, key: str) -> Any:
         """Return the value of the first line with `key` in any log, or None if there is none."""
@@ -92,7 +92,7 @@ class Record:
 
 
 def find_runs(paths: list[Path]) -> list[Path]:
-    """Return the run folders in `paths`, each of which is a run's folder or holds a series of them (`--runs`).
+    """Return the folders of the runs in `paths`, each of which is the folder of a run or of a series (`--runs`).
 
     Raises InputError on a path that is neither.
     """
@@ -107,7 +107,7 @@ def find_runs(paths: list[Path]) -> list[Path]:
 
 
 def read_records(folders: Sequence[Path]) -> list[Record]:
-    """Return the runs in `folders`; runs of the same name also get the names of their parent folders.
+    """Return the runs in `folders`. If several have the same name, the name of the parent folder comes before it.
 
     Raises InputError as `read_record`.
     """
@@ -136,6 +136,7 @@ def read_record(folder: Path) -> Record:
 
 
 def _flat(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters by `section.name`; a value outside the sections keeps its name."""
     flat: dict[str, Any] = {}
     for section, value in parameters.items():
         flat |= {f"{section}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {}

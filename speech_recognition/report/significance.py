@@ -18,8 +18,9 @@ class WerDifference:
     points: float
     """Difference in percentage points."""
     low: float
+    """Lower bound of the 95% interval of the resampled differences, in percentage points."""
     high: float
-    """Upper bound of the 95% interval of the resampled differences in percentage points; `low` is the lower one."""
+    """Upper bound of the same interval."""
     p_value: float
     """Two-sided p-value of the hypothesis that the two rates are equal."""
 
@@ -45,6 +46,7 @@ def difference(first: pd.DataFrame, second: pd.DataFrame) -> WerDifference | Non
         points=float(100 * errors.sum() / words.sum()),
         low=float(low),
         high=float(high),
+        # If no sample lies on the other side of 0, the p-value is below 1 in 10,000, but not 0.
         p_value=float(min(1.0, 2 * max(one_side, 1 / _RESAMPLES))),
     )
 

@@ -9,8 +9,8 @@ from speech_recognition.report.record import Record
 def write_events(folder: Path, record: Record) -> None:
     """Write the figures of the run's steps and epochs into a new folder in `folder` that has the run's name.
 
-    TensorBoard's step is the number of utterances trained on, so that runs of different batch sizes compare. Raises
-    InputError if the new folder exists, since TensorBoard would draw its old events too, or if TensorBoard is not
+    TensorBoard's step is the number of utterances trained on, so that curves of different batch sizes can be compared.
+    Raises InputError if the folder exists, because TensorBoard would draw its old events too, or if TensorBoard is not
     installed.
     """
     try:

@@ -1,6 +1,6 @@
-"""Checkpoints: the state of a run between two steps on disk, from which it goes on to the same bits.
+"""Checkpoints: the state of a run between two steps, on disk. A run that goes on from one computes the same bits.
 
-A checkpoint carries a digest of its own contents: torch's format does not notice a byte that has changed.
+A checkpoint carries a digest of its own content, because torch loads a file in which a byte has changed.
 """
 
 import math
@@ -27,15 +27,14 @@ from speech_recognition.runs.metrics import EpochMetrics
 from speech_recognition.runs.tally import Tally
 
 VERSION = 2
-"""Format of a checkpoint's content; a change of its fields raises it. Version 1 had no number and no `val_set`."""
-
+"""Number of the content's format, raised when its fields change. Version 1 stored no number and no `val_set`."""
 
 LAST, BEST = "last.pt", "best.pt"
-"""Further names of a checkpoint: the newest one, and that of the epoch with the lowest WER."""
+"""Second names of two checkpoints: the newest, and that of the epoch with the lowest WER."""
 
 
 class OtherVersionError(InputError):
-    """A checkpoint is whole, and a different version of this program wrote it."""
+    """Raised for a checkpoint that is whole, but that a different version of this program wrote."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +48,13 @@ class TrainingState:
     val_set: str
     """Digest of the validation set."""
     tally: dict[str, float]
-    """The epoch so far: its number, its steps, its sums (`Tally`)."""
+    """Sums of the epoch so far, by the fields of `Tally`."""
     metrics: list[dict[str, Any]]
-    """A row for each evaluation so far (`EpochMetrics`)."""
+    """Figures of each evaluation so far, by the fields of `EpochMetrics`."""
     model: dict[str, Tensor]
+    """Weights and BatchNorm statistics by name."""
     optimizer: dict[str, Any]
+    """State of the optimizer, as its `state_dict` returns it."""
 
     @property
     def wer(self) -> float:
@@ -67,7 +68,10 @@ class TrainingState:
 
 
 def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
-    """Write a checkpoint, and let `others` in its folder be further names of it. Raises OSError on a full disk."""
+    """Write a checkpoint to `path`, and make each of `others` a second name of it in the same folder.
+
+    Raises OSError, which names the file and the remedy, if the disk is full.
+    """
     content = {field.name: getattr(state, field.name) for field in fields(state)}
     content |= {"version": VERSION, "params": settings.to_dict(state.params)}
     content["digest"] = digest(content)
@@ -86,8 +90,8 @@ def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
 
 
 def _write(content: object, file: IO[bytes]) -> None:
-    """Write as torch does. Raises the error that ended it, such as a full disk: torch hides it behind its own."""
-    before = sys.exception()
+    """Write `content` with torch.save. Raises the OSError of a full disk, which torch hides behind a RuntimeError."""
+    before = sys.exception()  # if a caller handles an exception, such as a signal's, every new error has it as context
     try:
         torch.save(content, file)
     except RuntimeError as error:
@@ -97,15 +101,15 @@ def _write(content: object, file: IO[bytes]) -> None:
 
 
 def read(path: Path) -> TrainingState:
-    """Return the state in a checkpoint, on the CPU. Runs no code from it.
+    """Return the state in a checkpoint, with its tensors on the CPU. No code in the file is run.
 
-    Raises InputError on a file that is none, or damaged, and OtherVersionError on one whose content is not what
+    Raises InputError if the file is no checkpoint or is damaged, and OtherVersionError if its content is not what
     this version of the program writes.
     """
     content = _content(path)
     try:
         return _state(content)
-    except Exception as error:  # a forged one can hold anything
+    except Exception as error:  # a forged checkpoint can hold anything
         raise OtherVersionError(
             f"{path}: written by a different version of this program ({error}); use the one that wrote it, or train"
             " again"
@@ -113,7 +117,7 @@ def read(path: Path) -> TrainingState:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint holds, without its digest, which is right. Raises InputError."""
+    """Return a checkpoint's content without the digest. Raises InputError if the content has a different digest."""
     check_file(path, "")
     if not path.exists():
         raise InputError(f"{path}: no such checkpoint; a run writes them to its results folder, checkpoints/best.pt")
@@ -128,12 +132,15 @@ def _content(path: Path) -> dict[str, Any]:
         if content.pop("digest") != digest(content):
             raise ValueError("digest")
         return content
-    except Exception:  # torch raises anything of damaged bytes
+    except Exception:  # torch raises errors of any kind on damaged bytes
         raise InputError(f"{path}: no checkpoint of this benchmark, or damaged; train again or name another") from None
 
 
 def _check_size(file: IO[bytes]) -> None:
-    """Raise an error unless `file` is a zip archive of no more than its own size, so that it cannot fill the memory."""
+    """Raise an error unless `file` is a zip archive that unpacks to its own size at most, as torch does not compress.
+
+    A forged archive of a few megabytes could fill the memory.
+    """
     unpacked = sum(each.file_size for each in zipfile.ZipFile(file).infolist())
     if unpacked > file.seek(0, os.SEEK_END):
         raise ValueError("larger when unpacked")
@@ -141,7 +148,7 @@ def _check_size(file: IO[bytes]) -> None:
 
 
 def _state(content: dict[str, Any]) -> TrainingState:
-    """Return the state that `content` is. Raises an error that says what in it this version does not know."""
+    """Return `content` as a state. Raises an error that says which part of it this version does not know."""
     version = content.pop("version", 1)
     if type(version) is not int or version != VERSION:
         raise ValueError(f"it has version {version!r} of the format, this program reads version {VERSION}")
@@ -165,7 +172,7 @@ def load(path: Path, device: torch.device) -> Recognizer:
 
 
 def recognizer_of(state: TrainingState, path: Path, device: torch.device) -> Recognizer:
-    """Return the recognizer of a state that was read from `path`. Raises InputError if its parts do not fit."""
+    """Return the recognizer of a state read from `path`. Raises InputError if its weights do not fit its parameters."""
     try:
         return load_recognizer(state.params, state.model, device)
     except InputError:
@@ -175,10 +182,11 @@ def recognizer_of(state: TrainingState, path: Path, device: torch.device) -> Rec
 
 
 def newest(folder: Path) -> tuple[Path, TrainingState] | None:
-    """Return the newest whole checkpoint of a run: last.pt, else that of the last epoch; None if there is no file.
+    """Return the newest whole checkpoint in `folder`, with its path; None if there is no file.
 
-    A damaged checkpoint is named on standard error and passed over. Raises InputError if none is whole, or if a
-    different version of this program wrote the newest whole one: a run from an older one would write over it.
+    This is last.pt or, if that is damaged, the checkpoint of the latest epoch. Damaged ones are named on standard
+    error. Raises InputError if none is whole, and OtherVersionError if a different version of this program wrote the
+    newest whole one: a run that went on from an older one would overwrite it.
     """
     paths = [path for path in (folder / LAST, *epoch_paths(folder)) if path.is_file()]
     for path in paths:
@@ -194,7 +202,7 @@ def newest(folder: Path) -> tuple[Path, TrainingState] | None:
 
 
 def digest(content: object) -> str:
-    """Return a digest of nested dictionaries and lists: of the bits of tensors, and of the text of everything else."""
+    """Return the digest of nested dictionaries and lists, from the bits of tensors and the text of other values."""
     digested = xxhash.xxh3_128()
     for piece in _pieces(content):
         digested.update(piece)
@@ -207,7 +215,7 @@ def epoch_path(folder: Path, epoch: int) -> Path:
 
 
 def epoch_paths(folder: Path) -> list[Path]:
-    """Return the paths of the epochs' checkpoints, the last epoch first."""
+    """Return the paths of the epochs' checkpoints that exist, the latest epoch first."""
     numbered = [(int(match[1]), path) for path in folder.glob("epoch_*.pt") if (match := _EPOCH.fullmatch(path.name))]
     return [path for _, path in sorted(numbered, reverse=True)]
 
@@ -216,9 +224,9 @@ _EPOCH = re.compile(r"epoch_(\d+)\.pt")
 
 
 def _pieces(value: object) -> Iterator[bytes]:
-    """Yield the bytes of tensors and the text of everything else, in order."""
+    """Yield the bytes that are digested. Raises TypeError on a value that no checkpoint holds."""
     if isinstance(value, Tensor):
-        if value.nbytes > value.untyped_storage().nbytes():  # a forged one can repeat four bytes into terabytes
+        if value.nbytes > value.untyped_storage().nbytes():  # a forged tensor can repeat four bytes into terabytes
             raise ValueError("elements that share memory")
         yield f"{value.dtype} {tuple(value.shape)}".encode()
         yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

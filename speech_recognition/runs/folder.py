@@ -18,6 +18,7 @@ from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import ALONE, Launch
 
 _LOG = re.compile(r"speech_ds2(?:_resumed_([1-9]\d{0,8}))?\.out", re.ASCII)
+"""Name of a log; a file whose number has more than nine digits is not a log of a run."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +39,22 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """Log of the run from its start."""
+        """First log of the run; a continuation has a log of its own (`logs`)."""
         return self._log(0)
 
     @property
     def metrics(self) -> Path:
-        """Table with a row for each evaluation."""
+        """Table with a row for each evaluation (`runs/metrics.py`)."""
         return self.path / "metrics.csv"
 
     @property
     def steps(self) -> Path:
-        """Table with the epoch's sums after every tenth step."""
+        """Table with the epoch's sums after every tenth step (`runs/steps.py`)."""
         return self.path / "steps.csv"
 
     @property
     def utterances(self) -> Path:
-        """Table of val: each utterance's transcript in the best epoch."""
+        """Table with a row for each utterance of val in the best epoch (`runs/utterances.py`)."""
         return self.path / "utterances.csv"
 
     @property
@@ -68,7 +69,7 @@ class RunFolder:
 
     @property
     def page(self) -> Path:
-        """Report on the run."""
+        """Report on the run, an HTML page."""
         return self.path / "report.html"
 
     @property
@@ -82,15 +83,15 @@ class RunFolder:
         return self.path / "curves.png"
 
     def logs(self) -> list[Path]:
-        """Return the log and those of the run's continuations, in their order; there are gaps if one was deleted."""
+        """Return the first log and those of the run's continuations, in order, as far as they exist."""
         return [self._log(number) for number in self._log_numbers()]
 
     def next_log(self) -> Path:
-        """Return the path of the next continuation's log, which has the number after the highest."""
+        """Return the path of the log that a run writes next: the first, or one with the number after the highest."""
         return self._log(max(self._log_numbers(), default=-1) + 1)
 
     def torchrun_id(self) -> str | None:
-        """Return torchrun's name of the run in this folder; None if torchrun did not start it."""
+        """Return the id that torchrun has for the run; None if torchrun did not start it."""
         path = self._torchrun_id
         return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else None
 
@@ -107,7 +108,7 @@ class RunFolder:
 
 
 def newest_runs(preset: str, root: Path) -> list[RunFolder]:
-    """Return the folders of a preset's runs in `root`, the newest first: their names hold the time of their start."""
+    """Return the folders of a preset's runs in `root`, the newest first by the time of the start in their names."""
     name = re.compile(rf"{re.escape(preset)}_\d{{8}}_\d{{6}}_\d+")
     found = sorted((path for path in root.glob("*") if name.fullmatch(path.name)), reverse=True)
     return [RunFolder(path) for path in found]
@@ -117,12 +118,12 @@ def newest_runs(preset: str, root: Path) -> list[RunFolder]:
 def open_folder(
     folder: Path, params: Params, system: Mapping[str, str], launch: Launch = ALONE
 ) -> Iterator[Output | Silence]:
-    """Make the folder of a run with its parameters and its system's description; yield the log.
+    """Make the folder of a run, write its parameters and its system's description, and yield its log.
 
-    Only the first process writes there. A run that goes on in its folder gets a log of its own,
-    speech_ds2_resumed_1.out and so on; a run whose processes torchrun started again goes on in the newest log. Files
-    that a killed run did not finish are removed. Raises InputError if a different run writes there, or if something
-    in the folder leads out of it.
+    Only the first process writes; the other processes get a `Silence`. A continuation of a run begins a log of its
+    own, speech_ds2_resumed_1.out and so on, but a run whose processes torchrun has restarted goes on in the newest
+    log. Files that a killed run left unfinished are removed. Raises InputError if a different run is writing to the
+    folder, or if an entry of it leads out of it.
     """
     if not distributed.is_first():
         yield Silence()
@@ -143,7 +144,7 @@ def open_folder(
 def _check_entries(folder: Path) -> None:
     """Raise InputError on a link that leads out of a run's folder, and on an entry that is neither file nor folder.
 
-    In a folder that somebody else made, a run would write or delete the targets of such links.
+    Somebody else may have made the folder: the run would overwrite or delete what such a link points to.
     """
     inside = os.path.realpath(folder)
     for path in folder.rglob("*"):
@@ -155,6 +156,7 @@ def _check_entries(folder: Path) -> None:
 
 
 def _fill(folder: RunFolder, params: Params, system: Mapping[str, str], launch: Launch) -> Output:
+    """Write the files that a run begins with, and return its open log."""
     for path, content in ((folder.params, settings.to_dict(params)), (folder.system, system)):
         with atomic_write(path) as partial:
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import TextIO
 
 _FILE_ONLY = (":::MLLOG ", "parameters: ", "epoch ", "target ")
-"""Beginnings of the lines that a terminal does not get: a table of the epochs and the outcome stand there instead."""
+"""Starts of the lines that a terminal does not show: it has a table of the epochs and the outcome instead."""
 
 
 class Output(io.TextIOBase):
-    """Standard output and the run's log file: the same bytes to both, line by line.
+    """Stream that writes each line to standard output and to the run's log file, byte for byte the same.
 
-    A terminal gets the lines that a person reads, and what `show` adds to them.
+    If standard output is a terminal, it gets the lines that a person reads, and those of `show`.
     """
 
     def __init__(self, console: TextIO, log: Path, go_on: bool = False) -> None:
-        """Open a new log, or `go_on` with one that exists.
+        """Open a new log, or one that exists if `go_on`.
 
-        Lines that the log has already are not written again: a run that repeats its steps from the last checkpoint
-        on writes the same lines, except for their times.
+        A run that goes on repeats the steps since its last checkpoint, and with them their lines. Lines that the log
+        already has, apart from their times, are not written again.
         """
         self.path = log
         self._console, self._line = console, ""
@@ -29,7 +29,10 @@ class Output(io.TextIOBase):
         self._file = log.open("a" if go_on else "x", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def write(self, text: str) -> int:
-        """Write whole lines to both, the file first: it is whole even where standard output's reader is gone."""
+        """Write the lines that `text` completes, and keep the rest for the next call; return the length of `text`.
+
+        The file comes before standard output, so that it is complete even if the reader of standard output is gone.
+        """
         *lines, self._line = (self._line + text).split("\n")
         new = [f"{line}\n" for line in lines if _timeless(line) not in self._there]
         if new:
@@ -39,7 +42,7 @@ class Output(io.TextIOBase):
         return len(text)
 
     def show(self, line: str) -> bool:
-        """Print a line on a terminal, and nowhere else; return whether there is one."""
+        """Print a line if standard output is a terminal; return whether it is one."""
         if self._terminal:
             print(line, file=self._console, flush=True)
         return self._terminal
@@ -51,7 +54,7 @@ class Output(io.TextIOBase):
 
 
 def _repair(log: Path) -> set[str]:
-    """Cut off an unfinished last line; return the other lines without their times."""
+    """Cut an unfinished last line off the file `log`; return its other lines without their times."""
     whole = log.read_bytes()
     kept = whole[: whole.rfind(b"\n") + 1]
     if kept != whole:
@@ -60,16 +63,17 @@ def _repair(log: Path) -> set[str]:
 
 
 def _timeless(line: str) -> str:
+    """Return `line` without the times in it, which differ when a run repeats the line."""
     return re.sub(r'"time_ms": \d+|(?<=TIMING RUN AT ).*', "", line)
 
 
 class Silence(io.TextIOBase):
-    """Output of every process but the first."""
+    """Stream of every process but the first, which drops what is written."""
 
     def write(self, text: str) -> int:
-        """Write nothing."""
+        """Drop `text`; return its length."""
         return len(text)
 
     def show(self, line: str) -> bool:
-        """Show nothing."""
+        """Drop `line`; return False."""
         return False

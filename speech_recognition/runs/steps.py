@@ -1,6 +1,6 @@
 """The table of a run's steps, `steps.csv`: the sums of the epoch so far, after every tenth step.
 
-Every row holds sums from the epoch's first step on, so that two rows give a mean over the steps between them.
+Every row holds sums since the epoch's first step: the difference of two rows is the sum over the steps between them.
 """
 
 import csv
@@ -16,10 +16,10 @@ _COLUMNS = list(vars(Tally()))
 
 
 class StepTable:
-    """Writer of the table. A row is with the operating system when `after_step` returns, so that no kill loses it."""
+    """Writer of the table. It closes the file after each row, so that a kill of the process loses none."""
 
     def __init__(self, path: Path, reached: Tally) -> None:
-        """Go on in a table after the step that `reached` counts; later rows are of steps that a kill undid."""
+        """Write the table anew with its rows up to the step that `reached` counts; the run repeats later steps."""
         self._path = path
         kept = [row for row in read_steps(path) if (row["epoch"], row["steps"]) <= (reached.epoch, reached.steps)]
         with atomic_write(self._path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
@@ -28,16 +28,16 @@ class StepTable:
             writer.writerows(kept)
 
     def after_step(self, tally: Tally) -> None:
-        """Add a row, if it is time for one."""
+        """Add a row if `tally` counts a multiple of ten steps."""
         if tally.steps % _EVERY == 0:
             with self._path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, fieldnames=_COLUMNS).writerow(vars(tally))
 
 
 def read_steps(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a run's table, or none if there is no table. A last row that a kill cut is left out.
+    """Return the rows; an empty list if there is no file. A last row that a kill has cut is left out.
 
-    Raises InputError if a column is missing, or a row before the last is none of a run.
+    Raises InputError if the columns are not those of `Tally`, or if a row before the last is not of a run.
     """
     if not path.exists():
         return []
@@ -55,7 +55,7 @@ def read_steps(path: Path) -> list[dict[str, float]]:
 
 
 def _row(line: list[str]) -> dict[str, float] | None:
-    """Return the numbers of a row, or None if one is missing or is not a count of a run."""
+    """Return the numbers of a row by column, or None if one is missing or is not a number that a run writes."""
     try:
         row = {name: number(name, cell) for name, cell in zip(_COLUMNS, line, strict=True)}
     except ValueError:

@@ -1,4 +1,4 @@
-"""The sums of an epoch of training so far, which a checkpoint keeps."""
+"""The sums of an epoch of training so far: checkpoints keep them, and steps.csv has a column for each."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,13 @@ class Tally:
     skipped_in_a_row: int = 0
     """Skipped steps since the last good one."""
     utterances: int = 0
-    """Utterances of the steps that were not skipped."""
+    """Utterances trained on, without those of skipped steps."""
     loss: float = 0.0
-    """Sum of their CTC losses, in nats."""
+    """Sum of the CTC losses of these utterances, in nats."""
     audio: float = 0.0
-    """Seconds of audio."""
+    """Seconds of audio trained on, with those of skipped steps."""
     seconds: float = 0.0
+    """Time of training, with waiting and saving."""
     waiting: float = 0.0
     """Part of `seconds` spent waiting for the next batch."""
     saving: float = 0.0
@@ -33,7 +34,10 @@ class Tally:
     """Learning rate of the last step."""
 
     def add(self, samples: Sequence[int], loss: float, learning_rate: float, *, updated: bool) -> None:
-        """Count a step on utterances of `samples` each; `updated` is false if its loss or gradient was not finite."""
+        """Count a step on utterances that have these numbers of `samples`, with its mean `loss` per utterance.
+
+        `updated` is False if the step was skipped because its loss or gradient was not finite.
+        """
         self.steps += 1
         self.audio += sum(samples) / SAMPLE_RATE
         self.learning_rate = learning_rate
@@ -51,7 +55,7 @@ class Tally:
         return self.loss / self.utterances if self.utterances else math.nan
 
     def metrics(self) -> dict[str, Any]:
-        """Return the epoch's columns of metrics.csv."""
+        """Return the figures of training for the epoch's `EpochMetrics`."""
         return {
             "loss": self.mean_loss,
             "skipped_steps": self.skipped,
@@ -63,4 +67,5 @@ class Tally:
         }
 
     def __str__(self) -> str:
+        """Return the figures that stand beside the progress bar."""
         return f"loss {self.mean_loss:.3f}, {self.audio / self.seconds:.0f} audio s/s"
