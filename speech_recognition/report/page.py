@@ -110,7 +110,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _summary(record: Record) -> dict[str, str]:
-    """Return the cells of a run in the page's first table, by the names of its rows."""
+    """Return the cells of a run in the page's first table, by the heads of its columns."""
     best, seconds = record.best, total_seconds(record)
     return {
         "preset": str(record.parameters["preset"]),

@@ -224,7 +224,7 @@ _EPOCH = re.compile(r"epoch_(\d+)\.pt")
 
 
 def _pieces(value: object) -> Iterator[bytes]:
-    """Yield the bytes that are digested. Raises TypeError on a value that no checkpoint holds."""
+    """Yield the bytes that are digested. Raises TypeError or ValueError on a value that no checkpoint holds."""
     if isinstance(value, Tensor):
         if value.nbytes > value.untyped_storage().nbytes():  # a forged tensor can repeat four bytes into terabytes
             raise ValueError("elements that share memory")
