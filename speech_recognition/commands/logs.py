@@ -13,22 +13,24 @@ def add_check_log(commands: Commands) -> None:
     parser = commands.add_parser(
         "check-log",
         help="check an MLPerf log with the official checker and this benchmark's rules",
-        description="Print SUCCESS and exit with status 0, or print each broken rule with its line and exit with 1.",
+        description="Print SUCCESS and exit with status 0, or print each broken rule with its line and exit with 1."
+        " The rules are those of the division that the log names.",
     )
-    parser.add_argument("log", type=Path, help="a file such as speech_ds2.out")
-    parser.add_argument(
-        "--division", choices=["closed", "open"], default="closed", help="division whose rules apply (default: closed)"
-    )
+    parser.add_argument("log", type=Path, metavar="LOG", help="log of a run: a file such as speech_ds2.out")
+    parser.add_argument("--division", choices=["closed", "open"], help="fail unless the log is of this division")
     parser.set_defaults(run=_check_log)
 
 
 def _check_log(options: argparse.Namespace) -> ExitStatus:
-    from speech_recognition.mlperf.check import check_log
+    from speech_recognition.mlperf.check import check_as_logged
 
-    violations = check_log(options.log, options.division)
-    for violation in violations:
-        print(violation)
-    print(f"FAILED: {len(violations)} violations" if violations else "SUCCESS")
+    violations = check_as_logged(options.log, options.division)
+    if len(violations) == 1:
+        print(f"FAILED: {violations[0]}")
+    else:
+        for violation in violations:
+            print(violation)
+        print(f"FAILED: {len(violations)} violations" if violations else "SUCCESS")
     return ExitStatus.FAILURE if violations else ExitStatus.DONE
 
 
