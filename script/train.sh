@@ -26,7 +26,7 @@ case $start in
     new) set -- "" "$@" ;;
     resume) set -- --resume "$@" ;;
     '' | *[!0-9]*)
-        echo "error: '$start': must be new, resume or the number of an epoch (see sh script/train.sh --help)" >&2
+        echo "error: the first argument must be new, resume or the number of an epoch: sh script/train.sh new mini" >&2
         exit 2
         ;;
     *) set -- "--resume=$start" "$@" ;;
