@@ -23,7 +23,7 @@ def _check(holds: bool, name: str, value: object, rule: object) -> None:
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number, which sections check and the help shows; `above` and `below` exclude an end."""
+    """Bounds of a number, shown in the help; `above` excludes the number `least`, `below` the number `most`."""
 
     least: float
     most: float
@@ -47,7 +47,7 @@ Share = Annotated[float, Range(0, 1)]
 
 
 class Section:
-    """Base of the sections; checks each value against its Range, then the values against each other."""
+    """Base of the sections, which checks each value against its Range, then the values against each other."""
 
     _name: ClassVar[str]
 

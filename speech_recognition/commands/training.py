@@ -97,7 +97,7 @@ def _parameters() -> str:
 
 
 _NEWEST = 0
-"""`--resume` without an epoch."""
+"""Value of `--resume` without an epoch."""
 
 
 def _epoch(text: str) -> int:
@@ -146,7 +146,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.device") -> "Job | ExitStatus":
-    """Return the job, or the exit status of the run that was to go on and has ended, for all processes."""
+    """Return the job of all processes, or the exit status of the run that was to be resumed, if it has ended."""
     from speech_recognition.training.prepare import NothingLeftError, Places, prepare
 
     chosen = settings.apply(settings.preset(options.preset), options.set)
@@ -177,8 +177,8 @@ def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.devi
 def make_embedded_dataset(chosen: params.Params, data_dir: Path) -> None:
     """Make the embedded dataset in `data_dir`, if the run's preset trains on it and no dataset is there.
 
-    A process of its own does so: the training process has touched no data when its clock starts. Raises
-    VerificationError or ends the program if it fails.
+    A separate process makes it, so that the training process has read no data when its clock starts. Raises
+    VerificationError or ends the program if that process fails.
     """
     from speech_recognition.corpus.counts import counts_path
     from speech_recognition.training import division

@@ -109,16 +109,19 @@ class _Checker(mlp_compliance.ComplianceChecker):  # type: ignore[misc]  # the p
         self._entry: Any = None
 
     def run_check_eval(self, ll: Any, tests: Any, state: Any) -> None:
+        """Run the CHECKs of the line `ll`, remembering the line for `put_message`."""
         self._entry = ll
         super().run_check_eval(ll, tests, state)
         self._entry = None
 
     def run_check_exec(self, ll: Any, code: Any, state: Any, action: Any) -> None:
+        """Run the PRE or POST code of the line `ll`, remembering the line for `put_message`."""
         self._entry = ll
         super().run_check_exec(ll, code, state, action)
         self._entry = None
 
     def put_message(self, msg: str, key: str | None = None) -> None:
+        """Record a failure with the number of the line that is being checked, if there is one."""
         super().put_message(msg, key)
         if self._entry is None:
             self.violations.append(Violation(_reason(msg)))

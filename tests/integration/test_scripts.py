@@ -122,7 +122,7 @@ def test_a_python_that_is_not_there_is_one_line(copy: Copy, name: str) -> None:
     result = copy.run(name, PYTHON="no/such python")
     assert result.returncode == 2
     assert result.stderr.decode().splitlines() == [
-        "error: PYTHON is no/such python, which is no command: set it to a Python 3.11 or 3.12, or unset it"
+        "error: PYTHON is no/such python, which is not a command: set it to a Python 3.11 or 3.12, or unset it"
     ]
 
 
