@@ -85,7 +85,7 @@ def add_train(commands: Commands) -> None:
     add(
         "--timed",
         action="store_true",
-        help="do as run_and_time.sh: make the mini dataset if it is missing, time the run, check its log",
+        help="run the benchmark: make the mini dataset if it is missing, print the timing block, check the log",
     )
     parser.set_defaults(run=_train)
 
