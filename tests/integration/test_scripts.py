@@ -231,7 +231,7 @@ def test_train_from_scratch_from_the_newest_or_from_an_epoch(
     assert copy.recorded() == ["-m", "speech_recognition", "train", *expected]
 
 
-@pytest.mark.parametrize("start", ["", "old", "-1", "7x"])
-def test_train_from_nowhere_is_refused(copy: Copy, start: str) -> None:
-    result = copy.run("script/train.sh", start)
+@pytest.mark.parametrize("start", [[], [""], ["old"], ["-1"], ["7x"]])
+def test_train_from_nowhere_is_refused_before_an_environment_is_made(copy: Copy, start: list[str]) -> None:
+    result = copy.run("script/train.sh", *start, PYTHON="/nowhere/python")
     assert result.returncode == 2 and b"must be new, resume or the number of an epoch" in result.stderr
