@@ -62,11 +62,11 @@ def check_log(path: Path, division: Division) -> list[Violation]:
 
 
 def check_as_logged(path: Path, asked: Division | None = None) -> list[Violation]:
-    """Return the rules that a log breaks, checked by those of the division in its first `submission_division` line.
+    """Return the rules that a log breaks of its own division, which its first `submission_division` line names.
 
-    If `asked` is not the division in that line, this is the only violation. A log without the line breaks the rules
-    of `asked`, or the closed ones; a log with an unknown division there breaks the closed ones. Raises InputError if
-    the log cannot be read.
+    If the line names a different division than `asked`, that is the only violation. A log without the line is checked
+    by the rules of `asked`, by default the closed ones, and a log of an unknown division by the closed ones; both
+    fail. Raises InputError if the log cannot be read.
     """
     number, logged = _logged_division(path)
     if number is not None and asked not in (None, logged):
