@@ -4,7 +4,8 @@
 # Makes a dataset ready to train on.
 #
 #   sh download_dataset.sh             all of LibriSpeech (982 hours) to ./LibriSpeech_dataset
-#   sh download_dataset.sh clean_small 111 hours of it
+#   sh download_dataset.sh clean       475 hours, the clean speech; other: the remaining 507 hours
+#   sh download_dataset.sh clean_small 111 hours of clean
 #   sh download_dataset.sh mini        the embedded corpus, synthesised to ./mini_dataset
 #   sh download_dataset.sh all --help  every option
 #

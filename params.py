@@ -23,7 +23,7 @@ def _check(holds: bool, name: str, value: object, rule: object) -> None:
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number, which sections check and the help shows; `above` and `below` exclude an end."""
+    """Bounds of a number, shown in the help; `above` excludes the number `least`, `below` the number `most`."""
 
     least: float
     most: float
@@ -47,7 +47,7 @@ Share = Annotated[float, Range(0, 1)]
 
 
 class Section:
-    """Base of the sections; checks each value against its Range, then the values against each other."""
+    """Base of the sections, which checks each value against its Range, then the values against each other."""
 
     _name: ClassVar[str]
 
@@ -76,17 +76,17 @@ class DataParams(Section, name="data"):
     eval_batch_size: Count = 32
     """utterances in an evaluation batch; changes speed, not results"""
     longest_seconds: Annotated[float, Range(0, 1_000_000)] = 0.0
-    """length above which training utterances are left out and named in the log; 0 keeps all"""
+    """training utterances longer than this, in seconds, are left out and named in the log; 0 keeps all"""
     batch_seconds: Annotated[float, Range(0, 1_000_000)] = 0.0
-    """most seconds of audio in a training step, padding included; 0 sets no such bound"""
+    """largest number of seconds of audio in a training step, padding included; 0 sets no limit"""
     accumulation_steps: Count = 1
-    """parts of a training step whose gradients are added before the update (BatchNorm sees one part)"""
+    """parts into which a training step is split to save memory; BatchNorm sees one part at a time"""
     order: Literal["ascending", "batch_shuffle", "sorta_grad", "buckets"] = "ascending"
-    """ascending: shortest first, every epoch (MLPerf reference); batch_shuffle: consecutive
-    blocks of the sorted list in a shuffled order (TensorFlow's deep_speech); sorta_grad: the first epoch ascending,
-    the others batch_shuffle; buckets: utterances shuffled among those of similar length, then batches shuffled"""
+    """ascending: shortest first in every epoch (MLPerf reference); batch_shuffle: batches of the
+    sorted list in random order (TensorFlow's deep_speech); sorta_grad: ascending in the first epoch, then
+    batch_shuffle; buckets: utterances of similar length shuffled, then batches"""
     bucket_batches: Count = 16
-    """number of batches in a bucket of utterances of similar length (buckets)"""
+    """batches in a bucket of utterances of similar length (only for buckets)"""
     workers: Annotated[int, Range(0, 64)] = 2
     """processes that read audio; 0 reads in the training process"""
 
@@ -105,22 +105,22 @@ class FeatureParams(Section, name="features"):
     """Parameters of the spectrogram."""
 
     kind: Literal["linear", "power", "mel", "mfcc"] = "linear"
-    """linear: log(1 + magnitude) of every FFT bin, samples on a scale of 32 bits (MLPerf reference); power: log of
-    the spectral density in every FFT bin (TensorFlow); mel: log power in mel bands; mfcc: the first cosine
-    coefficients of mel"""
+    """linear: log(1 + magnitude) of every FFT bin, samples scaled to 32 bits (MLPerf reference); power: log of the
+    spectral density in every FFT bin (TensorFlow); mel: log power in mel bands; mfcc: the first cosine coefficients
+    of mel"""
     window: Literal["hamming", "hann"] = "hamming"
     """shape of the window"""
     window_seconds: Annotated[float, Range(0.002, 0.1)] = 0.02
     """length of the window, in seconds"""
     hop_seconds: Annotated[float, Range(0.001, 0.1)] = 0.01
-    """distance between two frames, in seconds"""
+    """time between the starts of two frames, in seconds"""
     mel_bands: Annotated[int, Range(16, 128)] = 64
-    """bands of the mel spectrogram (mel, mfcc)"""
+    """bands of the mel spectrogram (only for mel, mfcc)"""
     mfcc_coefficients: Annotated[int, Range(1, 128)] = 13
-    """coefficients kept (mfcc)"""
+    """coefficients that are kept (only for mfcc)"""
     normalize: Literal["utterance", "bin"] = "utterance"
-    """utterance: one mean and deviation over the whole spectrogram (MLPerf reference); bin: of each row over time
-    (TensorFlow)"""
+    """utterance: scale the whole spectrogram to mean 0 and standard deviation 1 (MLPerf reference); bin: each of its
+    rows (TensorFlow)"""
 
     def _check_together(self) -> None:
         _check(
@@ -188,27 +188,28 @@ class AugmentationParams(Section, name="augmentation"):
     speed_max: Annotated[float, Range(0.5, 2.0)] = 1.0
     """highest speed, as a factor"""
     noise_folder: str = ""
-    """folder of recordings to add as noise"""
+    """folder of recordings to add as noise; empty adds none"""
     noise_probability: Share = 0.4
-    """share of utterances that get noise (noise_folder)"""
+    """share of the utterances that get noise (only with noise_folder)"""
     noise_min_db: Annotated[float, Range(-30.0, 100.0)] = 5.0
-    """lowest signal-to-noise ratio, in dB (noise_folder)"""
+    """lowest signal-to-noise ratio, in dB (only with noise_folder)"""
     noise_max_db: Annotated[float, Range(-30.0, 100.0)] = 25.0
-    """highest signal-to-noise ratio, in dB (noise_folder)"""
+    """highest signal-to-noise ratio, in dB (only with noise_folder)"""
     frequency_masks: Annotated[int, Range(0, 1000)] = 0
-    """SpecAugment's masks over bins (MLPerf's RNN-T: 2)"""
+    """frequency masks of SpecAugment (MLPerf's RNN-T: 2)"""
     frequency_mask_min: Annotated[int, Range(0, 1024)] = 0
-    """narrowest mask over bins, in bins"""
+    """narrowest frequency mask, in bins"""
     frequency_mask_max: Annotated[int, Range(0, 1024)] = 20
-    """widest mask over bins, in bins"""
+    """widest frequency mask, in bins"""
     time_masks: Annotated[int, Range(0, 1000)] = 0
-    """SpecAugment's masks over frames (MLPerf's RNN-T: 10)"""
+    """time masks of SpecAugment (MLPerf's RNN-T: 10)"""
     time_mask_min: Share = 0.0
-    """narrowest mask over frames, as a share of the utterance"""
+    """narrowest time mask, as a share of the utterance"""
     time_mask_max: Share = 0.03
-    """widest mask over frames, as a share of the utterance"""
+    """widest time mask, as a share of the utterance"""
     pictures: Annotated[int, Range(0, 1000)] = 0
-    """utterances whose spectrograms before and after are drawn into the results folder when the run has ended"""
+    """training utterances whose spectrograms, before and after augmentation, are drawn as PNG files
+    when the run ends"""
 
     def _check_together(self) -> None:
         for name in ("tempo_{}", "speed_{}", "gain_{}_db", "noise_{}_db", "frequency_mask_{}", "time_mask_{}"):
@@ -244,15 +245,15 @@ class ModelParams(Section, name="model"):
     conv_channels: Annotated[int, Range(1, 1024)] = 32
     """output channels of both convolutions"""
     conv_padding: bool = False
-    """pad the convolutions' inputs to keep the borders (20 and 10 bins, 5 frames each side)"""
+    """pad the inputs of the convolutions on each side by half a kernel (20 and 10 bins, 5 frames)"""
     conv_bias: bool = True
     """bias in the convolutions"""
     activation_limit: Annotated[float, Range(0, 1_000_000, above=True)] = 20.0
     """upper limit of the clipped ReLU (Hardtanh) after each convolution"""
     activation_before_norm: bool = False
-    """clipped ReLU before BatchNorm (TensorFlow) instead of after it (paper, MLPerf reference)"""
+    """apply the clipped ReLU before BatchNorm (TensorFlow), not after it (paper, MLPerf reference)"""
     rnn_type: Literal["gru", "lstm", "rnn"] = "gru"
-    """kind of the recurrent layers (rnn: the plain one, with tanh)"""
+    """kind of the recurrent layers: gru, lstm or rnn (the plain one, with tanh)"""
     rnn_layers: Annotated[int, Range(1, 16)] = 3
     """number of recurrent layers"""
     rnn_units: Annotated[int, Range(1, 16384)] = 2560
@@ -260,16 +261,16 @@ class ModelParams(Section, name="model"):
     bidirectional: bool = False
     """run each recurrent layer in both directions"""
     merge: Literal["sum", "concat"] = "sum"
-    """how the outputs of the two directions are combined (bidirectional)"""
+    """how the outputs of the two directions are combined (only if bidirectional)"""
     rnn_batch_norm: bool = False
-    """BatchNorm before every recurrent layer but the first"""
+    """apply BatchNorm before every recurrent layer but the first"""
     linear_bias: bool = False
     """bias in the last layer"""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    """fp32; tf32: products with mantissas of 10 bits (GPUs only); bf16: convolutions and products in
-    bfloat16, weights, sums, BatchNorm, loss and optimizer in float32"""
+    """fp32: all in float32; tf32: products with mantissas of 10 bits (GPUs only); bf16: convolutions and
+    products in bfloat16; weights, sums, BatchNorm, loss and optimizer in float32"""
     batch_norm_momentum: Annotated[float, Range(0, 1, above=True)] = 0.1
-    """weight of a batch in BatchNorm's running statistics"""
+    """weight of the newest batch in BatchNorm's running statistics"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,32 +278,33 @@ class OptimizerParams(Section, name="optimizer"):
     """Parameters of the optimizer and of its learning rate."""
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
-    """sgd: stochastic gradient descent with Nesterov momentum; adam; adamw: Adam with decoupled weight decay"""
+    """sgd: stochastic gradient descent with Nesterov momentum; adam: Adam; adamw: Adam with decoupled weight decay"""
     learning_rate: Annotated[float, Range(0, 10, above=True)] = 1e-4
     """highest learning rate of the schedule"""
     momentum: Annotated[float, Range(0, 1, below=True)] = 0.9
-    """Nesterov momentum (sgd)"""
+    """Nesterov momentum (only for sgd)"""
     beta1: Annotated[float, Range(0, 1, below=True)] = 0.9
-    """decay of the gradient's running mean (adam, adamw)"""
+    """decay of the gradient's running mean (only for adam, adamw)"""
     beta2: Annotated[float, Range(0, 1, below=True)] = 0.999
-    """decay of the squared gradient's running mean (adam, adamw)"""
+    """decay of the squared gradient's running mean (only for adam, adamw)"""
     epsilon: Annotated[float, Range(0, 1, above=True)] = 1e-8
-    """added to the root of the squared gradient's mean (adam, adamw)"""
+    """added to the root of the squared gradient's running mean (only for adam, adamw)"""
     weight_decay: Share = 0.0
-    """pull of the weights towards zero, per step and unit of learning rate"""
+    """strength of the pull towards zero: sgd and adam add it times the weights to the gradient; adamw shrinks the
+    weights in each step by it times the learning rate"""
     clip_norm: Annotated[float, Range(0, 1e9, above=True)] = 400.0
     """largest Euclidean norm of a step's gradient; a larger one is scaled down to it"""
     schedule: Literal["anneal", "one_cycle", "warmup_cosine"] = "anneal"
-    """anneal: divide by anneal_factor after every epoch; one_cycle: linear rise, then cosine fall towards 0 over the
-    steps of all epochs; warmup_cosine: likewise, with warmup_steps and end_learning_rate"""
+    """anneal: divide by anneal_factor after every epoch; one_cycle: linear rise over warmup_fraction of all steps, then
+    cosine fall towards 0; warmup_cosine: linear rise over warmup_steps, then cosine fall to end_learning_rate"""
     anneal_factor: Annotated[float, Range(1, 1000)] = 1.1
-    """divisor of the learning rate after every epoch (anneal)"""
+    """divisor of the learning rate after every epoch (only for anneal)"""
     warmup_fraction: Annotated[float, Range(0, 1, below=True)] = 0.1
-    """share of all steps in which the learning rate rises (one_cycle)"""
+    """share of all steps in which the learning rate rises (only for one_cycle)"""
     warmup_steps: Annotated[int, Range(0, 10**9)] = 1000
-    """steps in which the learning rate rises (warmup_cosine)"""
+    """steps in which the learning rate rises (only for warmup_cosine)"""
     end_learning_rate: Annotated[float, Range(0, 10)] = 0.0
-    """learning rate that the cosine reaches one step after the last (warmup_cosine)"""
+    """learning rate at the end of the cosine fall (only for warmup_cosine)"""
 
     def _check_together(self) -> None:
         _check(
@@ -320,17 +322,17 @@ class TrainingParams(Section, name="training"):
     epochs: Annotated[int, Range(1, 10_000)] = 10
     """passes over the training data, at most"""
     target_wer: Annotated[float, Range(0, 100)] = 23.0
-    """word error rate on val, in percent, at or below which the run succeeds and ends"""
+    """word error rate on val, in percent; the run succeeds and ends when it is at or below this"""
     evaluate_first: bool = False
-    """evaluate once before the first step (epoch 0 in metrics.csv, not in the MLPerf log)"""
+    """evaluate once before the first step (epoch 0 in metrics.csv, absent from the MLPerf log)"""
     save_minutes: Annotated[float, Range(0, 1_000_000)] = 10.0
-    """time between two checkpoints within an epoch, in minutes; 0 saves after evaluations only"""
+    """minutes between two checkpoints within an epoch; 0 saves only after evaluations"""
     save_steps: Annotated[int, Range(0, 10**9)] = 0
-    """steps between two checkpoints within an epoch; 0 uses save_minutes alone"""
+    """steps between two checkpoints within an epoch; 0 leaves this to save_minutes"""
     max_skipped: Annotated[int, Range(1, 10**9)] = 20
     """skipped steps in a row (loss or gradient not finite) after which training counts as diverged"""
     sample_transcripts: Annotated[int, Range(0, 100)] = 3
-    """utterances of val whose reference and hypothesis are shown after each evaluation, except on a terminal"""
+    """utterances of val that are shown after each evaluation with reference and hypothesis, except on a terminal"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,7 +344,7 @@ class SubmissionParams(Section, name="submission"):
     platform: str = "reference_platform"
     """name of the system"""
     division: Literal["closed", "open"] = "closed"
-    """closed: data, features, model and optimizer are the preset's; open: any that reach the target"""
+    """closed: data, features, model and optimizer are the preset's; open: they may be any"""
     status: Literal["onprem", "cloud", "research", "preview"] = "research"
     """availability of the system"""
 

@@ -5,7 +5,7 @@
 #
 #   sh run_tests.sh                    everything
 #   sh run_tests.sh --quick            without the slow tests
-#   sh run_tests.sh -k manifest        style, types and one call of pytest; paths are relative to the repository
+#   sh run_tests.sh -k manifest        style and types, then pytest with these options; paths are relative to the repository
 #
 # Exit status: 0, or the status of the first part that failed.
 

@@ -49,7 +49,7 @@ LINE_SECONDS = 10.0
 
 
 class EnvironmentFault(Exception):
-    """There is no Python to run with; `status` is the exit status."""
+    """No Python can be used; `status` is the exit status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ def main() -> int:
         print(f"error: {fault}", file=sys.stderr)
         return fault.status
     except (KeyboardInterrupt, Stopped) as stopped:
-        say("stopped; the next call starts the installation again")
+        say("stopped; run the same command to start the installation again")
         return stopped.status if isinstance(stopped, Stopped) else 130
     return 0
 
@@ -126,7 +126,7 @@ def locked_packages() -> dict[str, str]:
 
 
 def is_complete() -> bool:
-    """Return whether `.venv` was made whole from the current lock and its Python still runs."""
+    """Return whether `.venv` was made completely from the current lock and its Python still runs."""
     try:
         return MARKER.read_text(encoding="utf-8") == marker_text(python_version(str(VENV_PYTHON)))
     except OSError:
@@ -241,7 +241,7 @@ def has_nvidia_driver() -> bool:
 
 
 def progress() -> str:
-    """Return a line that tells how far the installation is."""
+    """Return a line on how many packages have been downloaded and installed."""
     locked, downloaded, installed, size = locked_packages(), 0, 0, 0
     for folder, folders, names in os.walk(VENV):
         installed += sum(is_locked(name.partition(".dist-info")[0], locked) for name in folders)
@@ -254,7 +254,7 @@ def progress() -> str:
 
 
 def is_locked(name: str, locked: dict[str, str]) -> bool:
-    """Return whether `name`, which begins with PACKAGE-VERSION, is that of a locked package."""
+    """Return whether `name` begins with PACKAGE-VERSION of a locked package."""
     package, _, rest = name.partition("-")
     return locked.get(package.lower().replace("_", "-")) == rest.partition("-")[0]
 
@@ -287,7 +287,7 @@ def run(command: Sequence[str], guard: IO[str]) -> None:
             end(installer)
             raise
     if installer.returncode != 0:
-        raise EnvironmentFault(1, f"{VENV} was not made: see the lines above; the next call starts again")
+        raise EnvironmentFault(1, f"{VENV} was not made: see the lines above; run the same command to start again")
 
 
 def pause() -> None:
@@ -310,7 +310,7 @@ def end(installer: subprocess.Popen[bytes]) -> None:
 
 
 def end_with_parent() -> None:
-    """Have the system interrupt the installer, which calls this before it starts, when this process is killed."""
+    """Ask the system to interrupt the installer, which calls this before it starts, when this process dies."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         import ctypes  # not at the top: a Python that only hands over to a newer one may lack it

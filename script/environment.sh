@@ -11,7 +11,7 @@ esac
 
 if [ -n "${PYTHON:-}" ]; then
     if ! command -v "$PYTHON" >/dev/null; then
-        echo "error: PYTHON is $PYTHON, which is no command: set it to a Python 3.11 or 3.12, or unset it" >&2
+        echo "error: PYTHON is $PYTHON, which is not a command: set it to a Python 3.11 or 3.12, or unset it" >&2
         exit 2
     fi
     case $PYTHON in

@@ -18,17 +18,20 @@
 
 set -eu
 ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+case ${1:-} in # before the environment, which takes minutes to make
+    new | resume | -h | --help) ;;
+    '' | *[!0-9]*)
+        echo "error: the first argument must be new, resume or the number of an epoch: sh script/train.sh new mini" >&2
+        exit 2
+        ;;
+esac
 # shellcheck source=script/environment.sh
 . "$ROOT/script/environment.sh"
 
-start=${1:-}
+start=$1
 case $start in
     new) set -- "" "$@" ;;
     resume) set -- --resume "$@" ;;
-    '' | *[!0-9]*)
-        echo "error: '$start': must be new, resume or the number of an epoch (see sh script/train.sh --help)" >&2
-        exit 2
-        ;;
     *) set -- "--resume=$start" "$@" ;;
 esac
 from=$1

@@ -21,7 +21,7 @@ without reaching the target; 128 + N stopped by signal N."""
 
 
 def mend_streams() -> None:
-    """Replace standard output and standard error by streams that accept any text, even if closed now or later."""
+    """Replace standard output and standard error with streams that accept any text, even after they are closed."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the caller: the next file to be opened would take its descriptor
@@ -33,7 +33,7 @@ def mend_streams() -> None:
 
 
 class _Terminal(io.FileIO):
-    """A terminal. A write to one that was closed is lost instead of failing: SIGHUP follows and ends the run."""
+    """Terminal that drops what is written to it once it is closed; a failure is needless, as SIGHUP ends the run."""
 
     def write(self, data: Any) -> int:
         """Write `data`, or drop it if the terminal is gone."""
@@ -56,13 +56,13 @@ def main(arguments: Sequence[str]) -> int:
         if isinstance(error, BrokenPipeError):
             # The reader of standard output is gone, and Python would try to flush the buffer to it at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if signals.stopped:  # the error follows from the signal: some imports turn the handler's exception into theirs
+        if signals.stopped:  # some imports replace the handler's exception by one of theirs
             return 128 + signals.stopped[0]
         return _reported(error)
 
 
 def _reported(error: Exception) -> int:
-    """Print in one line what ended the command and return the exit status. Raises an unforeseen error again."""
+    """Print in one line what ended the command and return the exit status. Raises an unforeseen error unchanged."""
     if isinstance(error, BrokenPipeError):
         return 128 + signal.SIGPIPE
     if isinstance(error, ReportedError):
@@ -81,7 +81,7 @@ def _reported(error: Exception) -> int:
 
 
 def _wait_for_the_peer() -> None:
-    """Wait, so that the failed process ends first: torchrun ends all others, and its status is the run's."""
+    """Wait 5 seconds, so that the failed process ends first: torchrun then ends the others and takes its status."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(5)
 
@@ -90,11 +90,13 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose usage errors are one line. Its epilog may be a function, which only the help calls."""
 
     def format_help(self) -> str:
+        """Return the help text, with what the epilog returns if it is a function."""
         if callable(self.epilog):
             self.epilog = self.epilog()
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
+        """Raise InputError, which `main` prints in one line."""
         raise InputError(f"{message} (see {self.prog} --help)")
 
 

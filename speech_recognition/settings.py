@@ -15,7 +15,7 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 
 def preset(name: str) -> Params:
-    """Return the preset called `name`. Raises InputError, which suggests a similar name, if there is none."""
+    """Return the preset called `name`. Raises InputError, which suggests a similar name, if it is unknown."""
     if name not in PRESETS:
         raise InputError(f"preset {name!r} is unknown{_nearest(name, PRESETS)}; choose from {', '.join(PRESETS)}")
     return PRESETS[name]()
@@ -51,8 +51,8 @@ def to_dict(params: Params) -> dict[str, Any]:
 def from_dict(values: object) -> Params:
     """Return the parameters that `to_dict` turned into `values`. Raises ValueError, which names the parameter.
 
-    The file may come from somebody else, so every name must be present and known, and every value of its type and in
-    its bounds. Files of a different version are refused, since their parameters may mean something else.
+    The values may come from a stranger's file: every name must be present and known, every value must have its type
+    and be within its bounds. Files of a different version are refused, since their parameters may mean something else.
     """
     content = _complete("", values, ["preset", *sections(), "stages"])
     if content["preset"] not in [*PRESETS]:

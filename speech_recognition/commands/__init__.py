@@ -10,12 +10,13 @@ from typing import TypeAlias
 import params
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""Where a command adds its parser."""
+"""Object to which a command adds its parser."""
 
 ROOT = Path(params.__file__).resolve().parent
-"""The repository: where datasets, results and reference checksums lie unless something else is asked for."""
+"""Root of the repository: the default place of datasets, results and reference checksums."""
 
 WIDTH = 100
 """Columns of a help text."""
 
 REFERENCES = ROOT / "reference_checksums"
+"""Folder of the pinned checksums."""

@@ -23,7 +23,7 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="all",
         choices=_OPTIONS,
-        help="part of LibriSpeech, or the embedded mini (default: all)",
+        help="LibriSpeech, a part of it, or mini, the embedded corpus (default: all)",
     )
     parser.add_argument(
         "--data-dir",
@@ -48,8 +48,8 @@ def add_download(commands: Commands) -> None:
     )
     _add_option(parser)
     add = parser.add_argument
-    add("--archives", type=Path, metavar="DIR", help="folder of the archives (default: LibriSpeech_archives)")
-    add("--mirror", metavar="URL", help="a site with the archives, instead of the public mirrors")
+    add("--archives", type=Path, metavar="DIR", help="folder for the archives (default: LibriSpeech_archives)")
+    add("--mirror", metavar="URL", help="download the archives from here, not from the public mirrors")
     parser.set_defaults(run=_download)
 
 
@@ -83,7 +83,7 @@ def add_synthesize(commands: Commands) -> None:
         help="write the embedded corpus in LibriSpeech's own layout",
         description="Write the embedded corpus as FLAC files and transcripts. `download mini` runs this and `prepare`.",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to make")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new folder for the corpus")
     parser.set_defaults(run=_synthesize)
 
 
@@ -98,8 +98,8 @@ def add_prepare(commands: Commands) -> None:
     """Add the command `prepare`."""
     parser = commands.add_parser(
         "prepare",
-        help="convert recordings and transcripts to a dataset ready to train on",
-        description="Convert LibriSpeech, or recordings of your own, to 16 kHz WAV files, text files and manifests.",
+        help="convert recordings and transcripts into a dataset",
+        description="Convert LibriSpeech, or your own recordings, into 16 kHz WAV files, text files and manifests.",
     )
     sources = parser.add_mutually_exclusive_group(required=True)
     sources.add_argument(
@@ -107,15 +107,16 @@ def add_prepare(commands: Commands) -> None:
         nargs="?",
         type=Path,
         metavar="SOURCE",
-        help="LibriSpeech: a folder of train-*, dev-* and test-* folders with FLAC and .trans.txt files, an archive,"
-        " or a folder of archives",
+        help="LibriSpeech: an archive, a folder of archives, or a folder with folders named train-*, dev-* and test-*,"
+        " which hold FLAC and .trans.txt files",
     )
     sources.add_argument(
         "--manifest",
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="your own recordings: tables of audio and transcript, named after their split (train.csv, dev.csv ...)",
+        help="your own recordings: tables with columns for audio and transcript; the name of a file is its split"
+        " (train.csv, dev.csv ...)",
     )
     parser.add_argument("--data-dir", type=Path, required=True, metavar="DIR", help="folder of the dataset to make")
     parser.add_argument(
@@ -123,9 +124,9 @@ def add_prepare(commands: Commands) -> None:
         action="append",
         default=[],
         choices=["mlperf", "tensorflow", "deepspeech.pytorch"],
-        help="also write the manifests in the form of this system (repeatable)",
+        help="also write the manifests in the form that this program reads (repeatable)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the dataset that DIR holds")
+    parser.add_argument("--overwrite", action="store_true", help="replace the dataset in --data-dir DIR")
     parser.set_defaults(run=_prepare)
 
 
@@ -162,9 +163,9 @@ def add_verify(commands: Commands) -> None:
     """Add the command `verify`."""
     parser = commands.add_parser(
         "verify",
-        help="checksum a dataset and compare it with the reference",
-        description="Checksum a dataset as a tar stream and compare it with the reference. Exit status 0 if they match,"
-        " else 1, after a line for each file that is missing, extra or different.",
+        help="compare the checksum of a dataset with the reference",
+        description="Compare the checksum of a dataset, read as a tar stream, with the reference. If they differ, print"
+        " a line for each file that is missing, extra or different, and exit with status 1.",
     )
     _add_option(parser)
     parser.add_argument("--tar", type=Path, metavar="FILE", help="also write the tar stream to this file")

@@ -7,28 +7,32 @@ from speech_recognition.commands import ROOT, Commands
 from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import check_writable
 
+_SERIES = "folder that `run_and_time.sh PRESET --runs 10` made, with result_0.txt and so on"
+
 
 def add_check_log(commands: Commands) -> None:
     """Add the command `check-log`."""
     parser = commands.add_parser(
         "check-log",
         help="check an MLPerf log with the official checker and this benchmark's rules",
-        description="Print SUCCESS and exit with status 0, or print each broken rule with its line and exit with 1.",
+        description="Print SUCCESS and exit with status 0, or print each broken rule with its line and exit with 1."
+        " The rules are those of the division that the log names.",
     )
-    parser.add_argument("log", type=Path, help="a file such as speech_ds2.out")
-    parser.add_argument(
-        "--division", choices=["closed", "open"], default="closed", help="division whose rules apply (default: closed)"
-    )
+    parser.add_argument("log", type=Path, metavar="LOG", help="a file such as speech_ds2.out")
+    parser.add_argument("--division", choices=["closed", "open"], help="fail unless the log is of this division")
     parser.set_defaults(run=_check_log)
 
 
 def _check_log(options: argparse.Namespace) -> ExitStatus:
-    from speech_recognition.mlperf.check import check_log
+    from speech_recognition.mlperf.check import check_as_logged
 
-    violations = check_log(options.log, options.division)
-    for violation in violations:
-        print(violation)
-    print(f"FAILED: {len(violations)} violations" if violations else "SUCCESS")
+    violations = check_as_logged(options.log, options.division)
+    if len(violations) == 1:
+        print(f"FAILED: {violations[0]}")
+    else:
+        for violation in violations:
+            print(violation)
+        print(f"FAILED: {len(violations)} violations" if violations else "SUCCESS")
     return ExitStatus.FAILURE if violations else ExitStatus.DONE
 
 
@@ -36,19 +40,18 @@ def add_report(commands: Commands) -> None:
     """Add the command `report`."""
     parser = commands.add_parser(
         "report",
-        help="write an HTML page on one run, or on several side by side",
+        help="write an HTML page about one run, or about several side by side",
         description="Write report.html, a self-contained page, and its charts as PNG files.",
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run, or of several (--runs)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run, or of a series of runs (train --runs)")
+    add(
         "--output-dir",
         type=Path,
         metavar="DIR",
-        help="folder for report.html and charts/ (default: RUN, if there is only one)",
+        help="folder for report.html and charts/ (default: RUN; required for several)",
     )
-    parser.add_argument(
-        "--tensorboard", type=Path, metavar="DIR", help="also write TensorBoard event files to this folder"
-    )
+    add("--tensorboard", type=Path, metavar="DIR", help="also write TensorBoard event files to this folder")
     parser.set_defaults(run=_report)
 
 
@@ -74,21 +77,21 @@ def add_package(commands: Commands) -> None:
     parser = commands.add_parser(
         "package",
         help="make and check a submission folder in MLPerf's layout",
-        description="Make a submission folder from several runs and check it; exit with status 1 if a check fails.",
+        description="Make a submission folder from a series of runs and check it. Exit status 1 if a check fails.",
     )
-    parser.add_argument("runs", type=Path, help="results of `run_and_time.sh PRESET --runs 10`")
+    parser.add_argument("runs", type=Path, metavar="RUNS", help=_SERIES)
     parser.add_argument(
         "--output-dir",
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder for the submission's folder, which is named after submission.org",
+        help="folder to put the submission in, as a folder named after submission.org",
     )
     parser.add_argument(
         "--system",
         type=Path,
         metavar="FILE.json",
-        help="values that the program cannot read from the machine, under the names in a run's system.json",
+        help="JSON file of facts about the machine, which replace those in run_0/system.json",
     )
     parser.set_defaults(run=_package)
 
@@ -108,13 +111,15 @@ def add_check_rcp(commands: Commands) -> None:
     """Add the command `check-rcp`."""
     parser = commands.add_parser(
         "check-rcp",
-        help="compare several runs with the reference convergence points",
-        description="Print SUCCESS and exit with status 0, or print REFUSED and exit with 1 if the runs took"
-        " significantly fewer epochs than the reference, by MLPerf's test.",
+        help="check that a series of runs does not converge faster than the reference",
+        description="Compare the epochs that the runs took with those of the reference convergence points. Print"
+        " SUCCESS and exit with status 0, or print REFUSED and exit with 1 if the runs took significantly fewer, by"
+        " MLPerf's test.",
     )
-    parser.add_argument("runs", type=Path, help="results of `run_and_time.sh PRESET --runs 10`: result_0.txt and so on")
-    parser.add_argument("--preset", default="mini", metavar="NAME", help="preset whose points apply (default: mini)")
-    parser.add_argument("--points", type=Path, metavar="FILE.json", help="points in MLPerf's form, to use instead")
+    parser.add_argument("runs", type=Path, metavar="RUNS", help=_SERIES)
+    add = parser.add_argument
+    add("--preset", default="mini", metavar="NAME", help="compare with the points of this preset (default: mini)")
+    add("--points", type=Path, metavar="FILE.json", help="compare with these points, in MLPerf's form")
     parser.set_defaults(run=_check_rcp)
 
 

@@ -1,4 +1,4 @@
-"""The parameters for people: each once, with its meaning, its bounds, its default and the presets that differ."""
+"""Help text of the parameters: the default, the presets that differ, the meaning and the bounds of each."""
 
 import ast
 import dataclasses

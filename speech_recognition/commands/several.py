@@ -1,4 +1,4 @@
-"""Several runs of `train`, each in a process of its own (`--runs`)."""
+"""Several runs of `train`, each in its own process (`train --runs N`)."""
 
 import argparse
 import os
@@ -24,11 +24,11 @@ def train_several(options: argparse.Namespace) -> ExitStatus:
     if not options.timed:
         raise InputError("--runs: is for timed runs; add --timed, or use run_and_time.sh")
     if options.seed is not None:
-        raise InputError(f"--seed {options.seed}: each of several runs draws its own; leave it out")
+        raise InputError(f"--seed {options.seed}: each of several runs draws its own seed; leave --seed out")
     if options.resume is not None:
-        raise InputError("--resume: goes on with one run, not with a series of --runs; leave one of them out")
+        raise InputError("--resume: continues one run, not a series; leave out --resume or --runs")
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        raise InputError("--runs: starts processes of its own for each run; use --num-gpus instead of torchrun")
+        raise InputError("--runs: starts the processes of each run itself; use --num-gpus instead of torchrun")
     chosen = settings.apply(settings.preset(options.preset), options.set)
     seeds: list[int] = []
     while len(seeds) < options.runs:

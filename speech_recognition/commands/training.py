@@ -10,13 +10,16 @@ import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
 from speech_recognition.errors import ExitStatus, one_line
+from speech_recognition.runtime.allocator import keep_memory
 
 if TYPE_CHECKING:
     import torch
 
     from speech_recognition.runtime.distributed import Launch
     from speech_recognition.training.job import Job
-from speech_recognition.runtime.allocator import keep_memory
+
+
+_DEVICES = "cpu, cuda, cuda:N, or auto: a GPU if there is one (default: auto)"
 
 
 def add_train(commands: Commands) -> None:
@@ -24,59 +27,88 @@ def add_train(commands: Commands) -> None:
     parser = commands.add_parser(
         "train",
         help="train until the target WER, evaluating every epoch",
-        description="Train until the target WER or the last epoch; exit status 0 if the target was reached, else 3.",
+        description="Train until the target WER or the last epoch. Exit status 0 if the target was reached, else 3.",
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=WIDTH),
     )
     parser.epilog = _parameters  # type: ignore[assignment]  # called by the parser, for the help only
     add = parser.add_argument
     add("--preset", default="reference", metavar="NAME", help=f"{', '.join(params.PRESETS)} (default: reference)")
     add("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="change a parameter (repeatable)")
-    add("--seed", type=_seed, metavar="N", help="0 to 4294967295 (default: drawn from the operating system)")
-    add("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: the preset's, in the repository)")
-    add("--train-manifest", "--train_data_dir", type=Path, metavar="FILE", help="instead of the dataset's train.csv")
-    add("--val-manifest", "--eval_data_dir", type=Path, metavar="FILE", help="instead of the dataset's val.csv")
-    add("--output-dir", "--model_dir", type=Path, metavar="DIR", help="default: results/<preset>_<time>_<seed>")
+    add("--seed", type=_seed, metavar="N", help="from 0 to 4294967295 (default: drawn by the operating system)")
+    add("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: data.dataset)")
+    add(
+        "--train-manifest",
+        "--train_data_dir",
+        type=Path,
+        metavar="FILE",
+        help="train on FILE, not on the dataset's train.csv",
+    )
+    add(
+        "--val-manifest",
+        "--eval_data_dir",
+        type=Path,
+        metavar="FILE",
+        help="evaluate on FILE, not on the dataset's val.csv",
+    )
+    add(
+        "--output-dir",
+        "--model_dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of the run (default: results/<preset>_<time>_<seed>)",
+    )
     add(
         "--resume",
         type=_epoch,
         nargs="?",
         const=_NEWEST,
         metavar="EPOCH",
-        help="go on in --output-dir, or in the preset's newest folder: from the end of EPOCH, or the newest checkpoint",
+        help="continue the run in --output-dir (default: the newest run of the preset) from the end of EPOCH (default:"
+        " from its newest checkpoint)",
     )
-    add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add("--device", default="auto", metavar="NAME", help=_DEVICES)
     add(
         "--num-gpus",
         "--num_gpus",
         type=_count,
         default=1,
         metavar="N",
-        help="processes on this machine, one for each GPU, or of the CPU with --device cpu; -1: all GPUs (default: 1)",
+        help="train on N GPUs of this machine, or in N processes with --device cpu; -1: on all GPUs (default: 1)",
     )
-    add("--runs", type=_runs, default=1, metavar="N", help="N runs with seeds of their own, and their score (--timed)")
-    add("--timed", action="store_true", help="as run_and_time.sh: embedded data, timing block, check of the log")
+    add(
+        "--runs",
+        type=_runs,
+        default=1,
+        metavar="N",
+        help="train N times with different seeds and print the score (with --timed)",
+    )
+    add(
+        "--timed",
+        action="store_true",
+        help="run the benchmark: make the mini dataset if it is missing, print the timing block, check the log",
+    )
     parser.set_defaults(run=_train)
 
 
 def _parameters() -> str:
     from speech_recognition.commands.parameter_help import parameters_help
 
-    return f"parameters for --set: default (presets that differ), meaning, bounds\n\n{parameters_help()}"
+    return f"parameters for --set: NAME=DEFAULT (presets that differ): meaning; bounds\n\n{parameters_help()}"
 
 
 _NEWEST = 0
-"""`--resume` without an epoch."""
+"""Value of `--resume` without an epoch."""
 
 
 def _epoch(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
-        raise argparse.ArgumentTypeError(f"{text}: must be the number of an epoch")
+        raise argparse.ArgumentTypeError(f"{text}: must be the number of an epoch, from 1 to 10000")
     return int(text)
 
 
 def _count(text: str) -> int:
     if not (text == "-1" or (text.isascii() and text.isdigit() and 1 <= int(text) <= 1024)):
-        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1024, or -1 for all")
+        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1024, or -1 for all GPUs")
     return int(text)
 
 
@@ -114,7 +146,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.device") -> "Job | ExitStatus":
-    """Return the job, or the exit status of the run that was to go on and has ended, for all processes."""
+    """Return the job of all processes, or the exit status of the run that was to be resumed, if it has ended."""
     from speech_recognition.training.prepare import NothingLeftError, Places, prepare
 
     chosen = settings.apply(settings.preset(options.preset), options.set)
@@ -145,8 +177,8 @@ def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.devi
 def make_embedded_dataset(chosen: params.Params, data_dir: Path) -> None:
     """Make the embedded dataset in `data_dir`, if the run's preset trains on it and no dataset is there.
 
-    A process of its own does so: the training process has touched no data when its clock starts. Raises
-    VerificationError or ends the program if it fails.
+    A separate process makes it, so that the training process has read no data when its clock starts. Raises
+    VerificationError or ends the program if that process fails.
     """
     from speech_recognition.corpus.counts import counts_path
     from speech_recognition.training import division
@@ -189,16 +221,20 @@ def add_evaluate(commands: Commands) -> None:
     """Add the command `evaluate`."""
     parser = commands.add_parser(
         "evaluate",
-        help="score a checkpoint, or every epoch of a run, on manifests",
-        description="Print the word and character error rates of a checkpoint, for each subset and for all; of a run's"
-        " folder, a table with a line for each epoch.",
+        help="print the error rates of a checkpoint, or of every epoch of a run",
+        description="Given a checkpoint, print its word and character error rates (WER, CER) in percent, for each"
+        " subset and for all. Given a run's folder, print a table with the WER of every epoch.",
     )
-    parser.add_argument(
-        "checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or a run's folder: a table"
+    add = parser.add_argument
+    add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or the folder of a run")
+    add("manifest", type=Path, nargs="+", help="a file such as mini_dataset/manifests/test.csv")
+    add("--device", default="auto", metavar="NAME", help=_DEVICES)
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE.csv",
+        help="also write a row for each utterance, or for each epoch of a run",
     )
-    parser.add_argument("manifest", type=Path, nargs="+", help="a file such as mini_dataset/manifests/test.csv")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
-    parser.add_argument("--output", type=Path, metavar="FILE.csv", help="also write a row for each utterance or epoch")
     parser.set_defaults(run=_evaluate)
 
 

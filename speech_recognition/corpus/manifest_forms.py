@@ -59,7 +59,7 @@ def read_rows(path: Path) -> Iterator[Row]:
             file.seek(0)
             yield from read(file, path)
     except OSError as error:
-        raise InputError(f"{path}: manifest cannot be read ({error.strerror}); give a file that can be read") from None
+        raise InputError(f"{path}: {error.strerror}; give a manifest that can be read") from None
     except InputError:
         raise
     except (ValueError, csv.Error, RecursionError) as error:

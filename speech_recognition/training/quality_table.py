@@ -12,7 +12,7 @@ from speech_recognition.runs import checkpoint
 from speech_recognition.runs.folder import RunFolder
 
 Row = dict[str, str]
-"""Columns in order: epoch; WER in percent of each subset, and of each set with several subsets; recipe."""
+"""Columns in order: epoch; WER in percent of each subset, and of each set of several subsets together; recipe."""
 
 
 def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torch.device) -> Iterator[Row]:
@@ -46,13 +46,13 @@ def markdown_head(row: Row) -> str:
 
 def _rates(evaluation: Evaluation) -> Row:
     subsets = evaluation.by_subset()
-    rates = {name: f"{score.wer:.2f}" for name, score in subsets.items()}
-    return rates if len(rates) == 1 else rates | {" + ".join(rates): f"{evaluation.total.wer:.2f}"}
+    scores = subsets if len(subsets) == 1 else subsets | {" + ".join(subsets): evaluation.total}
+    return {f"WER of {name} (%)": f"{score.wer:.2f}" for name, score in scores.items()}
 
 
 def _recipe(state: checkpoint.TrainingState) -> str:
     params, last = state.params, state.metrics[-1]
     stage = params.stage(last["epoch"])
     momentum = f", momentum {stage.momentum:g}" if params.optimizer.name == "sgd" else ""
-    rate = f"rate {last['learning_rate']:.2e}"
+    rate = f"learning rate {last['learning_rate']:.2e}"
     return f"{params.preset}: {params.optimizer.name}, batch {stage.batch_size}, {rate}{momentum}"

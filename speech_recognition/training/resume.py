@@ -48,7 +48,7 @@ def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: i
         return Resumption(folder=folder.path, state=state)
     where = f"no checkpoint in {given}" if given else f"no run of {preset} with a checkpoint in {root}"
     if epoch is not None:
-        raise InputError(f"--resume {epoch}: {where}")
+        raise InputError(f"--resume {epoch}: {where}; name the run with --output-dir, or leave --resume out")
     print(f"note: {where} yet; from scratch", file=sys.stderr)
     return None
 
@@ -83,5 +83,9 @@ def _folders(preset: str, given: Path | None, root: Path) -> list[RunFolder]:
 
 
 def _epoch(checkpoints: Path, epoch: int) -> tuple[Path, TrainingState] | None:
+    if not checkpoints.is_dir():
+        return None
     path = checkpoint.epoch_path(checkpoints, epoch)
-    return (path, checkpoint.read(path)) if checkpoints.is_dir() else None
+    if path not in checkpoint.epoch_paths(checkpoints):
+        raise InputError(f"--resume {epoch}: {path} does not exist; choose an epoch that the run has finished")
+    return path, checkpoint.read(path)

@@ -39,13 +39,13 @@ class Trainer:
         self.tally = Tally()
 
     def warm_up(self, longest_seconds: float) -> None:
-        """Try two training steps and one evaluation on made-up batches of the longest utterance.
+        """Try two training steps and one evaluation on synthetic batches of the longest utterance.
 
         Memory and every code path are tried before the clock runs. Leaves no
         trace in weights, statistics, optimizer or random generators. Raises InputError
         if the memory does not suffice.
         """
-        print(f"warming up on made-up batches of utterances of {longest_seconds:.1f} s", file=sys.stderr)
+        print(f"warming up on synthetic batches of {longest_seconds:.1f} s utterances", file=sys.stderr)
         state = copy.deepcopy(self.model.state_dict())
         try:
             self._try_batches(longest_seconds)

@@ -207,7 +207,7 @@ def test_a_signal_ends_the_installer_with_all_its_processes(
         os.kill(process.pid if kill == "script" else int((repo / "pid").read_text()), number)
     output, errors = process.communicate(timeout=20)  # returns when no process holds its standard error any more
     assert (process.returncode, output) == (status, "")
-    assert errors == "stopped; the next call starts the installation again\n"
+    assert errors == "stopped; run the same command to start the installation again\n"
 
 
 @needs_venv

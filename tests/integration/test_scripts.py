@@ -122,7 +122,7 @@ def test_a_python_that_is_not_there_is_one_line(copy: Copy, name: str) -> None:
     result = copy.run(name, PYTHON="no/such python")
     assert result.returncode == 2
     assert result.stderr.decode().splitlines() == [
-        "error: PYTHON is no/such python, which is no command: set it to a Python 3.11 or 3.12, or unset it"
+        "error: PYTHON is no/such python, which is not a command: set it to a Python 3.11 or 3.12, or unset it"
     ]
 
 
@@ -231,7 +231,7 @@ def test_train_from_scratch_from_the_newest_or_from_an_epoch(
     assert copy.recorded() == ["-m", "speech_recognition", "train", *expected]
 
 
-@pytest.mark.parametrize("start", ["", "old", "-1", "7x"])
-def test_train_from_nowhere_is_refused(copy: Copy, start: str) -> None:
-    result = copy.run("script/train.sh", start)
+@pytest.mark.parametrize("start", [[], [""], ["old"], ["-1"], ["7x"]])
+def test_train_from_nowhere_is_refused_before_an_environment_is_made(copy: Copy, start: list[str]) -> None:
+    result = copy.run("script/train.sh", *start, PYTHON="/nowhere/python")
     assert result.returncode == 2 and b"must be new, resume or the number of an epoch" in result.stderr

@@ -62,7 +62,8 @@ def test_a_run_has_everything_on_one_page(run_folder: Maker, tmp_path: Path) -> 
 def test_it_names_the_data_that_the_log_names(run_folder: Maker, tmp_path: Path) -> None:
     text = page_of(run_folder("verified", verified=("all", "5" * 64)), into=tmp_path)
     assert f"<dt>dataset</dt><dd>all, SHA-256 {'5' * 64}</dd>" in text and "mini_dataset" not in text
-    assert "<dt>dataset</dt><dd>not verified</dd>" in page_of(run_folder("unknown", verified=None), into=tmp_path)
+    text = page_of(run_folder("unknown", verified=None), into=tmp_path)
+    assert "<dt>dataset</dt><dd>mini_dataset; the log has no checksum of it</dd>" in text
 
 
 def test_nothing_on_it_comes_from_elsewhere_or_is_code(run_folder: Maker, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,17 @@ def test_a_run_is_read_whole(run_folder: Maker) -> None:
 def test_the_dataset_is_the_one_that_the_log_names(run_folder: Maker) -> None:
     verified = read_record(run_folder("verified", verified=("all", "5" * 64)))
     assert verified.dataset == f"all, SHA-256 {'5' * 64}"
-    assert read_record(run_folder("unknown", verified=None)).dataset == "not verified"
-    assert read_record(run_folder("odd", verified=("all", "no sum"))).dataset == "not verified"
+    for name, verified in (("unknown", None), ("odd", ("all", "no sum"))):
+        record = read_record(run_folder(name, verified=verified))
+        assert record.dataset == "mini_dataset; the log has no checksum of it"
+
+
+def test_the_data_of_an_open_run_are_named_but_not_verified(run_folder: Maker) -> None:
+    folder = run_folder(verified=None)
+    parameters = json.loads((folder / "params.json").read_text())
+    parameters["submission"]["division"], parameters["data"]["dataset"] = "open", "/data/digits"
+    (folder / "params.json").write_text(json.dumps(parameters))
+    assert read_record(folder).dataset == "/data/digits; the run did not verify it, as the open division allows"
 
 
 def test_a_run_that_ended_before_its_first_evaluation(run_folder: Maker) -> None:

@@ -58,16 +58,19 @@ def test_every_epoch_has_a_row_with_each_subset_and_the_recipe(
     table = tmp_path / "table.csv"
     assert main(["evaluate", str(run), str(val), str(tmp_path / "two.csv"), "--output", str(table)]) == 0
     head, rule, first, second = capsys.readouterr().out.splitlines()
-    assert head == "| epoch | val-tones | dev-a | dev-b | dev-a + dev-b | recipe |"
+    assert head == (
+        "| epoch | WER of val-tones (%) | WER of dev-a (%) | WER of dev-b (%) | WER of dev-a + dev-b (%) | recipe |"
+    )
     assert rule == "|---|---|---|---|---|---|"
-    assert first.startswith("| 1 | ") and first.endswith("| mini: sgd, batch 16, rate 1.00e-04, momentum 0.9 |")
-    assert second.startswith("| 2 | ") and second.endswith("| mini: sgd, batch 32, rate 5.00e-05, momentum 0.99 |")
+    assert first.startswith("| 1 | ") and second.startswith("| 2 | ")
+    assert first.endswith("| mini: sgd, batch 16, learning rate 1.00e-04, momentum 0.9 |")
+    assert second.endswith("| mini: sgd, batch 32, learning rate 5.00e-05, momentum 0.99 |")
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert all(row["val-tones"] == row["dev-a + dev-b"] for row in rows)  # the same utterances
+    assert all(row["WER of val-tones (%)"] == row["WER of dev-a + dev-b (%)"] for row in rows)  # the same utterances
     assert main(["evaluate", str(run / "checkpoints" / "epoch_02.pt"), str(val)]) == 0
-    assert f"all: WER {rows[1]['val-tones']}" in capsys.readouterr().out
+    assert f"all: WER {rows[1]['WER of val-tones (%)']}" in capsys.readouterr().out
 
 
 def test_a_folder_without_checkpoints_is_refused(
