@@ -86,6 +86,7 @@ def write_rows(path: Path, evaluation: Evaluation) -> None:
 
 
 def _row(utterance: Utterance, text: str, counts: Score) -> dict[str, object]:
+    """Return the columns of an utterance, with `text` as its hypothesis."""
     return {
         "utterance_id": utterance.id,
         "subset": utterance.subset,

@@ -130,6 +130,7 @@ def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
     last = lengths[:, None] - 1  # -1 for an empty waveform, whose frames are masked later
     padded = waveforms.new_zeros(batch, samples + 2 * margin)
     padded[:, margin : margin + samples] = waveforms * length_mask(lengths, samples)
+    # The sample at the end itself is not repeated. A waveform shorter than the margin repeats its other end instead.
     offsets = torch.arange(1, margin + 1, device=waveforms.device).expand(batch, margin)
     head = waveforms.gather(1, torch.minimum(offsets, last.clamp(min=0)))
     tail = waveforms.gather(1, (last - offsets).clamp(min=0))

@@ -54,12 +54,14 @@ class RunLog:
         self._open = self._begun = False
 
     def __enter__(self) -> Self:
+        """Open the log for lines."""
         self._open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Log `run_stop` with status `aborted` if the block left the log open."""
         if self._open and self._begun and not self._goes_on:
             self._stop(constants.ABORTED)
         self._open = False
@@ -76,6 +78,7 @@ class RunLog:
         `init_stop`, since initialisation did not complete.
         """
         self._start(constants.INIT_START, {})
+        # Before the block: a run that fails while it initialises has said what it was.
         for key, value, metadata in _described(params, seed):
             self._point(key, value, metadata)
         yield Initialization(self)
@@ -125,6 +128,7 @@ class RunLog:
         self._end(stop, metadata)
 
     def _stop(self, status: str) -> None:
+        """Log `run_stop` and end the log: no MLLOG line may follow."""
         self._end(constants.RUN_STOP, {constants.STATUS: status})
         self._open = False
 

@@ -118,7 +118,7 @@ def results_folder(
     folder = given or root / f"{params.preset}_{time.strftime('%Y%m%d_%H%M%S')}_{seed}"
     begun = resuming and RunFolder(folder).params.is_file()
     if folder.exists() and not begun and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"--output-dir {folder}: exists already; choose another, remove it, or --resume")
+        raise InputError(f"--output-dir {folder}: exists already; choose a different folder, remove it, or --resume")
     check_writable(folder, runs * _results_bytes(params), "--output-dir")
     return folder
 
@@ -189,7 +189,7 @@ def _split(data_dir: Path, name: str, manifest: Path | None, digest: str | None 
     counts: SplitCounts = getattr(read_counts(data_dir), name)
     path = data_dir / "manifests" / f"{name}.csv"
     if counts.utterances == 0 or not path.is_file():
-        raise InputError(f"{path}: this dataset has no {name} split; name another --{name}-manifest or --data-dir")
+        raise InputError(f"{path}: this dataset has no {name} split; name a different --{name}-manifest or --data-dir")
     return counts, path
 
 

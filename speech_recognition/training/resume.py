@@ -76,7 +76,7 @@ def logged_seed(folder: Path) -> int | None:
         return None
     seed = seeds[0]
     if type(seed) is not int or not 0 <= seed < 2**32:
-        raise InputError(f"{log}: its seed is {seed!r}, no number from 0 to 4294967295; choose another --output-dir")
+        raise InputError(f"{log}: its seed is {seed!r}, must be from 0 to 4294967295; choose a different --output-dir")
     return seed
 
 
