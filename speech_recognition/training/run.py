@@ -69,7 +69,7 @@ def run(job: Job, output: Output | Silence) -> bool:
                             break
                         if epoch < training.epochs:  # the last epoch is saved when the clock has stopped
                             saves.after_evaluation()
-                    check()  # a signal during the last evaluation
+                    check()  # a signal since the last batch of the evaluation
                 except (Stopped, WorkerError):
                     saves.before_the_end()
                     raise
