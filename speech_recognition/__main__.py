@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).absolute().parent.parent
+"""Folder above the package: the repository's root, or site-packages where the package is installed."""
+
 VENV = ROOT / ".venv"
+"""Environment that the scripts make."""
 
 
 def refuse(message: str) -> NoReturn:
-    """Print in one line what is wrong with this Python, and exit."""
+    """Print in one line what is wrong with this Python, and exit with status 2."""
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)  # ExitStatus.BAD_INPUT, which a Python of another version may not be able to import
+    sys.exit(2)  # ExitStatus.BAD_INPUT, which a Python of a different version may not be able to import
 
 
 if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before any import that an older version cannot parse

@@ -6,8 +6,12 @@ Id 0 is the blank of CTC; then come the apostrophe, A to Z, and the space betwee
 from collections.abc import Iterable
 
 SYMBOLS = "_'ABCDEFGHIJKLMNOPQRSTUVWXYZ "
-BLANK = 0
+"""Symbol of each id, in order of the ids; `_` stands for the blank."""
 
+BLANK = 0
+"""Id of CTC's blank."""
+
+# Without the blank: an underscore in a transcript is an error, not a blank.
 _ID = {symbol: index for index, symbol in enumerate(SYMBOLS) if index != BLANK}
 
 
@@ -25,5 +29,5 @@ def encode(text: str) -> list[int]:
 
 
 def decode(ids: Iterable[int]) -> str:
-    """Return the text of symbol ids, none of which may be blank."""
+    """Return the text of symbol ids, none of which may be the blank."""
     return "".join(SYMBOLS[index] for index in ids)

@@ -47,24 +47,30 @@ class Draw:
     """Random values for the utterances of a batch; each tensor is [b]."""
 
     tempo: Tensor
+    """factor on the tempo; the pitch stays"""
     speed: Tensor
+    """factor on the speed of playing; the pitch rises with it"""
     gain_db: Tensor
+    """gain, in dB"""
     noise_db: Tensor
-    """signal-to-noise ratio; infinite for utterances without noise"""
+    """signal-to-noise ratio, in dB; infinite for utterances without noise"""
     noise_start: Tensor
-    """start of the stretch of noise, as a share of all noise"""
+    """start of the stretch of noise, from 0 to 1 over all noise"""
     masks: Tensor
     """[b, k, 2], uniform in [0, 1): a width and a place for each mask"""
 
 
 class Augmentation:
-    """Augmented spectrograms of batches."""
+    """Function from a batch of training utterances to its augmented spectrograms, which differ from epoch to epoch."""
 
     def __init__(self, params: AugmentationParams, features: Features, seed: int, output_frames: OutputFrames) -> None:
-        """Make an augmentation; `output_frames` finds utterances that a new tempo would leave without a CTC path."""
+        """Make the augmentation of a run with this `seed`.
+
+        `output_frames` finds utterances that a faster tempo or speed would leave without a CTC path.
+        """
         self.params, self.features = params, features
         self.noise = torch.zeros(0, dtype=torch.int16)
-        """all recordings of the noise folder, joined: [samples], 16 bits"""
+        """all recordings of the noise folder, joined: [samples], 16-bit integers; empty until the caller sets it"""
         self._seed, self._output_frames = seed, output_frames
 
     def __call__(self, part: Batch, epoch: int) -> tuple[Tensor, Tensor]:
@@ -91,17 +97,18 @@ class Augmentation:
         Tempo and speed are 1 for an utterance that would become too short for its transcript.
         """
         params, rows = self.params, [self._row(index, epoch) for index in part.indices.tolist()]
+        # Every utterance draws all six, used or not: turning noise off leaves the tempos as they were.
         table = torch.from_numpy(np.stack([row[:6] for row in rows]))  # [b, 6]
         tempo, speed, gain, noisy, level, start = table.unbind(1)
         tempo = params.tempo_min + (params.tempo_max - params.tempo_min) * tempo
         speed = params.speed_min + (params.speed_max - params.speed_min) * speed
         transcripts = zip(part.targets.tolist(), part.target_lengths.tolist(), strict=True)
         needed = torch.tensor([ctc_frames(ids[:size]) for ids, size in transcripts])
-        stays = self._output_frames(_faster(part.lengths, speed), tempo) < needed
+        too_short = self._output_frames(_lengths_at(part.lengths, speed), tempo) < needed
         level = params.noise_min_db + (params.noise_max_db - params.noise_min_db) * level
         return Draw(
-            tempo=tempo.where(~stays, 1.0),
-            speed=speed.where(~stays, 1.0),
+            tempo=tempo.where(~too_short, 1.0),
+            speed=speed.where(~too_short, 1.0),
             gain_db=params.gain_min_db + (params.gain_max_db - params.gain_min_db) * gain,
             noise_db=level.where(noisy < params.noise_probability, math.inf),
             noise_start=start,
@@ -111,17 +118,20 @@ class Augmentation:
     def _row(self, index: int, epoch: int) -> np.ndarray:
         """Return random numbers in [0, 1) for one utterance in an epoch: six, then two for each mask."""
         masks = self.params.frequency_masks + self.params.time_masks
+        # numpy pads a short seed with zeros. Without the 1 at its end, utterance 0 would draw the numbers from which
+        # orders.py shuffles the epoch, [seed, epoch]. A placeholder has index -1, which numpy refuses.
         return np.random.default_rng([self._seed, epoch, max(index, 0), 1]).random(6 + 2 * masks)
 
     def waveforms(self, waveforms: Tensor, lengths: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Return waveforms [b, s] after speed, noise and gain, as floats of 16-bit scale, and their lengths [b]."""
         params, device = self.params, waveforms.device
         waveforms = waveforms.float()
+        # Noise after speed, so that the noise keeps its pitch; gain last, so that it keeps the signal-to-noise ratio.
         if params.changes_speed:
             rows = [
                 change_speed(row[:size], speed) for row, size, speed in zip(waveforms, lengths, draw.speed, strict=True)
             ]
-            waveforms, lengths = pad_sequence(rows, batch_first=True), _faster(lengths, draw.speed.to(device))
+            waveforms, lengths = pad_sequence(rows, batch_first=True), _lengths_at(lengths, draw.speed.to(device))
         if params.noise_folder and len(self.noise):
             waveforms = waveforms + self._noise(waveforms, lengths, draw)
         scale = (10 ** (draw.gain_db / 20)).float().to(device)
@@ -135,6 +145,7 @@ class Augmentation:
         noise = noise * length_mask(lengths, waveforms.shape[1])
         powers = [each.square().sum(1) / lengths.clamp(min=1) for each in (waveforms, noise)]
         ratio = (10 ** (draw.noise_db / 10)).float().to(device)  # infinite: the noise becomes 0
+        # The bound of 1e-9 matters only for a silent stretch of noise, which would be divided by 0.
         return noise * (powers[0] / (powers[1].clamp(min=1e-9) * ratio)).sqrt()[:, None]
 
     def _kept(self, spectrograms: Tensor, frames: Tensor, masks: Tensor) -> Tensor:
@@ -144,6 +155,7 @@ class Augmentation:
         """
         params, bins = self.params, spectrograms.shape[1]
         frequency, time = masks[:, : params.frequency_masks], masks[:, params.frequency_masks :]
+        # One more than the widest, so that after `floor` all widths from min to max are equally likely.
         widths = params.frequency_mask_min + frequency[..., 0] * (
             min(params.frequency_mask_max, bins) + 1 - params.frequency_mask_min
         )
@@ -168,7 +180,10 @@ def check_noise(folder: Path) -> list[Path]:
 
 
 def read_noise(folder: Path) -> Tensor:
-    """Return all recordings of a folder, joined: [samples], 16 kHz, 16 bits. Raises InputError as `check_noise`."""
+    """Return all recordings of a folder, joined: [samples], 16 kHz, 16-bit integers.
+
+    Raises InputError as `check_noise` does.
+    """
     return torch.from_numpy(np.concatenate([read_any(path) for path in check_noise(folder)]))
 
 
@@ -191,13 +206,15 @@ def change_speed(waveform: Tensor, speed: Tensor) -> Tensor:
     Cuts or extends the spectrum, which is the exact resampling of a band-limited, periodic signal.
     """
     size = len(waveform)
-    new = int(_faster(torch.tensor(size), speed))
+    new = int(_lengths_at(torch.tensor(size), speed))
     if size == 0 or new == size:
         return waveform
     spectrum = torch.fft.rfft(waveform)[: new // 2 + 1]
-    changed: Tensor = torch.fft.irfft(spectrum, n=new) * (new / size)
+    changed: Tensor = torch.fft.irfft(spectrum, n=new) * (new / size)  # irfft divides by `new` instead of `size`
     return changed
 
 
-def _faster(lengths: Tensor, speed: Tensor) -> Tensor:
+def _lengths_at(lengths: Tensor, speed: Tensor) -> Tensor:
+    """Return `lengths` [b] in samples after a change by the factors `speed` [b], rounded to whole samples."""
+    # In float64, as the factors are, so that host and device round to the same lengths.
     return (lengths.double() / speed).round().long()

@@ -33,12 +33,14 @@ class MaskedBatchNorm(nn.Module):
     """
 
     running_mean: Tensor
+    """[f], running average of mu_B"""
     running_var: Tensor
+    """[f], running average of the unbiased variance"""
 
     def __init__(self, features: int, axis: int, momentum: float, limit: float | None = None) -> None:
         """Make a layer for inputs with `features` along `axis`; momentum: weight of a batch in the running averages."""
         super().__init__()
-        self.axis, self.momentum, self.limit, self.epsilon = axis, momentum, limit, 1e-5
+        self.axis, self.momentum, self.limit, self.epsilon = axis, momentum, limit, 1e-5  # epsilon: torch's default
         self.weight = nn.Parameter(torch.ones(features))  # gamma
         self.bias = nn.Parameter(torch.zeros(features))  # beta
         self.register_buffer("running_mean", torch.zeros(features))
@@ -59,10 +61,12 @@ class MaskedBatchNorm(nn.Module):
         y, mu, sigma2, m = _Normalize.apply(*arguments)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             self.running_mean.lerp_(mu, self.momentum)
+            # With a single cell, m - 1 is 0; its variance is 0 in any case.
             self.running_var.lerp_(sigma2 * m / (m - 1).clamp(min=1), self.momentum)
         return y
 
     def _by_running_statistics(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return y by the running averages, with both shifts and both factors combined into one of each."""
         shape = _along(x, self.axis)
         scale = self.weight / (self.running_var + self.epsilon).sqrt()
         y = torch.addcmul((self.bias - self.running_mean * scale).view(shape), x, scale.view(shape))
@@ -86,6 +90,8 @@ class _Normalize(torch.autograd.Function):
         m, total = _over_all(m, _masked_sum(x, mask, axis))
         mu = total / m
         centred = torch.addcmul(-mu.view(shape) * mask, x, mask)  # x - mu_B; zero on padding
+        # From centred cells: mean(x^2) - mu_B^2 would lose digits where mu_B is large. The norm squares and sums in one
+        # pass, without a tensor of squares.
         sigma2 = distributed.all_reduce(torch.linalg.vector_norm(centred, dim=others).square()) / m
         deviation = (sigma2 + epsilon).sqrt()
         y = torch.addcmul(beta.view(shape) * mask, centred, (gamma / deviation).view(shape))
@@ -108,6 +114,7 @@ class _Normalize(torch.autograd.Function):
         limit = ctx.limit
         dy = dy * mask if limit is None else torch.ops.aten.hardtanh_backward(dy, y, 0, limit)
         own = torch.stack([dy.sum(others), (dy * centred).sum(others) / deviation])  # dbeta, dgamma
+        # A copy: all_reduce works in place, and this process's own share is returned.
         dbeta_per_m, dgamma_per_m = distributed.all_reduce(own.clone()) / m
         scale = gamma / deviation
         dx = torch.addcmul((-dbeta_per_m * scale).view(shape) * mask, dy, scale.view(shape))
@@ -133,7 +140,8 @@ def _masked_sum(x: Tensor, mask: Tensor, axis: int) -> Tensor:
 def _over_all(m: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
     """Return `m` [] and `total` [f], each summed over all processes in one message.
 
-    The message is float64: float32 counts exactly only up to 2^24, and a batch of 1,024 has twice as many cells.
+    The message is float64: float32 counts exactly only up to 2^24 = 16.8 million, and a batch of 1,024 utterances has
+    twice as many cells of a feature behind the first convolution.
     """
     if distributed.size() == 1:
         return m, total

@@ -43,7 +43,8 @@ class Batch(NamedTuple):
 
 def nothing() -> Batch:
     """Return the placeholder batch of a rank that has no work: one row of length 0."""
-    # One second of samples, not none: the model computes on the row, since BatchNorm needs all ranks to take part.
+    # The row has a second of samples, all of them padding: the model has to compute something on this rank too,
+    # because all ranks exchange BatchNorm's sums.
     return Batch(
         waveforms=torch.zeros(1, SAMPLE_RATE, dtype=torch.int16),
         lengths=torch.zeros(1, dtype=torch.int64),
@@ -54,7 +55,7 @@ def nothing() -> Batch:
 
 
 def collate(items: Sequence[Item]) -> Batch:
-    """Return one batch of `(index, waveform, target)` triples, padded to the longest."""
+    """Return one batch of `items`, each tensor padded to the longest of its kind."""
     indices, waveforms, targets = zip(*items, strict=True)
     return Batch(
         waveforms=pad_sequence(list(waveforms), batch_first=True),
@@ -66,8 +67,10 @@ def collate(items: Sequence[Item]) -> Batch:
 
 
 def synthetic_batch(size: int, samples: int, symbols: int) -> Batch:
-    """Return `size` utterances of noise, each of `samples`, which share one transcript of `symbols`."""
+    """Return `size` utterances of noise, each `samples` long, which share one transcript of `symbols` symbols."""
+    # A generator of its own: the run's random numbers stay as they are.
     generator = torch.Generator().manual_seed(0)
+    # No symbol of this text equals its neighbour, so CTC needs no more output frames than there are symbols.
     text = torch.tensor(alphabet.encode(("WARM UP " * symbols)[:symbols]))
     return Batch(
         waveforms=torch.randint(-1000, 1000, (size, samples), generator=generator, dtype=torch.int16),

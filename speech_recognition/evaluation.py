@@ -18,8 +18,11 @@ class Evaluation:
     """Transcripts and edit counts of a set of utterances, in the order of their manifest."""
 
     utterances: Sequence[Utterance]
+    """Utterances that were evaluated."""
     hypotheses: list[str]
+    """Transcript of each utterance by the recognizer."""
     scores: list[Score]
+    """Edit counts of each utterance."""
 
     @property
     def total(self) -> Score:
@@ -44,14 +47,18 @@ def evaluate(
     """Return transcripts and scores of all utterances, computed by all processes together.
 
     Leaves the model in evaluation mode. Batch size and workers are those of the recognizer's parameters. An
-    exception from `after_batch`, which is called after each batch, ends the evaluation.
+    exception from `after_batch`, which is called after each batch, ends the evaluation. Raises InputError for audio
+    that cannot be read, and WorkerError if a process that reads it dies or hangs.
     """
     recognizer.model.eval()
     data = recognizer.params.data
     texts: dict[int, str] = {}
+    # In the manifest's order, which is by length, so that a batch has little padding.
     batches = make_batches(range(len(utterances)), [each.samples for each in utterances], data.eval_batch_size)
     size = distributed.size()
     pin = recognizer.device.type == "cuda"
+    # Rank r takes batches r, r + size, r + 2 * size ...: neighbours have nearly the same length, so that all ranks get
+    # nearly the same work.
     reading = load_batches(utterances, batches[distributed.rank() :: size], data.workers, pin)
     with Progress("evaluation", total=len(utterances), unit="utterances") as progress, closing(reading) as loaded:
         # Every process takes the same number of turns, or `after_batch` would wait for one that has finished.

@@ -32,11 +32,16 @@ class Features(nn.Module):
     """
 
     window: Tensor
+    """[window samples]"""
     density: Tensor
+    """[k], factors from power to spectral density (power)"""
     mel: Tensor
+    """[k, f], weights of the FFT's bins in mel bands (mel, mfcc)"""
     dct: Tensor
+    """[bands, f], cosine transform of mel bands (mfcc)"""
 
     def __init__(self, params: FeatureParams) -> None:
+        """Make the features of `params`. A checkpoint does not hold the buffers, which follow from the parameters."""
         super().__init__()
         self.params = params
         # Symmetric, not periodic: the reference passes scipy's function to librosa, which calls it with its default.
@@ -71,6 +76,7 @@ class Features(nn.Module):
         tempo: [b] in float64, a factor on the speed of speech that leaves its pitch.
         """
         frames = self.frames(lengths, tempo)
+        # 16-bit integers to the range from -1 to 1.
         padded = _reflect_ends(waveforms.to(self.window.dtype) / 32768, lengths, self.params.fft_samples // 2)
         if tempo is None:
             spectrum = torch.stft(
@@ -93,8 +99,11 @@ class Features(nn.Module):
         """
         size, margin = self.params.fft_samples, self.params.fft_samples - self.params.window_samples
         hops = torch.arange(frames, device=padded.device) * self.params.hop_samples
+        # The batch's longest utterance sets the number of frames. In a shorter one, frames after its own end may start
+        # beyond the waveforms; they are padding and may hold anything.
         starts = (hops * tempo[:, None]).round().long().clamp(max=padded.shape[1] - size)
         rows = torch.arange(len(padded), device=padded.device)[:, None]
+        # A window shorter than the FFT lies in its middle, as in torch.stft.
         window = F.pad(self.window, (margin // 2, margin - margin // 2))
         windows = padded.unfold(1, size, 1)[rows, starts] * window  # [b, t, size]
         spectrum: Tensor = torch.fft.rfft(windows).transpose(1, 2)  # [b, k, t]
@@ -121,6 +130,7 @@ def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
     last = lengths[:, None] - 1  # -1 for an empty waveform, whose frames are masked later
     padded = waveforms.new_zeros(batch, samples + 2 * margin)
     padded[:, margin : margin + samples] = waveforms * length_mask(lengths, samples)
+    # The sample at the end itself is not repeated. A waveform shorter than the margin repeats its other end instead.
     offsets = torch.arange(1, margin + 1, device=waveforms.device).expand(batch, margin)
     head = waveforms.gather(1, torch.minimum(offsets, last.clamp(min=0)))
     tail = waveforms.gather(1, (last - offsets).clamp(min=0))
@@ -130,8 +140,12 @@ def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
 
 
 def _normalize_utterance(spectrogram: Tensor, frames: Tensor) -> Tensor:
-    """Return each utterance's cells with mean 0 and unbiased standard deviation 1, zero on padding: [b, f, t]."""
+    """Return each utterance's cells with mean 0 and standard deviation 1, zero on padding: [b, f, t].
+
+    The deviation is the unbiased one, torch's `std` in the reference's data_loader.py.
+    """
     mask = length_mask(frames, spectrogram.shape[2])[:, None]  # [b, 1, t]
+    # At least 2, so that an empty utterance is not divided by 0.
     cells = (frames * spectrogram.shape[1]).clamp(min=2)[:, None, None]
     mean = (spectrogram * mask).sum((1, 2), keepdim=True) / cells
     centred = (spectrogram - mean) * mask

@@ -16,9 +16,10 @@ from speech_recognition.errors import DiskFullError, InputError
 
 
 def open_regular(path: Path, advice: str = "replace it with one") -> BinaryIO:
-    """Open a regular file for reading. Raises OSError as `open` does, and InputError, ending in `advice`, for others.
+    """Open a regular file for reading. Raises OSError as `open` does.
 
-    Reading a device may never end, and opening a pipe waits for its writer.
+    Raises InputError, ending in `advice`, for a device, whose content may have no end, and for a pipe; O_NONBLOCK keeps
+    the opening of a pipe from waiting for its writer.
     """
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -28,9 +29,9 @@ def open_regular(path: Path, advice: str = "replace it with one") -> BinaryIO:
 
 
 def read_regular(path: Path, most_bytes: int, advice: str = "replace it with one") -> bytes:
-    """Return a regular file's content. Raises as `open_regular`, and InputError if it is over `most_bytes`."""
+    """Return a regular file's content. Raises as `open_regular` does, and InputError above `most_bytes`."""
     with open_regular(path, advice) as file:
-        content = file.read(most_bytes + 1)
+        content = file.read(most_bytes + 1)  # the file's size is not asked for: the file may be growing
     if len(content) > most_bytes:
         raise InputError(f"{path}: has over {most_bytes} bytes, more than a file of this kind can have; {advice}")
     return content
@@ -47,7 +48,10 @@ def read_input(path: Path, advice: str, most_bytes: int = 2**28) -> bytes:
 
 
 def read_json(path: Path, advice: str) -> Any:
-    """Return the content of a JSON file. Raises InputError, ending in `advice`, if it cannot be read or parsed."""
+    """Return the content of a JSON file of at most 16 MiB.
+
+    Raises InputError, ending in `advice`, if the file is larger or cannot be read or parsed.
+    """
     content = read_input(path, advice, most_bytes=2**24)
     try:
         return json.loads(content)
@@ -74,11 +78,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
     path = resolved(path)
     check_file(path, "")
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Hidden from globs by its dot, and different in each process.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
         with partial.open("rb+") as file:
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # before the renaming, or a power cut could leave the new name without its content
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -98,11 +103,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     old = path.with_name(f"{prefix}old")
     if old.exists() and not path.exists():
         old.rename(path)
+    # A folder that a living process is making is locked, and `held` raises; the others are left from killed processes.
     for remains in _remains(path.parent, prefix):
         with held(remains, f"{path}: another process is making it; wait for it"):
             shutil.rmtree(remains)
     partial = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-    partial.chmod(0o755)
+    partial.chmod(0o755)  # mkdtemp's folders are closed to other users
     try:
         with held(partial, f"{path}: another process is making it; wait for it"):
             yield partial
@@ -127,9 +133,13 @@ def _remains(parent: Path, prefix: str) -> list[Path]:
         return [Path(each.path) for each in entries if name.fullmatch(each.name) and each.is_dir(follow_symlinks=False)]
 
 
+_held: set[int] = set()
+"""Descriptors of the folders that this process has locked."""
+
+
 @contextmanager
 def held(folder: Path, message: str) -> Iterator[None]:
-    """Lock `folder` for this process in the block. Raises InputError with `message` if a different process has it.
+    """Lock `folder` for this process in the block. Raises InputError with `message` if a different process holds it.
 
     The system releases the lock if the process is killed. On a file system without locks, nothing is locked.
     """
@@ -147,9 +157,6 @@ def held(folder: Path, message: str) -> Iterator[None]:
         if descriptor in _held:
             _held.remove(descriptor)
             os.close(descriptor)
-
-
-_held: set[int] = set()
 
 
 def _let_go() -> None:

@@ -47,6 +47,7 @@ class _Recurrence(torch.autograd.Function):
         directions, length, batch, _ = gates_i.shape
         units = weights_h.shape[2]
         transposed, biases_h = weights_h.transpose(1, 2).contiguous(), biases_h[:, None]
+        # Zero, not empty: after an utterance's end nothing is written, and zeros add nothing to the weights' gradient.
         gates = torch.zeros_like(gates_i)  # r, z, n
         s = gates_i.new_zeros(directions, length, batch, units)
         h = gates_i.new_zeros(directions, length + 1, batch, units)  # h[:, t] is the state before output frame t
@@ -57,6 +58,7 @@ class _Recurrence(torch.autograd.Function):
             torch.add(gate_i[..., : 2 * units], gate_h[..., : 2 * units], out=rz).sigmoid_()
             s[:, t, :count] = gate_h[..., 2 * units :]
             torch.addcmul(gate_i[..., 2 * units :], rz[..., :units], gate_h[..., 2 * units :], out=n)
+            # h_t = n_t + z_t * (h_(t-1) - n_t), one operation instead of three
             torch.lerp(n.tanh_(), before, rz[..., units:], out=h[:, t + 1, :count])
         ctx.active = active
         ctx.save_for_backward(weights_h, gates, s, h)
@@ -78,13 +80,14 @@ class _Recurrence(torch.autograd.Function):
         weights_h, gates, s, h = ctx.saved_tensors
         units = weights_h.shape[2]
         r, z, n = gates.split(units, dim=3)
-        # Local derivatives of all output frames at once: da_n and da_z are multiples of dh; da_r is one of da_n.
+        # Local derivatives of all output frames at once: da_n and da_z are multiples of dh; da_r is a
+        # multiple of da_n.
         n_per_h = (1 - z) * (1 - n.square())
         z_per_h = (h[:, :-1] - n) * z * (1 - z)
         r_per_n = s * r * (1 - r)
         dgates_h = torch.zeros_like(gates)  # da_r, da_z, ds
         da_n = torch.zeros_like(s)
-        carried = torch.zeros_like(s[:, 0])  # dh of one output frame, then of the one before it
+        carried = torch.zeros_like(s[:, 0])  # dh_t, which the loop turns into dh_(t-1) in place
         for t in range(len(ctx.active) - 1, -1, -1):
             count = ctx.active[t]
             dh_t, dgate_h = carried[:, :count], dgates_h[:, t, :count]
@@ -95,6 +98,7 @@ class _Recurrence(torch.autograd.Function):
             torch.mul(da_n[:, t, :count], r[:, t, :count], out=dgate_h[..., 2 * units :])
             dh_t *= z[:, t, :count]
             dh_t += dgate_h @ weights_h
+        # dW_h in one product over all output frames: a sum frame by frame would read and write its [3u, u] each time.
         flat = dgates_h.flatten(1, 2)  # [d, t * b, 3u]
         dweights_h = flat.transpose(1, 2) @ h[:, :-1].flatten(1, 2)  # [d, 3u, u]
         return torch.cat([dgates_h[..., : 2 * units], da_n], dim=3), dweights_h, flat.sum(1), None

@@ -26,14 +26,18 @@ from speech_recognition.gru import gru
 from speech_recognition.lengths import length_mask
 
 Size = TypeVar("Size", int, Tensor)
+"""Size of one tensor, or sizes [b] of several."""
 
 
 class ConvShape(NamedTuple):
     """Sizes of a convolution, each as (frequency, time)."""
 
     kernel: tuple[int, int]
+    """Size of the kernel."""
     stride: tuple[int, int]
+    """Distance between two places of the kernel."""
     padding: tuple[int, int]
+    """Zeros added at each end of an axis."""
 
     def output(self, size: Size, axis: int) -> Size:
         """Return the output's size for an input of `size` along `axis`; 0 or less if the kernel does not fit."""
@@ -42,6 +46,7 @@ class ConvShape(NamedTuple):
 
 def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
     """Return both convolutions of the reference, padded by half a kernel if `params.conv_padding`."""
+    # Without padding, the reference's 161 bins become 61 and then 21 rows: 32 * 21 = 672 inputs of its first GRU.
     return (
         ConvShape((41, 11), (2, 2), (20, 5) if params.conv_padding else (0, 0)),
         ConvShape((21, 11), (2, 1), (10, 5) if params.conv_padding else (0, 0)),
@@ -52,6 +57,7 @@ class ConvBlock(nn.Module):
     """Convolution, BatchNorm, Hardtanh (Hardtanh first if `activation_before_norm`). The output is zero on padding."""
 
     def __init__(self, params: ModelParams, in_channels: int, shape: ConvShape) -> None:
+        """Make a block for inputs of `in_channels` channels."""
         super().__init__()
         self.shape = shape
         channels = params.conv_channels
@@ -74,6 +80,7 @@ class ConvBlock(nn.Module):
         return self.norm(x, length_mask(lengths, x.shape[3])[:, None, None]), lengths  # mask: [b, 1, 1, t]
 
 
+# torch's own layers on every device: a checkpoint from a GPU also fits gru.py, which takes their weights.
 _RNN: dict[str, Callable[[int, int], nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
@@ -81,6 +88,7 @@ class Recurrent(nn.Module):
     """Optional BatchNorm, then a recurrent layer; in two directions, the outputs are added or concatenated."""
 
     def __init__(self, params: ModelParams, inputs: int, batch_norm: bool) -> None:
+        """Make a layer for `inputs` features of an output frame; its own output has `self.outputs`."""
         super().__init__()
         kind, units = _RNN[params.rnn_type], params.rnn_units
         self.norm = MaskedBatchNorm(inputs, 2, params.batch_norm_momentum) if batch_norm else None
@@ -104,6 +112,7 @@ class Recurrent(nn.Module):
         return torch.cat([y, z], dim=2) if self.concat else y + z
 
     def _run(self, layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], mask: Tensor) -> Sequence[Tensor]:
+        """Return the output [t, b, u] of each of `layers` for its own of `inputs`, all with the same mask [t, b, 1]."""
         # On a CPU, gru.py takes a third off a step of `mini` (docs/LOG.md); on a GPU, cuDNN has a fused layer.
         if isinstance(self.forwards, nn.GRU) and not inputs[0].is_cuda:
             return gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
@@ -133,6 +142,7 @@ class DeepSpeech2(nn.Module):
         inputs = params.conv_channels * second.output(first.output(bins, axis=0), axis=0)
         self.rnn = nn.ModuleList()
         for index in range(params.rnn_layers):
+            # No BatchNorm before the first recurrent layer: its inputs come out of a convolution's BatchNorm.
             self.rnn.append(layer := Recurrent(params, inputs, params.rnn_batch_norm and index > 0))
             inputs = layer.outputs
         self.norm = MaskedBatchNorm(inputs, 2, params.batch_norm_momentum)
@@ -155,9 +165,11 @@ class DeepSpeech2(nn.Module):
         """
         with torch.autocast(spectrograms.device.type, torch.bfloat16, enabled=self.bf16):
             logits, lengths = self._logits(spectrograms, frames)
+        # bfloat16 would round log-probabilities between -8 and -16 to multiples of 1/16. Float64 stays as it is.
         return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1), lengths
 
     def _logits(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the linear layer's output [t, b, symbol], the utterances in their own order, and the lengths [b]."""
         # Longest first, so that gru.py can skip ended utterances by slicing off the end of the batch.
         order = frames.argsort(descending=True, stable=True)
         x, lengths = self._pad_to_kernels(spectrograms[order])[:, None], frames[order]  # [b, 1, f, t]
@@ -176,6 +188,7 @@ class DeepSpeech2(nn.Module):
         A convolution fails on an input that is shorter than its kernel, as in a batch of very short utterances.
         """
         first, second = self.conv_shapes
+        # The frames that one output frame needs, from the last layer to the first: 31 (310 ms) for the reference.
         needed = 1
         for shape in (second, first):
             needed = (needed - 1) * shape.stride[1] + shape.kernel[1] - 2 * shape.padding[1]
@@ -184,6 +197,7 @@ class DeepSpeech2(nn.Module):
 
 def build_model(params: ModelParams, bins: int, seed: int) -> DeepSpeech2:
     """Return a model initialised as torch does, from `seed` alone; torch's random generator is left as it is."""
+    # devices=[]: weights are drawn on the CPU, so no GPU's generator needs to be saved.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return DeepSpeech2(params, bins)

@@ -14,14 +14,16 @@ Indices = list[int]
 
 
 def epoch_batches(data: DataParams, batch_size: int, samples: Sequence[int], seed: int, epoch: int) -> list[Indices]:
-    """Return the batches of one epoch in the order `data.order`.
+    """Return the batches of one epoch in the order `data.order`, which follows from `seed` and `epoch` alone.
 
     batch_size: most utterances in a batch; samples: each utterance's length, ascending; epoch: counted from 1.
     """
+    # Every epoch has its own generator, so that a resumed run need not draw the earlier epochs again.
     max_samples = round(data.batch_seconds * SAMPLE_RATE)
     if data.order == "buckets":
         return _buckets(samples, batch_size, max_samples, data.bucket_batches, np.random.default_rng([seed, epoch]))
     batches = make_batches(range(len(samples)), samples, batch_size, max_samples)
+    # SortaGrad (Amodei et al. 2016): short utterances first while the weights are still random.
     if data.order == "ascending" or (data.order == "sorta_grad" and epoch == 1):
         return batches
     return batch_shuffle(batches, np.random.default_rng([seed, epoch]))
@@ -59,7 +61,11 @@ def batch_shuffle(batches: Sequence[Indices], draw: np.random.Generator) -> list
 def _buckets(
     samples: Sequence[int], batch_size: int, max_samples: int, bucket_batches: int, draw: np.random.Generator
 ) -> list[Indices]:
-    """Return batches in a random order whose members change with each epoch but stay close in length."""
+    """Return batches in a random order, of utterances close in length.
+
+    A bucket is `bucket_batches * batch_size` neighbours of the manifest, shuffled before they are cut into batches, so
+    that a batch has different members in each epoch.
+    """
     size, batches = batch_size * bucket_batches, list[Indices]()
     for start in range(0, len(samples), size):
         members = start + draw.permutation(min(size, len(samples) - start))

@@ -22,19 +22,20 @@ from speech_recognition.runtime.parenthood import end_with_parent
 from speech_recognition.runtime.signals import SIGNALS
 
 PATIENCE = 300.0
-"""Seconds without a batch after which `load` fails: a worker is stopped, or a disk hangs."""
+"""Seconds without a batch after which `load_batches` fails: a worker is stopped, or a disk hangs."""
 
 _SHUTDOWN_SECONDS = 10.0
 """Time that all workers together have to end; torch waits 5 s for each, and without limit for its pinning thread."""
 
 
 class _Recordings(Dataset[Item | InputError]):
-    """Utterances of a manifest. Returns errors as items: torch adds a traceback to what a worker raises."""
+    """Recordings and transcripts of a manifest's utterances, by index."""
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         self._utterances = utterances
 
     def __getitem__(self, index: int) -> Item | InputError:
+        """Return an utterance, or the error in its audio: torch would add a worker's traceback to a raised one."""
         utterance = self._utterances[index]
         try:
             waveform = torch.from_numpy(read_pcm(utterance.audio, utterance.samples))
@@ -44,6 +45,7 @@ class _Recordings(Dataset[Item | InputError]):
 
 
 def _collate_or_fault(items: Sequence[Item | InputError]) -> Batch | InputError:
+    """Return the batch of `items`, or the first error among them; `nothing()` if there are none."""
     good: list[Item] = []
     for item in items:
         if isinstance(item, InputError):
@@ -71,6 +73,7 @@ def load_batches(
         multiprocessing_context=processes if workers else None,
     )
     loaded: Any = None
+    # Without workers, a read that hangs cannot be interrupted: _next and _end have nothing to watch.
     try:
         loaded = _begin(loader)
         while (batch := _next(loaded, processes.started) if workers else next(loaded, None)) is not None:
@@ -113,6 +116,8 @@ def _end(loaded: Any, workers: Sequence["_Process"]) -> None:
 
 
 class _Process(ForkProcess):
+    """Worker that can be ended."""
+
     def terminate(self) -> None:
         """Send SIGKILL: torch ends slow workers with SIGTERM, which they ignore."""
         self.kill()

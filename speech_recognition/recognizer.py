@@ -22,8 +22,11 @@ class Recognizer:
     """A model with the features that it was made for, on one device."""
 
     params: Params
+    """Parameters of the run that trained the model."""
     features: Features
+    """Features, from waveforms to spectrograms."""
     model: DeepSpeech2
+    """Model, from spectrograms to log-probabilities."""
 
     @property
     def device(self) -> torch.device:
@@ -31,7 +34,7 @@ class Recognizer:
         return self.features.window.device
 
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities [time, batch, symbol] and their lengths [batch] for a batch on any device."""
+        """Return log-probabilities [t, b, symbol] and their lengths [b] in output frames for a batch on any device."""
         batch = batch.to(self.device)
         log_probs, lengths = self.model(*self.features(batch.waveforms, batch.lengths))
         return log_probs, lengths
@@ -42,7 +45,7 @@ class Recognizer:
         return greedy(*self.log_probs(batch))
 
     def output_lengths(self, samples: Tensor, tempo: Tensor | None = None) -> Tensor:
-        """Return how many vectors of log-probabilities utterances of `samples` [batch] get, at the given tempos."""
+        """Return the number of output frames [b] for utterances of `samples` [b], spoken at the factors `tempo` [b]."""
         return self.model.output_lengths(self.features.frames(samples, tempo))
 
 
@@ -63,15 +66,16 @@ def load_recognizer(params: Params, weights: dict[str, Tensor], device: torch.de
     Raises ValueError if the weights are not those of a model with these parameters, before memory is taken for one:
     a small forged file can claim a model that fits in no memory. Raises InputError as `new_recognizer` does.
     """
-    with torch.device("meta"):
+    with torch.device("meta"):  # shapes without memory
         wanted = DeepSpeech2(params.model, params.features.bins).state_dict()
     if _shapes(wanted) != _shapes(weights):
         raise ValueError("the weights do not fit the parameters")
-    recognizer = new_recognizer(params, 0, device)
+    recognizer = new_recognizer(params, 0, device)  # any seed: the weights are replaced
     recognizer.model.load_state_dict(weights)
     recognizer.model.eval()
     return recognizer
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+    """Return the shape of each tensor by its name."""
     return {name: tensor.shape for name, tensor in weights.items()}

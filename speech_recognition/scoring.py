@@ -14,10 +14,15 @@ class Score:
     """Edit counts of a set of utterances; the counts of several sets add up with `+`."""
 
     utterances: int = 0
+    """number of utterances"""
     words: int = 0
+    """words of the references"""
     word_errors: int = 0
+    """words that were inserted, deleted or replaced"""
     characters: int = 0
+    """characters of the references, spaces included"""
     character_errors: int = 0
+    """characters that were inserted, deleted or replaced"""
     utterance_rates: float = 0.0
     """sum over utterances of word errors / words"""
 
@@ -47,7 +52,10 @@ class Score:
 
 
 def score(reference: str, hypothesis: str) -> Score:
-    """Return the edit counts of one utterance by Levenshtein distance. `reference` must have at least one word."""
+    """Return the edit counts of one utterance: the least number of insertions, deletions and replacements.
+
+    `reference` must have at least one word.
+    """
     words = reference.split()
     errors = Levenshtein.distance(words, hypothesis.split())
     return Score(

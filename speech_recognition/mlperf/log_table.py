@@ -13,14 +13,22 @@ from speech_recognition.errors import InputError
 from speech_recognition.files import read_input
 
 TOKEN = ":::MLLOG "
+"""Text in front of each record, by which mlperf_logging finds its lines."""
+
 MOST_LINES = 100_000
 """Largest number of MLLOG lines that a log may have; 10,000 epochs, the most of training.epochs, write about 50,000."""
 
 _LONGEST_LINE, _DEEPEST = 4_000, 100
+"""Most characters and most brackets of a record."""
+
 _LAST_MS = 253_402_300_800_000
 """End of the year 9999 in milliseconds since 1970."""
+
 _MOST_COLUMNS = 1000
+"""Largest number of different names in a log's metadata: each becomes a column over all lines."""
+
 _COLUMNS = ("line", "time_ms", "seconds", "event_type", "key", "value")
+"""Columns of every table; a name in the metadata that equals one of them is left out."""
 
 
 def log_table(path: Path | str) -> pd.DataFrame:
@@ -90,6 +98,7 @@ def check_line(content: str) -> None:
 
 
 def _parsed(path: Path, number: int, content: str) -> dict[str, object]:
+    """Return the columns of the record `content` on line `number`. Raises InputError if no run writes such a one."""
     try:
         check_line(content)
         record = json.loads(content)

@@ -14,6 +14,7 @@ from mlperf_logging.mllog import constants
 from mlperf_logging.mllog.mllog import MLLogger
 
 REPOSITORY = Path(__file__).absolute().parents[2]
+"""Root of the repository, to which the file names in log lines are relative."""
 
 
 class TextSink(Protocol):
@@ -30,8 +31,10 @@ class _Keeper(logging.Handler):
     """Handler that keeps the text of the last record; raises ValueError when MLLogger warns of a bad value."""
 
     text = ""
+    """Text of the last record, without a line end."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text of `record`. Raises ValueError if it is a warning."""
         if record.levelno != logging.INFO:
             raise ValueError(record.getMessage().strip())
         self.text = record.getMessage()
@@ -45,6 +48,7 @@ class MllogWriter:
     """
 
     def __init__(self, stream: TextSink) -> None:
+        """Make a writer to `stream`, whose times follow the system's clock of this moment."""
         self._stream = stream
         self._keeper = _Keeper()
         logger = logging.Logger("mllog", logging.INFO)
@@ -69,7 +73,7 @@ class MllogWriter:
         methods[event](key, value, metadata=metadata, time_ms=time_ms, stack_offset=1 + _frames_to_caller())
         # The handler does not write: MLLogger would report an OSError of the stream as an encoding error.
         self._stream.write(self._keeper.text + "\n")
-        self._stream.flush()
+        self._stream.flush()  # each line at once: after SIGKILL, the log ends with the last line that was written
         return time_ms
 
 

@@ -35,9 +35,10 @@ BENCHMARK = "deepspeech2"
 """Value of `submission_benchmark`."""
 
 _PRECISIONS = {"fp32": "fp32", "tf32": "tf32", "bf16": "bfloat16"}
-"""MLPerf's names of the precisions."""
+"""MLPerf's name of each value of `model.precision`."""
 
 _Line = tuple[str, object, dict[str, object]]
+"""Key, value and metadata of a line."""
 
 
 class RunLog:
@@ -53,12 +54,14 @@ class RunLog:
         self._open = self._begun = False
 
     def __enter__(self) -> Self:
+        """Open the log for lines."""
         self._open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Log `run_stop` with status `aborted` if the block left the log open."""
         if self._open and self._begun and not self._goes_on:
             self._stop(constants.ABORTED)
         self._open = False
@@ -75,6 +78,7 @@ class RunLog:
         `init_stop`, since initialisation did not complete.
         """
         self._start(constants.INIT_START, {})
+        # Before the block: a run that fails while it initialises has said what it was.
         for key, value, metadata in _described(params, seed):
             self._point(key, value, metadata)
         yield Initialization(self)
@@ -112,6 +116,7 @@ class RunLog:
 
     @contextmanager
     def _pair(self, start: str, stop: str, metadata: dict[str, object]) -> Iterator[None]:
+        """Log `start`, run the block, then log `stop`; if the block raises, `stop` has the status `aborted`."""
         self._start(start, metadata)
         try:
             yield
@@ -123,6 +128,7 @@ class RunLog:
         self._end(stop, metadata)
 
     def _stop(self, status: str) -> None:
+        """Log `run_stop` and end the log: no MLLOG line may follow."""
         self._end(constants.RUN_STOP, {constants.STATUS: status})
         self._open = False
 
@@ -196,6 +202,7 @@ class EvaluationLog:
 
 
 def _position(epoch: int, samples: int) -> dict[str, object]:
+    """Return the metadata that says how far the run is."""
     return {constants.EPOCH_NUM: epoch, constants.SAMPLES_COUNT: samples}
 
 
@@ -210,6 +217,7 @@ def _described(params: Params, seed: int) -> Iterator[_Line]:
         constants.LOWEST_NUMERICAL_PRECISION_IN_LINEAR: _PRECISIONS[params.model.precision],
         # The model has no attention, but the 6.1.0 rules require this key.
         constants.LOWEST_NUMERICAL_PRECISION_IN_ATTN: _PRECISIONS[params.model.precision],
+        # Processes exchange gradients in the dtype of the weights, whatever the precision of the products.
         constants.LOWEST_NUMERICAL_PRECISION_IN_COMM: "fp32",
         constants.TENSOR_PARALLELISM: 1,
         constants.PIPELINE_PARALLELISM: 1,
@@ -231,8 +239,10 @@ def _described(params: Params, seed: int) -> Iterator[_Line]:
 
 
 def _optimizer(params: OptimizerParams) -> Iterator[_Line]:
+    """Yield the lines of the optimizer, except its schedule."""
     yield constants.OPT_NAME, params.name, {"nesterov": True} if params.name == "sgd" else {}
     yield constants.OPT_BASE_LR, params.learning_rate, {}
+    # MLPerf names the same quantity differently for each optimizer, such as opt_adam_beta_1 and opt_adamw_beta_1.
     if params.name == "sgd":
         yield "opt_momentum", params.momentum, {}
         yield constants.OPT_WEIGHT_DECAY, params.weight_decay, {}

@@ -21,6 +21,7 @@ from speech_recognition.files import read_json
 from speech_recognition.mlperf.mllog_writer import REPOSITORY
 
 Description = dict[str, str]
+"""Value of each field of a system description."""
 
 STATUSES = {
     "onprem": "Available on-premise",
@@ -31,6 +32,7 @@ STATUSES = {
 """Value of the description's `status` for each value of the log's `submission_status`."""
 
 _PACKAGES = ("torchaudio", "numpy", "soundfile", "mlperf-logging")
+"""Packages whose versions the description states; torch is its `framework`."""
 
 
 def submitted(submission: Mapping[str, str]) -> Description:
@@ -70,9 +72,11 @@ def _processors() -> Description:
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace") if Path("/proc/cpuinfo").exists() else ""
 
     def values(name: str) -> list[str]:
+        """Return the value of a field for each virtual core."""
         return re.findall(rf"^{name}\s*: (.*)$", info, re.MULTILINE)
 
     sockets = len(set(values("physical id"))) or 1
+    # A core's id is unique on its socket only. Where /proc/cpuinfo has no ids, each virtual core counts as a core.
     cores = len(set(zip(values("physical id"), values("core id"), strict=False))) or os.cpu_count() or 1
     caches = []
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
@@ -90,6 +94,7 @@ def _processors() -> Description:
 
 
 def _memory_and_storage(storage: Path) -> Description:
+    """Return the fields of memory, of the disk that holds `storage`, and of the network."""
     existing = next(path for path in (storage.absolute(), *storage.absolute().parents) if path.exists())
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
@@ -127,6 +132,7 @@ def _networks() -> list[str]:
 
 
 def _accelerators(gpus: int) -> Description:
+    """Return the fields of `gpus` equal GPUs, read from the first; all empty but the number if there is none."""
     described = {
         "accelerators_per_node": str(gpus),
         "accelerator_model_name": "",
@@ -151,6 +157,7 @@ def _accelerators(gpus: int) -> Description:
 
 
 def _gpu(query: str) -> str:
+    """Return what nvidia-smi says of the first GPU for `query`, or "" if it fails."""
     return _said_by("nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader", "--id=0")
 
 
@@ -195,6 +202,7 @@ def _blob(path: Path) -> str:
 
 
 def _said_by(*command: str, **variables: str) -> str:
+    """Return the output of a command, with `variables` in its environment; "" if it fails or takes over 30 s."""
     environment = os.environ | variables
     try:
         said = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=True).stdout
@@ -204,6 +212,7 @@ def _said_by(*command: str, **variables: str) -> str:
 
 
 def _software() -> Description:
+    """Return the fields of the software, and the empty ones that only a person can fill."""
     packages = [f"{name} {version(name)}" for name in _PACKAGES]
     if torch.version.cuda:
         packages.append(f"CUDA {torch.version.cuda}")
@@ -219,6 +228,7 @@ def _software() -> Description:
 
 
 def _text(path: Path) -> str:
+    """Return the text of a file of the system, or "" if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:  # reading the speed of a virtual or unplugged interface fails

@@ -1,4 +1,4 @@
-"""The data of a run, read when its clock runs: the training set without what cannot be used, and val."""
+"""The data of a run, read when its clock runs: the utterances that can be trained on, and the validation set."""
 
 import math
 from dataclasses import dataclass
@@ -17,18 +17,22 @@ from speech_recognition.training.job import Job
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
-    """Both sets of a run, with their digests."""
+    """Training and validation set of a run, with their digests."""
 
     train_set: TrainingSet
+    """Utterances that the run trains on."""
     val_set: list[Utterance]
+    """Utterances that the run is evaluated on."""
     train_digest: str
+    """Digest of the training set, which every checkpoint holds."""
     val_digest: str
+    """Digest of the validation set, which every checkpoint holds."""
 
 
 def read_data(job: Job, recognizer: Recognizer, output: TextIOBase) -> RunData:
-    """Read both manifests of a job; write to the log which utterances are left out.
+    """Return the data of a job, read from its manifests; write to the log which utterances are left out.
 
-    Raises InputError on a manifest that cannot be used, and on sets that are not those of the run's checkpoint.
+    Raises InputError for a manifest that cannot be used, and for sets other than those of the run's checkpoint.
     """
     train = _usable(job, _read(job.train_manifest, job.train_samples), recognizer, output)
     val = _read(job.val_manifest, job.val_samples)
@@ -42,6 +46,8 @@ def read_data(job: Job, recognizer: Recognizer, output: TextIOBase) -> RunData:
 
 
 def _read(manifest: Path, samples: int) -> list[Utterance]:
+    """Return the utterances of a manifest. Raises InputError unless there are as many as the log says."""
+    # The log states the counts of counts.json before any manifest is opened, since reading data is on the clock.
     utterances = read_manifest(manifest)
     if len(utterances) != samples:
         raise InputError(
@@ -53,6 +59,7 @@ def _read(manifest: Path, samples: int) -> list[Utterance]:
 def _usable(job: Job, utterances: list[Utterance], recognizer: Recognizer, output: TextIOBase) -> list[Utterance]:
     """Return the utterances that have at least one CTC path and are not too long; name the others in the log."""
     limit = job.params.data.longest_seconds or math.inf
+    # Without this, CTC's loss of such an utterance is infinite; zero_infinity would hide it as a loss of 0.
     frames = recognizer.output_lengths(torch.tensor([each.samples for each in utterances])).tolist()
     short = [each.id for each, there in zip(utterances, frames, strict=True) if there < ctc_frames(each.transcript)]
     long = [each.id for each in utterances if each.seconds > limit]

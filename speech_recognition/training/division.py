@@ -33,19 +33,21 @@ _CLOSED = (
     "optimizer.weight_decay",
     "optimizer.clip_norm",
 )
+"""Beginnings of the names of the parameters that a closed run takes from its preset."""
+
 _FREE = ("model.precision", "augmentation.pictures")
-"""A closed run has the parameters of _CLOSED as its preset has them, but for those of _FREE."""
+"""Parameters that are free in a closed run although a beginning in _CLOSED matches them."""
 
 _SHOWN = 10
-"""Lines of a command's output that are shown: a dataset can differ in every file."""
+"""Most lines of a command's output that are shown: a dataset can differ in every file."""
 
 
 def decide(params: Params, data_dir: Path, references: Path, own_manifests: bool) -> tuple[Params, Verified | None]:
     """Return `params` with the division that they belong to, and the verified dataset of a closed run.
 
-    A run that was asked for as an open one stays one, and its dataset is not verified. `references` is the folder
-    of the pinned checksums. Raises InputError if there is no dataset, VerificationError if it claims to be the
-    preset's and is not.
+    A run that is open by its parameters stays open, and its dataset is not verified. `references` is the folder of the
+    pinned checksums. Raises InputError if there is no dataset, and VerificationError if a dataset claims to be the
+    preset's and has a different checksum.
     """
     if params.submission.division == "open":
         return params, None
@@ -76,10 +78,10 @@ def open_reasons(params: Params) -> list[str]:
 
 
 def verified(option: str, data_dir: Path, references: Path) -> Verified:
-    """Return the dataset as verified: by the stamp of its last verification, else by verifying it now.
+    """Return the verified dataset: from the stamp of its last verification, else after verifying it now.
 
-    The verification runs in a process of its own, so that this one has read no data when its clock starts; what it
-    prints goes to standard error. Raises VerificationError if the dataset is not the reference's.
+    The verification runs in a process of its own, so that this one has read no data when its clock starts; its output
+    goes to standard error. Raises VerificationError if the dataset is not the reference's.
     """
     sha256 = find_reference(option, references, data_dir).sha256
     stamped = read_stamp(data_dir, sha256)
@@ -108,4 +110,4 @@ def run_command(*arguments: str) -> None:
             " again, or run in the open division: --set submission.division=open"
         )
     if status:
-        raise SystemExit(status if status > 0 else 128 - status)
+        raise SystemExit(status if status > 0 else 128 - status)  # subprocess has -N for a process that signal N ended

@@ -1,4 +1,4 @@
-"""A run that is ready to start."""
+"""The job: all that a run needs to start, checked before anything is written."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +16,28 @@ class Job:
     """The parameters, data and folders of a run, all checked by `prepare`."""
 
     params: Params
+    """Parameters, with the division that `division.decide` found."""
     seed: int
+    """Seed of weights, orders and augmentation."""
     device: torch.device
+    """Device that this process computes on."""
     data_dir: Path
     """Folder of the dataset, or of the training manifest if that is the user's own."""
     train_manifest: Path
+    """Manifest of the training set."""
     val_manifest: Path
+    """Manifest of the validation set."""
     train_samples: int
-    """Utterances in the training manifest, known before any of it is read."""
+    """Number of utterances in the training manifest, from counts.json: the log states it before any of them is read."""
     val_samples: int
+    """Number of utterances in the validation manifest, from counts.json."""
     longest_seconds: float
-    """The longest utterance of both manifests, which is the warm-up's length."""
+    """Length of the longest utterance of both manifests, which is the warm-up's length."""
     output_dir: Path
+    """Folder of the run."""
     state: TrainingState | None = None
-    """State to go on from; None for a run from the start."""
+    """State of the checkpoint to go on from; None for a run from the start."""
     verified: Verified | None = None
     """Dataset of a closed run, whose checksum the log states; None in the open division."""
     launch: Launch = ALONE
-    """What torchrun told this process."""
+    """Facts that torchrun told this process."""

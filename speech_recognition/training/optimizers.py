@@ -14,7 +14,7 @@ def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimize
             model.parameters(),
             lr=params.learning_rate,
             momentum=params.momentum,
-            nesterov=params.momentum > 0,
+            nesterov=params.momentum > 0,  # torch refuses Nesterov's form without momentum
             weight_decay=params.weight_decay,
         )
     kind = optim.AdamW if params.name == "adamw" else optim.Adam
@@ -28,22 +28,31 @@ def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimize
 
 
 def learning_rate(params: Params, epoch: int, step: int, steps: int) -> float:
-    """Return the learning rate of `step`, counted from 0 over the whole run of `steps`, in `epoch`, from 1."""
+    """Return the learning rate of `step`, counted from 0 over the whole run of `steps`, in `epoch`, counted from 1.
+
+    anneal: one rate for each epoch. one_cycle and warmup_cosine: a linear rise over the first `warmup` steps to
+    optimizer.learning_rate, then half a cosine down to `end`, which the step after the last one would have.
+    """
     optimizer = params.optimizer
     if optimizer.schedule == "anneal":
         return _annealed(params, epoch)
     if optimizer.schedule == "one_cycle":
         warmup, end = optimizer.warmup_fraction * steps, 0.0
     else:
+        # At most steps - 1, so that a run shorter than its warm-up has one step at the full rate.
         warmup, end = min(optimizer.warmup_steps, steps - 1), optimizer.end_learning_rate
     if step < warmup:
+        # From 1 / (warmup + 1) of the rate: a first step at rate 0 would learn nothing.
         return optimizer.learning_rate * (step + 1) / (warmup + 1)
     fall = 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
     return end + (optimizer.learning_rate - end) * fall
 
 
 def _annealed(params: Params, epoch: int) -> float:
-    """Return the rate divided after every epoch by its stage's factor; a stage may begin with its own rate."""
+    """Return the rate of `epoch`: divided after every epoch by the factor of that epoch's stage (2018 reference: 1.1).
+
+    A later stage that has a rate of its own begins with it.
+    """
     rate = params.optimizer.learning_rate
     for each in range(2, epoch + 1):
         stage = params.stage(each)

@@ -10,9 +10,10 @@ from speech_recognition.training.job import Job
 
 
 def outcome(job: Job) -> str:
-    """Return whether a run that has ended reached its target, after how many epochs and minutes, and its report.
+    """Return a line with a run's verdict, WER, epochs, minutes and report. The run has ended.
 
-    The time is the sum over the run's logs, of those that have an end.
+    The time is the sum over those of the run's logs that have both run_start and run_stop: a run that was killed and
+    resumed has several logs, and the killed part's log has no end.
     """
     folder, target = RunFolder(job.output_dir), job.params.training.target_wer
     rows = read_metrics(folder.metrics)

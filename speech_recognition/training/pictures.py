@@ -16,9 +16,9 @@ from speech_recognition.reading import load_batches
 
 
 def draw_augmented(folder: Path, augmentation: Augmentation, utterances: Sequence[Utterance], epoch: int) -> None:
-    """Write `<utterance>.png` for utterances of all lengths: as they are, and as they were trained on in `epoch`.
+    """Write `<utterance>.png` for some utterances: the spectrogram as it is, and as it was trained on in `epoch`.
 
-    The parameters of the augmentation say how many.
+    `augmentation.pictures` is their number; they are spread evenly over the set, which is sorted by length.
     """
     count = augmentation.params.pictures
     indices = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int).tolist()
@@ -33,6 +33,7 @@ def draw_augmented(folder: Path, augmentation: Augmentation, utterances: Sequenc
 
 
 def _draw(figure: Any, drawn: Sequence[tuple[Tensor, Tensor]], hop: float, epoch: int) -> None:
+    """Draw two spectrograms [1, f, t] with their lengths [1] below each other; a frame is `hop` seconds."""
     longest = max(int(frames[0]) for _, frames in drawn)
     titles = ("as it is", f"as in epoch {epoch}")
     for axes, title, (spectrogram, frames) in zip(figure.subplots(2, 1), titles, drawn, strict=True):
@@ -41,6 +42,7 @@ def _draw(figure: Any, drawn: Sequence[tuple[Tensor, Tensor]], hop: float, epoch
             origin="lower",
             aspect="auto",
             extent=(0, int(frames[0]) * hop, 0, spectrogram.shape[1]),
+            # One scale for both. The features have mean 0 and deviation 1, with loud cells far above the mean.
             vmin=-2,
             vmax=4,
         )

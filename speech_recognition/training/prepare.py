@@ -1,4 +1,4 @@
-"""The start of a run: from what a command asks for to a checked job, before anything is written."""
+"""The start of a run: a checked job from what a command asks for, before anything is written."""
 
 import os
 import sys
@@ -27,13 +27,14 @@ from speech_recognition.training.epochs import set_digest
 from speech_recognition.training.job import Job
 
 _MARGIN_BYTES = 50_000_000
-"""Disk for everything in the results folder but the checkpoints."""
+"""Disk for everything in the results folder except the checkpoints, in bytes."""
 
 
 class NothingLeftError(Exception):
-    """The run that was to go on has ended; `status` is the exit status with which it ended."""
+    """The run to go on with has ended; `status` is the exit status with which it ended."""
 
     def __init__(self, status: ExitStatus) -> None:
+        """Make the error for a run that ended with `status`."""
         super().__init__(status)
         self.status = status
 
@@ -43,12 +44,15 @@ class Places:
     """Folders and manifests of a run: its data, its results, the pinned checksums."""
 
     data_dir: Path
+    """Folder of the processed dataset."""
     train_manifest: Path | None = None
-    """A manifest of the user's own, instead of the dataset's."""
+    """Training manifest of the user's own; None for the dataset's."""
     val_manifest: Path | None = None
+    """Validation manifest of the user's own; None for the dataset's."""
     output_dir: Path | None = None
-    """The run's own folder; None for a new one in `results`."""
+    """Folder of the run; None for a new one in `results`."""
     results: Path
+    """Folder that holds the folders of runs."""
     references: Path
     """Folder of the pinned checksums."""
 
@@ -71,15 +75,15 @@ def prepare(
 ) -> Job:
     """Return the job on a device like `device`; the first process calls this before the run begins.
 
-    resuming: go on with a run, from the end of `epoch` or from its newest checkpoint; timed: the run's log is
-    checked when it has ended. Raises InputError naming the first thing that is wrong, NothingLeftError if the run
-    that was to go on has ended, and as `division.decide` does.
+    seed: None draws one; resuming: go on with a run, from the end of `epoch` or from its newest checkpoint; timed: the
+    run's log is checked when it has ended. Raises InputError that names the first fault, NothingLeftError if the run to
+    go on with has ended, and as `division.decide` does.
     """
     check_parameters(params, device)
     begun = resume.begun(params.preset, places.output_dir, places.results, launch.run_id) if launch.restarted else None
     found = None
     if begun or resuming:
-        # A run that torchrun restarted went on from `epoch` at its first start.
+        # `epoch` was for the first start: processes that torchrun restarts go on from the newest checkpoint.
         place, epoch = begun or places.output_dir, None if begun else epoch
         found = resume.find(params.preset, place, places.results, epoch, seed)
     if found and found.ended:
@@ -89,6 +93,7 @@ def prepare(
         seed, folder = found.state.seed, found.folder
     else:
         if seed is None:
+            # Killed before its first checkpoint: the log goes on, so the seed must be the one that it states.
             logged = resume.logged_seed(begun) if begun else None
             seed = draw_seed() if logged is None else logged
         folder = begun or results_folder(params, seed, places.output_dir, places.results, resuming)
@@ -105,21 +110,21 @@ def draw_seed() -> int:
 def results_folder(
     params: Params, seed: int, given: Path | None, root: Path, resuming: bool = False, runs: int = 1
 ) -> Path:
-    """Return the folder that a run, or a series of `runs`, will make: `given`, or one in `root`.
+    """Return the folder that a run, or a series of `runs`, will make: `given`, or a new one in `root`.
 
-    Raises InputError if it exists or cannot be written, DiskFullError without room for all checkpoints. With
-    `resuming` it may be that of a run which ended before its first checkpoint.
+    Raises InputError if it has files in it or cannot be written, DiskFullError without room for all checkpoints. With
+    `resuming` it may be the folder of a run that ended before its first checkpoint.
     """
     folder = given or root / f"{params.preset}_{time.strftime('%Y%m%d_%H%M%S')}_{seed}"
     begun = resuming and RunFolder(folder).params.is_file()
     if folder.exists() and not begun and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"--output-dir {folder}: exists already; choose another, remove it, or --resume")
+        raise InputError(f"--output-dir {folder}: exists already; choose a different folder, remove it, or --resume")
     check_writable(folder, runs * _results_bytes(params), "--output-dir")
     return folder
 
 
 def check_parameters(params: Params, device: torch.device) -> None:
-    """Raise InputError naming a parameter that fits neither the device nor the processes, or names no folder."""
+    """Raise InputError for a precision that the device lacks, an uneven batch size, or a folder without noise."""
     use_precision(params.model.precision, device)
     _check_shares(params)
     if params.augmentation.noise_folder:
@@ -129,10 +134,10 @@ def check_parameters(params: Params, device: torch.device) -> None:
 def make_job(
     params: Params, seed: int, device: torch.device, folder: Path, places: Places, state: TrainingState | None = None
 ) -> Job:
-    """Return the job on a dataset, from the start or from `state`.
+    """Return the job on the dataset of `places`, from the start or from `state`.
 
-    Reads counts.json alone. A manifest of the user's own has no such counts: it is read here, before the log begins.
-    Raises InputError naming the first thing that is wrong.
+    Reads only counts.json. A manifest of the user's own has no such counts: it is read here, before the log begins.
+    Raises InputError that names the first fault.
     """
     if state:
         _check_same_parameters(state.params, params, folder)
@@ -154,6 +159,7 @@ def make_job(
 
 
 def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
+    """Raise InputError, with the options to add, if a resumed run has parameters other than its checkpoint's."""
     changed = settings.differences(before, now)
     changed.pop("data.dataset", None)  # a dataset may have moved: the digests of both sets are compared
     if list(changed) == ["submission.division"]:
@@ -171,7 +177,10 @@ def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
 
 
 def _split(data_dir: Path, name: str, manifest: Path | None, digest: str | None = None) -> tuple[SplitCounts, Path]:
-    """Return the counts and the manifest of a split. A manifest of the user's own must have the `digest` given."""
+    """Return the counts and the path of a split's manifest; `manifest` is the user's own, if there is one.
+
+    Raises InputError if the split is missing, or if the user's manifest does not have the `digest` of a checkpoint.
+    """
     if manifest is not None:
         utterances = read_manifest(manifest)
         if digest is not None and set_digest(utterances) != digest:
@@ -180,12 +189,12 @@ def _split(data_dir: Path, name: str, manifest: Path | None, digest: str | None 
     counts: SplitCounts = getattr(read_counts(data_dir), name)
     path = data_dir / "manifests" / f"{name}.csv"
     if counts.utterances == 0 or not path.is_file():
-        raise InputError(f"{path}: this dataset has no {name} split; name another --{name}-manifest or --data-dir")
+        raise InputError(f"{path}: this dataset has no {name} split; name a different --{name}-manifest or --data-dir")
     return counts, path
 
 
 def _check_shares(params: Params) -> None:
-    """Raise InputError unless every process gets as much of each batch."""
+    """Raise InputError unless every process gets the same number of utterances of each part of a batch."""
     parts = distributed.size() * params.data.accumulation_steps
     for batch_size in (params.data.batch_size, *(stage.batch_size for stage in params.stages)):
         if batch_size % parts:
@@ -196,10 +205,11 @@ def _check_shares(params: Params) -> None:
 
 
 def _results_bytes(params: Params) -> int:
-    """Return the disk for a checkpoint of every epoch, the one within an epoch, and the next while it is written."""
+    """Return the bytes of a checkpoint of every epoch, of one within an epoch, and of the next while it is written."""
     with torch.device("meta"):
         model = DeepSpeech2(params.model, params.features.bins)
     weights: int = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    # SGD keeps a momentum for each weight, Adam and AdamW two moments.
     optimizer_states = 1 if params.optimizer.name == "sgd" else 2
     return (1 + optimizer_states) * weights * (params.training.epochs + 2) + _MARGIN_BYTES
 

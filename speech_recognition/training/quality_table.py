@@ -12,11 +12,14 @@ from speech_recognition.runs import checkpoint
 from speech_recognition.runs.folder import RunFolder
 
 Row = dict[str, str]
-"""Columns in order: epoch; WER in percent of each subset, and of each set of several subsets together; recipe."""
+"""Columns of a row, in order: epoch; WER in percent of each subset, and of each set with several subsets; recipe."""
 
 
 def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torch.device) -> Iterator[Row]:
-    """Yield a row for each epoch's checkpoint in a run's folder. Raises InputError if there is none."""
+    """Yield a row for each epoch's checkpoint in the folder `run`, the first epoch first.
+
+    Raises InputError if there is none, or if one cannot be read.
+    """
     paths = checkpoint.epoch_paths(RunFolder(run).checkpoints)
     if not paths:
         raise InputError(
@@ -28,7 +31,9 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
         try:
             row, recipe = {"epoch": str(state.evaluated_epoch)}, {"recipe": _recipe(state)}
         except (LookupError, TypeError, ValueError):
-            raise InputError(f"{path}: does not say what it was trained for; train again or name another") from None
+            raise InputError(
+                f"{path}: lacks the epoch or the rate of its training; train again or name a different one"
+            ) from None
         for utterances in sets:
             row |= _rates(evaluate(recognizer, utterances))
         yield row | recipe
@@ -45,12 +50,14 @@ def markdown_head(row: Row) -> str:
 
 
 def _rates(evaluation: Evaluation) -> Row:
+    """Return the WER in percent of each subset and, if there are several, of all of them together."""
     subsets = evaluation.by_subset()
     scores = subsets if len(subsets) == 1 else subsets | {" + ".join(subsets): evaluation.total}
     return {f"WER of {name} (%)": f"{score.wer:.2f}" for name, score in scores.items()}
 
 
 def _recipe(state: checkpoint.TrainingState) -> str:
+    """Return preset, optimizer, batch size, learning rate and momentum of the checkpoint's last epoch."""
     params, last = state.params, state.metrics[-1]
     stage = params.stage(last["epoch"])
     momentum = f", momentum {stage.momentum:g}" if params.optimizer.name == "sgd" else ""

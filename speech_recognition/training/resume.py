@@ -1,4 +1,4 @@
-"""Which run to go on with, and from which of its checkpoints."""
+"""The choice of the run to go on with, and of its checkpoint."""
 
 import sys
 from dataclasses import dataclass
@@ -14,10 +14,12 @@ from speech_recognition.scoring import target_reached
 
 @dataclass(frozen=True, kw_only=True)
 class Resumption:
-    """A run's folder, and the checkpoint that it goes on from."""
+    """Run to go on with, and the checkpoint from which it goes on."""
 
     folder: Path
+    """Folder of the run."""
     state: TrainingState
+    """State in the checkpoint."""
 
     @property
     def ended(self) -> bool:
@@ -33,8 +35,8 @@ class Resumption:
 def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: int | None) -> Resumption | None:
     """Return the run in `given`, else the newest of `preset` in `root`; None, with a note, if none has begun.
 
-    The run goes on from the end of `epoch`, or from its newest checkpoint. Raises InputError if there are
-    checkpoints and none of them will do, or if `seed` is not theirs.
+    The run goes on from the end of `epoch`, or from its newest checkpoint. Raises InputError if there are checkpoints
+    and none of them can be used, if there is none of `epoch`, or if they have a seed other than `seed`.
     """
     for folder in _folders(preset, given, root):
         checkpoints = folder.checkpoints
@@ -54,15 +56,15 @@ def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: i
 
 
 def begun(preset: str, given: Path | None, root: Path, run_id: str) -> Path | None:
-    """Return the folder of the run whose processes torchrun started again; None if they made none before."""
+    """Return the folder that the run `run_id` of torchrun made before its restart; None if it made none."""
     folders = _folders(preset, given, root)
     return next((folder.path for folder in folders if folder.torchrun_id() == run_id), None)
 
 
 def logged_seed(folder: Path) -> int | None:
-    """Return the seed of the run in this folder, from its newest log; None if it had not come that far.
+    """Return the seed that the newest log of a run states; None if the run ended before that line.
 
-    Raises InputError if what the log has there is no seed.
+    Raises InputError if the line has no number from 0 to 4294967295.
     """
     logs = RunFolder(folder).logs()
     log = logs[-1] if logs else None
@@ -74,15 +76,17 @@ def logged_seed(folder: Path) -> int | None:
         return None
     seed = seeds[0]
     if type(seed) is not int or not 0 <= seed < 2**32:
-        raise InputError(f"{log}: its seed is {seed!r}, no number from 0 to 4294967295; choose another --output-dir")
+        raise InputError(f"{log}: its seed is {seed!r}, must be from 0 to 4294967295; choose a different --output-dir")
     return seed
 
 
 def _folders(preset: str, given: Path | None, root: Path) -> list[RunFolder]:
+    """Return the folder that was given, else those of `preset` in `root`, the newest first."""
     return [RunFolder(given)] if given else newest_runs(preset, root)
 
 
 def _epoch(checkpoints: Path, epoch: int) -> tuple[Path, TrainingState] | None:
+    """Return the checkpoint of an epoch; None without a folder of checkpoints. Raises InputError as `read` does."""
     if not checkpoints.is_dir():
         return None
     path = checkpoint.epoch_path(checkpoints, epoch)

@@ -31,8 +31,10 @@ from speech_recognition.training.trainer import Trainer
 def run(job: Job, output: Output | Silence) -> bool:
     """Train until the target or the last epoch; write the log, the checkpoints and the results.
 
-    Returns whether the target was reached. Raises InputError on a fault in the data that shows only when it is
-    read. However the run ends, the log ends with run_stop, and the results hold every epoch there was.
+    Returns whether the target was reached. Raises InputError for a fault in the data that shows only when it is read,
+    DivergedError if the loss does not stay finite, Stopped after a signal, WorkerError if a process that reads data
+    dies. In each of these cases the results hold every epoch that was evaluated, and the log ends with run_stop, unless
+    torchrun will restart the processes.
     """
     training, folder = job.params.training, RunFolder(job.output_dir)
     metrics = [EpochMetrics(**row) for row in job.state.metrics] if job.state else []
@@ -42,6 +44,7 @@ def run(job: Job, output: Output | Silence) -> bool:
         output.show(TABLE_HEAD)
         with between_steps() as check:  # a signal after the last step waits for the last save
             with log.run() as clock:
+                # On the clock, as MLPerf asks: no manifest, recording or transcript is opened before run_start.
                 data = read_data(job, trainer.recognizer, output)
                 trainer.read_noise()
                 saves = SavePolicy(folder.checkpoints, trainer, metrics, data)
@@ -67,7 +70,7 @@ def run(job: Job, output: Output | Silence) -> bool:
                             break
                         if epoch < training.epochs:  # the last epoch is saved when the clock has stopped
                             saves.after_evaluation()
-                    check()
+                    check()  # a signal since the last batch of the evaluation
                 except (Stopped, WorkerError):
                     saves.before_the_end()
                     raise
@@ -81,6 +84,7 @@ def run(job: Job, output: Output | Silence) -> bool:
 
 def _initialize(job: Job, log: RunLog) -> Trainer:
     """Build and warm up the trainer, from a checkpoint if there is one, before the clock starts."""
+    # True only if every machine dropped its cache; the other processes of a machine have nothing to drop.
     log.cache_cleared(all(distributed.gather(drop_caches() if job.launch.first_on_its_machine else True)))
     with log.initialization(job.params, job.seed) as init:
         trainer = Trainer(job.params, job.seed, job.device)
@@ -89,15 +93,17 @@ def _initialize(job: Job, log: RunLog) -> Trainer:
         if job.verified:
             init.dataset(job.verified.dataset, job.verified.sha256)
         init.samples(train=job.train_samples, evaluation=job.val_samples)
+        # After the warm-up, which leaves a fresh optimizer.
         if job.state:
             trainer.restore(job.state)
+        # A log that restarted processes continue is still the log of one run, which `resumed` would mark as two.
         if job.state and not job.launch.restarted:
             init.resumed(job.state.evaluated_epoch + 1, trainer.tally.steps)
     return trainer
 
 
 def _after_step(tally: Tally, steps: StepTable | None, saves: SavePolicy) -> None:
-    """Note a step in the table of steps, and save if that is due; add the time that this took to the tally."""
+    """Add a step to the table of steps, save the run if that is due, and add the time of both to the tally."""
     begin = time.perf_counter()
     if steps:
         steps.after_step(tally)
@@ -114,7 +120,7 @@ def _evaluate(
     output: Output | Silence,
     check: Callable[[], None],
 ) -> float:
-    """Score val after an epoch: add a row to `metrics`, write the tables, print the epoch's line; return the WER."""
+    """Return the WER on the validation set; add a row to `metrics`, write the tables and print the epoch's line."""
     begin = time.perf_counter()
     evaluation = evaluate(trainer.recognizer, data.val_set, check)
     total = evaluation.total
@@ -133,6 +139,7 @@ def _evaluate(
         if row.wer <= min(each.wer for each in metrics):
             write_utterances(folder.utterances, evaluation)
     print(row.line(), file=output)
+    # A terminal that shows the growing table of epochs is spared the timing and the transcripts.
     if not output.show(row.table_row()):
         print(row.timing(), file=sys.stderr)
         _show_transcripts(evaluation, trainer.params.training.sample_transcripts)
@@ -147,6 +154,7 @@ def _announce_stage(params: Params, epoch: int, output: Output | Silence) -> Non
 
 
 def _report_miss(params: Params, metrics: list[EpochMetrics], output: Output | Silence) -> None:
+    """Print to the log that the target was missed, and the best epoch."""
     best = min(metrics, key=lambda row: row.wer)
     print(
         f"target {params.training.target_wer:g} not reached in {params.training.epochs} epochs:"
@@ -156,7 +164,7 @@ def _report_miss(params: Params, metrics: list[EpochMetrics], output: Output | S
 
 
 def _show_transcripts(evaluation: Evaluation, count: int) -> None:
-    """Print some references and hypotheses, spread over the lengths."""
+    """Print `count` references and hypotheses to standard error, spread evenly over the lengths of utterances."""
     step = max(1, len(evaluation.utterances) // max(count, 1))
     for index in range(step // 2, len(evaluation.utterances), step)[:count]:
         print(f"  reference:  {evaluation.utterances[index].transcript}", file=sys.stderr)

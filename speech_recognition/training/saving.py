@@ -1,4 +1,4 @@
-"""When a run is saved: after each evaluation, every so often between, and when a signal ends it."""
+"""When a run is saved: after each evaluation, at intervals within an epoch, and when a signal ends it."""
 
 import sys
 import time
@@ -14,15 +14,15 @@ from speech_recognition.training.trainer import Trainer
 
 
 class SavePolicy:
-    """Decides when a run is saved; its first process writes. Call it after every step and every evaluation."""
+    """Decision when a run is saved. All processes call it after every step and evaluation; the first one writes."""
 
     def __init__(self, folder: Path, trainer: Trainer, metrics: Sequence[EpochMetrics], data: RunData) -> None:
-        """`folder` is that of the checkpoints; `metrics` grows with the run."""
+        """Save to `folder` what `trainer` and `metrics`, which grow with the run, hold at that moment."""
         self._folder, self._trainer, self._metrics, self._data = folder, trainer, metrics, data
         self._saved = time.monotonic()
 
     def after_step(self) -> None:
-        """Save if that is due."""
+        """Save as last.pt if training.save_steps or training.save_minutes asks for it after this step."""
         training = self._trainer.params.training
         every_steps, every_minutes = training.save_steps, training.save_minutes
         due = every_minutes and time.monotonic() - self._saved >= 60 * every_minutes
@@ -34,14 +34,17 @@ class SavePolicy:
         self._save(LAST)
 
     def after_evaluation(self) -> None:
-        """Save a whole epoch, as its own file, last.pt, and where it is best.pt."""
+        """Save an evaluated epoch as epoch_NN.pt and last.pt, and as best.pt if no epoch has a lower WER."""
         last = self._metrics[-1]
         is_best = last.wer <= min(row.wer for row in self._metrics if row.epoch > 0)  # epoch 0 has no checkpoint
         names = (LAST, BEST) if is_best else (LAST,)
         self._save(checkpoint.epoch_path(self._folder, last.epoch).name, *names)
 
     def before_the_end(self) -> None:
-        """Save what a signal stops: a whole epoch, or what there is of one."""
+        """Save what a signal or a dead worker stops: an evaluated epoch, or the part of one that was trained.
+
+        Prints to standard error how to go on.
+        """
         if self._metrics and self._metrics[-1].epoch == self._trainer.tally.epoch:
             self.after_evaluation()
         else:
@@ -53,11 +56,13 @@ class SavePolicy:
         )
 
     def _save(self, name: str, *others: str) -> None:
+        """Write a checkpoint under `name` and `others` in the first process; the minutes count from here in all."""
         if distributed.is_first():
             checkpoint.save(self._folder / name, self._state(), others)
         self._saved = time.monotonic()
 
     def _state(self) -> TrainingState:
+        """Return the state of the run between two steps."""
         trainer, data = self._trainer, self._data
         return TrainingState(
             params=trainer.params,

@@ -17,10 +17,11 @@ from speech_recognition.runtime import distributed
 def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
     """Return the mean CTC loss of the batch's utterances, in nats (Graves et al. 2006; the reference divides likewise).
 
-    log_probs: [time, batch, symbol]; targets: [batch, symbols]. Computed in float64: with losses of a hundred
-    nats, sums of logarithms in float32 leave the gradient an error of 1e-5. Two axes of 64-bit targets keep
-    CUDA off cuDNN's CTC, which ignores zero_infinity (pytorch issue 176910).
+    log_probs: [t, b, symbol]; lengths: [b], in output frames; targets: [b, u], int64; target_lengths: [b], in symbols.
     """
+    # In float64: sums of logarithms in float32 leave the gradient an error of 7e-6, for 24 ms instead of 35 to 42
+    # (docs/LOG.md). Targets of 64 bits with two axes keep CUDA off cuDNN's CTC, which ignores zero_infinity
+    # (pytorch issue 176910).
     losses = F.ctc_loss(
         log_probs.double(),
         targets,
@@ -37,9 +38,9 @@ class Step(NamedTuple):
     """Result of a step."""
 
     loss: float
-    """Mean over the batch, in nats."""
+    """Mean CTC loss of the batch's utterances, in nats."""
     updated: bool
-    """False if the loss or the gradient was not finite: weights and statistics are as before the step."""
+    """False if the loss or the gradient was not finite; weights and BatchNorm's statistics are then as before."""
 
 
 def training_step(
@@ -50,22 +51,26 @@ def training_step(
     parts: Sequence[Batch],
     count: int | None = None,
 ) -> Step:
-    """Update the weights on a batch of `count` utterances (default: those of `parts`).
+    """Update the weights once, on a batch of `count` utterances over all processes (default: those of `parts`).
 
-    Each process passes its share of the batch, in parts on the host whose gradients are added.
-    `featurize` makes the spectrograms of one part after another, on the model's device.
+    parts: this process's share of the batch, on the host; their gradients are added. featurize: makes the spectrograms
+    of one part after another, on the model's device. clip_norm: largest norm of the gradient of all weights together.
     """
     count = count or sum(part.utterances for part in parts)
+    # A loss that is not finite shows only after the forward pass, which has then spoilt BatchNorm's running averages.
     buffers = [buffer.clone() for buffer in model.buffers()]
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros_like(model.linear.weight[0, 0])
     for part in parts:
         log_probs, lengths = model(*featurize(part))
         targets, target_lengths = part.targets.to(total.device), part.target_lengths.to(total.device)
+        # Weighted so that the parts of all processes add up to the mean over the batch. A placeholder's row adds 0: it
+        # has neither output frames nor symbols.
         loss = ctc_loss(log_probs, lengths, targets, target_lengths) * (len(lengths) / count)
         torch.autograd.backward(loss)
         total += loss.detach()
     _add_over_processes([parameter.grad for parameter in model.parameters() if parameter.grad is not None], total)
+    # After the sum over processes: all of them clip the same gradient, and skip the same steps.
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     if not torch.isfinite(norm + total):
         for buffer, before in zip(model.buffers(), buffers, strict=True):
@@ -76,9 +81,10 @@ def training_step(
 
 
 def _add_over_processes(gradients: Sequence[Tensor], loss: Tensor) -> None:
-    """Sum gradients and loss over all processes, in place, in one message."""
+    """Replace gradients and loss by their sums over all processes."""
     if distributed.size() == 1:
         return
+    # In one message instead of one for each tensor.
     tensors = [*gradients, loss]
     flat, end = distributed.all_reduce(torch.cat([tensor.reshape(-1) for tensor in tensors])), 0
     for tensor in tensors:

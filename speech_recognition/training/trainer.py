@@ -1,4 +1,4 @@
-"""The model in training: warm-up, then the steps of one epoch after another."""
+"""The trainer: a model in training, from the warm-up through the steps of one epoch after another."""
 
 import copy
 import sys
@@ -30,7 +30,7 @@ class Trainer:
     """A recognizer in training on one device: its optimizer, its augmentation, and the sums of the epoch so far."""
 
     def __init__(self, params: Params, seed: int, device: torch.device) -> None:
-        """Draw the weights from `seed`. Raises InputError if the device does not have the precision."""
+        """Make a trainer with weights drawn from `seed`. Raises InputError if the device lacks the precision."""
         self.params, self.seed, self.device = params, seed, device
         self.recognizer = new_recognizer(params, seed, device)
         self.model, self.features = self.recognizer.model, self.recognizer.features
@@ -39,11 +39,10 @@ class Trainer:
         self.tally = Tally()
 
     def warm_up(self, longest_seconds: float) -> None:
-        """Try two training steps and one evaluation on synthetic batches of the longest utterance.
+        """Try two training steps and one evaluation on synthetic batches of the longest utterance, before the clock runs.
 
-        Memory and every code path are tried before the clock runs. Leaves no
-        trace in weights, statistics, optimizer or random generators. Raises InputError
-        if the memory does not suffice.
+        Leaves no trace in weights, statistics, optimizer or random generators. Raises InputError if memory runs out: a
+        run must not find that out in its first batch of long utterances.
         """
         print(f"warming up on synthetic batches of {longest_seconds:.1f} s utterances", file=sys.stderr)
         state = copy.deepcopy(self.model.state_dict())
@@ -63,14 +62,16 @@ class Trainer:
         self.optimizer = build_optimizer(self.params.optimizer, self.model)
 
     def _try_batches(self, seconds: float) -> None:
+        """Train twice and evaluate once on utterances of `seconds`, in the largest batches that the run can have."""
         samples = max(round(seconds * SAMPLE_RATE), SAMPLE_RATE)
         longest = min(samples, round(self.params.data.longest_seconds * SAMPLE_RATE) or samples)  # in training
-        # Fast speech has a symbol for every second vector of log-probabilities.
+        # Fast speech has a symbol for every second output frame, 25 a second.
         symbols = max(1, int(self.recognizer.output_lengths(torch.tensor(longest))) // 2)
         slowest = self.params.augmentation.tempo_min * self.params.augmentation.speed_min
         data, clip_norm, size = self.params.data, self.params.optimizer.clip_norm, self._largest_part(longest)
         self.model.train()
-        # The second with all that an optimizer holds, at the lowest tempo that can be drawn.
+        # The optimizer makes its states in the first step, so only the second has all of the memory taken. That one has
+        # utterances as long as the lowest tempo and speed can make them.
         augmented = partial(self.augmentation, epoch=1)
         for featurize, length in ((augmented, longest), (plain(self.features), round(longest / slowest))):
             parts = [synthetic_batch(size, length, symbols)] * data.accumulation_steps
@@ -79,36 +80,40 @@ class Trainer:
         self.recognizer.transcribe(synthetic_batch(data.eval_batch_size, samples, symbols))
 
     def _largest_part(self, samples: int) -> int:
-        """Return how many utterances of `samples` each are on the device together at most."""
+        """Return the largest number of utterances of `samples` each that are on one device at a time."""
         data = self.params.data
         sizes = [data.batch_size, *(stage.batch_size for stage in self.params.stages)]
         bound = max(1, int(data.batch_seconds * SAMPLE_RATE) // samples) if data.batch_seconds else max(sizes)
+        # Rounded up: where a share is uneven, some process gets the larger one.
         return -(-min(max(sizes), bound) // (data.accumulation_steps * distributed.size()))
 
     def restore(self, state: TrainingState) -> None:
-        """Take over the state of a checkpoint. Raises InputError on a forged one, which can hold anything."""
+        """Replace weights, optimizer and sums by those of a checkpoint. Raises InputError if they do not fit."""
         try:
             self.model.load_state_dict(state.model)
             self.optimizer.load_state_dict(state.optimizer)
-        except Exception as error:
+        except Exception as error:  # torch raises errors of many kinds for the contents of a forged checkpoint
             raise InputError(
                 f"the checkpoint's weights or optimizer state do not fit its parameters ({error}); train again"
             ) from None
         self.tally = Tally(**state.tally)  # type: ignore[arg-type]
 
     def read_noise(self) -> None:
-        """Read the recordings of the noise folder, if the parameters name one. Raises InputError as it does."""
+        """Read the recordings of the noise folder, if the parameters name one. Raises InputError if there are none."""
         if self.params.augmentation.noise_folder:
             self.augmentation.noise = read_noise(Path(self.params.augmentation.noise_folder))
 
     def train(self, train_set: TrainingSet, plan: EpochPlan) -> Generator[Tally, None, None]:
         """Train for an epoch, or for what a checkpoint has left of it; yield the epoch's sums after each step.
 
-        Close the iterator to end between two steps. Raises InputError on audio that cannot be read, DivergedError
-        if too many steps in a row are skipped.
+        Callers that may stop between two steps must close the iterator, which ends the processes that read data. Raises
+        InputError for audio that cannot be read, WorkerError if a process that reads it dies or hangs, DivergedError if
+        training.max_skipped steps in a row are skipped.
         """
         if self.tally.epoch != plan.epoch:
             self.tally = Tally(epoch=plan.epoch)
+        # The plan follows from seed and epoch alone, so skipping the steps that a checkpoint has behind it leads to the
+        # same bits as an uninterrupted epoch.
         left, parts = plan.batches[self.tally.steps :], self.params.data.accumulation_steps
         shares = [part for batch in left for part in share(batch, parts)]
         self.model.train()
@@ -116,6 +121,7 @@ class Trainer:
         progress = Progress(f"epoch {plan.epoch}", total=len(plan.batches), unit="steps")
         with progress, closing(reading) as loaded:
             progress.advance(self.tally.steps)
+            # As if the seconds of the steps before the checkpoint had passed just now.
             begin = time.perf_counter() - self.tally.seconds
             for batch in left:
                 asked = time.perf_counter()
@@ -127,7 +133,10 @@ class Trainer:
                 yield self.tally
 
     def _step(self, plan: EpochPlan, samples: Sequence[int], parts: Sequence[Batch]) -> None:
-        """Train on a batch of utterances of `samples` each; `parts` are this process's share of it."""
+        """Take one training step and count it.
+
+        samples: length of each utterance of the batch, over all processes; parts: this process's share of the batch.
+        """
         rate = learning_rate(self.params, plan.epoch, plan.first_step + self.tally.steps, plan.run_steps)
         set_rates(self.optimizer, rate, self.params.stage(plan.epoch).momentum)
         featurize, clip_norm = partial(self.augmentation, epoch=plan.epoch), self.params.optimizer.clip_norm
@@ -142,11 +151,12 @@ class Trainer:
 
 
 def share(batch: Indices, parts: int) -> list[Indices]:
-    """Return what this process computes of a batch: its share, possibly empty, of each of the batch's `parts`."""
+    """Return this process's share, which can be empty, of each of the `parts` of a batch."""
+    # By strides, so that each part and each share has short and long utterances of a batch that is sorted by length.
     rank, size = distributed.rank(), distributed.size()
     return [batch[part::parts][rank::size] for part in range(min(parts, len(batch)))]
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out: torch has its own class for that on GPUs only."""
+    """Return whether memory ran out, which torch reports by a class of its own on GPUs and by a message on CPUs."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

@@ -251,7 +251,7 @@ def test_a_full_disk_ends_the_run_as_a_failure(
 def test_a_logged_seed_that_is_none_is_refused(tmp_path: Path, seed: str) -> None:
     line = f':::MLLOG {{"time_ms": 1, "event_type": "", "key": "seed", "value": {seed}, "metadata": {{}}}}\n'
     (tmp_path / "speech_ds2.out").write_text(line)
-    with pytest.raises(InputError, match=r"speech_ds2\.out: its seed is .*, no number from 0 to 4294967295"):
+    with pytest.raises(InputError, match=r"speech_ds2\.out: its seed is .*, must be from 0 to 4294967295"):
         resume.logged_seed(tmp_path)
 
 
