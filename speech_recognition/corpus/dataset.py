@@ -157,7 +157,8 @@ def check_replaceable(data_dir: Path, dataset: str) -> None:
         other = data_dir.with_name(f"{data_dir.name}_{dataset}")
         raise InputError(f"--data-dir {data_dir}: holds the dataset {present!r}, not {dataset!r}; use {other}")
     try:
-        files = sorted(path for path in data_dir.rglob("*") if not path.is_dir())
+        # A link to a folder counts as a file: the link would be deleted with the rest.
+        files = sorted(path for path in data_dir.rglob("*") if path.is_symlink() or not path.is_dir())
     except (OSError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "folders too deep"
         raise InputError(f"--data-dir {data_dir}: cannot be searched ({reason}); remove its contents") from None

@@ -10,15 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.tar_stream import NO_REGULAR_FILE, list_files, scan
-
-
-@pytest.fixture
-def dataset(source: Path, tmp_path: Path) -> Path:
-    prepare_librispeech(source, tmp_path / "dataset", "mini")
-    return tmp_path / "dataset"
-
 
 contents = st.dictionaries(
     st.text("abAB.-_é ", min_size=1, max_size=30).filter(lambda name: name.strip(".")),
