@@ -1,3 +1,5 @@
+"""Tests of the comparison of a dataset with its reference."""
+
 import dataclasses
 import hashlib
 import json

@@ -22,7 +22,7 @@ def test_what_was_verified_is_remembered(dataset: Path, reference: Reference) ->
 
 
 def same_size_and_time(dataset: Path) -> None:
-    """A byte changes, and the file's times are set back."""
+    """Change a byte and set the file's times back."""
     path = dataset / WAV
     before = path.stat()
     content = bytearray(path.read_bytes())

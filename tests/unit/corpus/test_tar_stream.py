@@ -1,3 +1,5 @@
+"""Tests of the tar stream: its bytes are GNU tar's, and each file counts."""
+
 import hashlib
 import os
 import shutil

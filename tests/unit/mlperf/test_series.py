@@ -1,3 +1,5 @@
+"""Tests of scoring a series of runs."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Tests of reading the folder of a run."""
+
 import shutil
 from collections.abc import Callable
 from pathlib import Path

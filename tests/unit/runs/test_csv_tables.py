@@ -1,3 +1,5 @@
+"""Tests of reading and writing CSV tables."""
+
 import csv
 from pathlib import Path
 
