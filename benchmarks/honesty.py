@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 from speech_recognition.corpus.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
 
 DATASET = ROOT / "mini_dataset"
+"""Folder of the embedded corpus."""
 BLOCK = 50
 """Number of neighbours in length order among which transcripts are shuffled, so that CTC can still align them."""
 

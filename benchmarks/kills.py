@@ -42,9 +42,13 @@ TINY = [
     "training.target_wer=0",
     "training.save_steps=2",
 ]
+"""Parameters of a run that takes seconds and cannot reach its target."""
 PROGRAM = [sys.executable, "-m", "speech_recognition"]
+"""Beginning of every command; a test puts a faster program in its place."""
 WITH_WORKERS = ["data.workers=2", "training.save_steps=0"]
+"""Parameters added for SIGTERM: two processes that get the signal too, and no save within an epoch but the signal's."""
 TIMES = {"seconds", "waiting_seconds", "saving_seconds", "audio_rate", "eval_seconds"}
+"""Columns of metrics.csv that differ between equal runs."""
 
 
 def start(folder: Path, manifests: Path, number: signal.Signals, *more: str) -> subprocess.Popen[str]:
@@ -144,7 +148,7 @@ def disturbed(folder: Path, manifests: Path, number: signal.Signals, moments: It
         except subprocess.TimeoutExpired:
             yield terminate(process, folder, begun) if number == signal.SIGTERM else kill(process, folder)
             continue
-        if process.returncode != 3:
+        if process.returncode != 3:  # the end of training without the target, which TINY makes unreachable
             raise SystemExit(f"a run ended with status {process.returncode}:\n{errors}")
         return
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 10
+"""Training steps of a measurement, after two that are not counted."""
 
 
 def measure() -> None:

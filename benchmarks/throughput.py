@@ -48,6 +48,7 @@ from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
 from speech_recognition.training.step import ctc_loss, training_step  # noqa: E402
 
 SYMBOLS_PER_SECOND = 14
+"""Symbols of the made-up transcripts per second of audio."""
 FORMS = {
     "plain": ["--plain"],
     "ours": [],
@@ -55,6 +56,7 @@ FORMS = {
     "ours, memory given back": ["--give-memory-back"],
     "ours, bf16": ["--precision", "bf16"],
 }
+"""Options of this script that measure each form."""
 
 
 def librispeech_lengths(count: int) -> list[int]:
@@ -122,6 +124,7 @@ def _operations(model: DeepSpeech2, chosen: Params, samples: Sequence[int]) -> f
     first, second = model.conv_shapes
     channels = chosen.model.conv_channels
     rows = first.output(chosen.features.bins, 0), second.output(first.output(chosen.features.bins, 0), 0)
+    # Kernels of 41 x 11 and 21 x 11. The first convolution halves the number of frames, hence frames / 2 below.
     convolutions = channels * (41 * 11 * rows[0] + channels * 21 * 11 * rows[1])
     others = sum(
         w.numel() for name, w in model.named_parameters() if "weight" in name and name.startswith(("rnn", "linear"))
@@ -130,6 +133,7 @@ def _operations(model: DeepSpeech2, chosen: Params, samples: Sequence[int]) -> f
 
 
 def _peak_memory() -> int:
+    """Return this process's peak memory in bytes. Linux counts ru_maxrss in KiB."""
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
@@ -192,6 +196,7 @@ def measure_form(options: argparse.Namespace) -> None:
 
 
 def _plain_step(model: nn.Module, features: Features, optimizer: torch.optim.Optimizer, part: Batch) -> None:
+    """Run one training step of the plain form."""
     optimizer.zero_grad()
     log_probs, lengths = model(*features(part.waveforms, part.lengths))
     ctc_loss(log_probs, lengths, part.targets, part.target_lengths).backward()  # type: ignore[no-untyped-call]
@@ -212,6 +217,7 @@ def compare(repeats: int, steps: int) -> None:
 
 
 def _round(steps: int) -> Iterator[tuple[str, float]]:
+    """Yield the name and the rate, in audio seconds per second, of each form, measured in a new process."""
     for form, options in FORMS.items():
         command = [sys.executable, __file__, "--form", "--steps", str(steps), *options]
         seconds, audio = map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())

@@ -1,4 +1,4 @@
-"""A small dataset that can be learnt in seconds: every letter is a tone of its own."""
+"""Fixture with a small dataset that can be learnt in seconds: every letter is a tone of its own."""
 
 import random
 from pathlib import Path
@@ -13,7 +13,7 @@ from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.corpus.counts import Counts, SplitCounts, write_counts
 from speech_recognition.corpus.manifest import Utterance, write_manifest
 
-# A busy machine is no fault of the code.
+# No time limit for an example: the machine may be busy.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
@@ -21,7 +21,7 @@ WORDS = ["BAD", "CAB", "DAB", "ADD", "ACE", "BEE"]
 
 
 def tones(text: str) -> np.ndarray:
-    """16-bit audio of `text`: 80 ms of tone for a letter, of near silence for a space, 20 ms between symbols."""
+    """Return 16-bit audio of `text`: 80 ms of tone for a letter, of near silence for a space, 20 ms between symbols."""
     pieces = []
     for symbol in text:
         seconds = np.arange(round(0.08 * SAMPLE_RATE)) / SAMPLE_RATE
@@ -54,7 +54,7 @@ def make_utterance(folder: Path, split: str, utterance_id: str, transcript: str)
 
 @pytest.fixture(scope="session")
 def tone_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A processed dataset of 24 training and 6 validation utterances. Tests do not change it."""
+    """Return a processed dataset of 24 training and 6 validation utterances. Tests do not change it."""
     folder = tmp_path_factory.mktemp("tones") / "tone_dataset"
     draw = random.Random(1)
     splits = {}

@@ -27,22 +27,29 @@ _FLAC_HEADER_BYTES = 42
 """The marker fLaC (4 bytes), the first block's header (4) and its content, STREAMINFO (34)."""
 
 _MEND = "restore it, or remove it with its transcript line"
+"""Advice in errors about a source's FLAC file."""
+
 _REMAKE = "make the dataset again"
+"""Advice in errors about a WAV file of the processed dataset."""
+
 _CONVERT = "convert it to 16 kHz, one channel, 16 bits"
+"""Advice in errors about a recording whose rate, channels or bits are wrong."""
 
 
 @dataclass(frozen=True)
 class FlacHeader:
-    """STREAMINFO of a FLAC file (RFC 9639, section 8.2), which its encoder wrote.
-
-    `md5` is the digest of the samples as little-endian bytes; all zeros if the encoder did not compute it.
-    """
+    """STREAMINFO of a FLAC file (RFC 9639, section 8.2), which its encoder wrote."""
 
     samples: int
+    """Number of samples in each channel; 0 if the encoder did not know it."""
     rate: int
+    """Sample rate in Hz."""
     channels: int
+    """Number of channels, 1 to 8."""
     bits: int
+    """Bits per sample, 1 to 32."""
     md5: bytes
+    """MD5 of the samples as little-endian bytes; all zeros if the encoder did not compute it."""
 
 
 def parse_flac_header(content: bytes, where: str) -> FlacHeader:
@@ -73,6 +80,7 @@ def parse_flac_header(content: bytes, where: str) -> FlacHeader:
 
 
 def _check_form(path: Path | str, rate: int, channels: int, bits: int) -> None:
+    """Raise InputError unless a recording is 16 kHz mono 16-bit."""
     if rate != SAMPLE_RATE:
         raise InputError(f"{path}: {rate} Hz, must be {SAMPLE_RATE} Hz; {_CONVERT}")
     if channels != 1:
@@ -135,6 +143,7 @@ def count_samples(path: Path) -> int:
 
 
 def _check_length(path: Path, promised: int, unclaimed: int) -> None:
+    """Raise InputError unless a WAV header promises one sample to an hour, and accounts for every byte of the file."""
     if promised > LONGEST_SECONDS * SAMPLE_RATE:
         raise InputError(f"{path}: its header promises {promised} samples, more than an hour of audio; {_REMAKE}")
     if unclaimed:

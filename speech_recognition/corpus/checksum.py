@@ -35,24 +35,32 @@ _LARGEST_TAR = 1 << 50
 
 @dataclass(frozen=True)
 class Reference:
-    """Expected content of a dataset. `sums` maps paths to short sums; `origin` says who recorded them, for messages."""
+    """Expected content of a dataset."""
 
     dataset: str
+    """Option of the dataset: mini, all, clean ..."""
     sha256: str
+    """SHA-256 of the dataset's tar stream, in hex."""
     tar_bytes: int
+    """Length of the tar stream in bytes."""
     counts: Counts
+    """Number and duration of the utterances in each split."""
     sums: dict[str, str]
+    """Short sum of each file, by its path in the dataset."""
     origin: str
+    """Where the reference is from, for messages: pinned in the repository, or recorded at preparation."""
     archives: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each archive that the dataset was made from, by file name; empty for a pinned reference."""
 
 
 @dataclass(frozen=True)
 class FileDifference:
-    """A file that does not match the reference; `kind` is "missing", "extra" or "differs"."""
+    """A file that does not match the reference."""
 
     path: str
+    """Path of the file in the dataset."""
     kind: str
+    """Kind of the difference: "missing", "extra" or "differs"."""
 
     def __str__(self) -> str:
         return one_line(f"{self.kind}: {self.path}")
@@ -117,10 +125,10 @@ def find_reference(name: str, pinned: Path, folder: Path) -> Reference:
 
 
 def _check_record(reference: Reference, archives: Sequence[Archive], folder: Path) -> None:
-    """Raise InputError unless a recorded reference names the catalog's archives and is about as many utterances.
+    """Raise InputError unless a recorded reference names the catalog's archives and has as many utterances.
 
     The record is a user's file: its own counts, the dataset's counts and its list of recordings must all agree with
-    the catalog. A forged dataset of full size is told from the real one by a pinned checksum only.
+    the catalog. Only a pinned checksum tells a forged dataset of full size from the real one.
     """
     expected = utterances_by_split(archives)
     counts = {split: getattr(reference.counts, split).utterances for split in SPLITS}
@@ -135,6 +143,7 @@ def _check_record(reference: Reference, archives: Sequence[Archive], folder: Pat
 
 
 def _is_recording(name: str, split: str) -> bool:
+    """Return whether `name` is the path of a recording in a split."""
     return name.startswith(f"{split}/wav/") and name.endswith(".wav")
 
 
@@ -176,7 +185,7 @@ def read_reference(reference_dir: Path, name: str, origin: str) -> Reference:
         reference = Reference(name, sha256, int(tar_bytes), counts, sums, origin, archives)
     except OSError as error:
         raise InputError(f"{error.filename}: reference cannot be read ({error.strerror}); restore it") from None
-    except InputError:
+    except InputError:  # a ValueError too, but its message is complete
         raise
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: damaged reference; restore it and {name}.files") from None

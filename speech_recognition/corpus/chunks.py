@@ -10,6 +10,7 @@ import os
 from typing import BinaryIO, Literal
 
 _Order = Literal["little", "big"]
+"""Byte order of the sizes in a file's headers."""
 
 _SAMPLES = (b"data", b"SSND")
 """Names of the chunk that holds the samples, in WAV and in AIFF."""

@@ -14,6 +14,7 @@ from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, read_regular
 
 SPLITS = ("train", "val", "test")
+"""Splits of a dataset: names of its folders, of its manifests and of the fields of Counts."""
 
 _LARGEST_FILE = 1 << 20
 """Most bytes of counts.json; it has about 500."""
@@ -24,11 +25,14 @@ _LARGEST_NUMBER = 10**12
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """Size of one split: the number of utterances, their total and their longest duration in seconds."""
+    """Size of one split of a dataset."""
 
     utterances: int
+    """Number of utterances."""
     seconds: float
+    """Duration of all utterances together, in seconds."""
     longest_seconds: float
+    """Duration of the longest utterance, in seconds."""
 
     @classmethod
     def of(cls, samples: Sequence[int]) -> "SplitCounts":
@@ -41,12 +45,16 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class Counts:
-    """Sizes of a dataset's splits (zeros for an absent split), and its option: mini, all, custom, ..."""
+    """Sizes of a dataset's splits; an absent split's numbers are 0."""
 
     dataset: str
+    """Option that the dataset was made for: mini, all, clean, custom ..."""
     train: SplitCounts
+    """Size of the training set."""
     val: SplitCounts
+    """Size of the validation set, on which the benchmark's WER is measured."""
     test: SplitCounts
+    """Size of the test set."""
 
 
 def counts_path(dataset_folder: Path) -> Path:
@@ -73,7 +81,7 @@ def read_counts(dataset_folder: Path) -> Counts:
         raise missing_dataset(dataset_folder) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
-    except InputError:
+    except InputError:  # a ValueError too, but its message is complete
         raise
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: damaged; remove {dataset_folder} and {_how_to_make(dataset_folder)}") from None
@@ -87,6 +95,7 @@ def parse_counts(content: dict[str, object]) -> Counts:
 
 
 def _parse_split(content: object) -> SplitCounts:
+    """Return one split's counts from its JSON object. Raises TypeError for wrong types and implausible numbers."""
     match content:
         case {
             "utterances": int() as utterances,
@@ -111,6 +120,7 @@ def missing_dataset(folder: Path) -> InputError:
 
 
 def _how_to_make(folder: Path) -> str:
+    """Return the command that makes the dataset which is expected in `folder`, guessed from the folder's name."""
     if folder.name == MINI_FOLDER:
         return f"make it with: sh download_dataset.sh mini --data-dir {folder}"
     if folder.name == LIBRISPEECH_FOLDER:

@@ -29,6 +29,7 @@ _OUR_FILES = re.compile(
     r"(train|val|test)/(wav/[^/]+\.wav|txt/[^/]+\.txt)|checksums/\w+\.(json|files)"
     rf"|manifests/((train|val|test)({'|'.join(map(re.escape, SUFFIXES.values()))})|counts\.json)"
 )
+"""Paths of the files that this package writes into a dataset: any other file there is the user's."""
 
 _BLOCK_BYTES = 4096
 """Allocation unit of common file systems: the least disk space of a file."""
@@ -36,14 +37,20 @@ _BLOCK_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One utterance of a dataset that is being written; `samples` is the length of its WAV file at 16 kHz."""
+    """One utterance of a dataset that is being written."""
 
     id: str
+    """Utterance id: the name of its files, without suffix."""
     transcript: str
+    """Words in capitals, separated by single spaces."""
     samples: int
+    """Number of samples at 16 kHz in its WAV file."""
     speaker: str
+    """Name of the speaker; LibriSpeech's are numbers."""
     subset: str
+    """Name of the subset that it is from, such as dev-clean."""
     split: str
+    """Split that it belongs to: train, val or test."""
 
 
 def disk_bytes(utterances: int, samples: int) -> int:
@@ -57,6 +64,7 @@ class DatasetWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        """Folder of the new dataset."""
         for split in SPLITS:
             for kind in ("wav", "txt"):
                 (folder / split / kind).mkdir(parents=True)
@@ -78,7 +86,7 @@ class DatasetWriter:
             if members:
                 write_manifest(self.folder / "manifests" / f"{split}.csv", map(self._finish_one, members))
             else:
-                for kind in ("wav", "txt", ""):
+                for kind in ("wav", "txt", ""):  # "" is the split's own folder, empty by then
                     (self.folder / split / kind).rmdir()
         counts = Counts(dataset, *(SplitCounts.of([each.samples for each in splits[split]]) for split in SPLITS))
         write_counts(self.folder, counts)
@@ -101,6 +109,7 @@ class DatasetWriter:
         )
 
     def _path(self, split: str, kind: str, utterance_id: str) -> Path:
+        """Return the path of an utterance's file; `kind` is wav or txt."""
         return self.folder / split / kind / f"{utterance_id}.{kind}"
 
 
@@ -148,7 +157,8 @@ def check_replaceable(data_dir: Path, dataset: str) -> None:
         other = data_dir.with_name(f"{data_dir.name}_{dataset}")
         raise InputError(f"--data-dir {data_dir}: holds the dataset {present!r}, not {dataset!r}; use {other}")
     try:
-        files = sorted(path for path in data_dir.rglob("*") if not path.is_dir())
+        # A link to a folder counts as a file: the link would be deleted with the rest.
+        files = sorted(path for path in data_dir.rglob("*") if path.is_symlink() or not path.is_dir())
     except (OSError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "folders too deep"
         raise InputError(f"--data-dir {data_dir}: cannot be searched ({reason}); remove its contents") from None

@@ -34,35 +34,46 @@ _LARGEST_TEXT = 1_000_000
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording with its transcript, as a row of a processed dataset's manifest.
-
-    `audio` is a 16 kHz mono WAV file of `bytes` bytes with `samples` samples, which last `seconds`.
-    `text` is a file with `transcript` and a newline, or None. `speaker` and `subset` are names;
-    LibriSpeech's are a reader's number and a folder such as dev-clean.
-    """
+    """One recording with its transcript, as a row of a processed dataset's manifest."""
 
     id: str
+    """Utterance id, which no other row of the manifest has."""
     audio: Path
+    """Path of its recording, a 16 kHz mono WAV file."""
     text: Path | None
+    """Path of a file with the transcript and a newline; None if there is none."""
     transcript: str
+    """Words in capitals."""
     seconds: float
+    """Duration in seconds."""
     samples: int
+    """Number of samples."""
     speaker: str
+    """Name of the speaker; LibriSpeech's are readers' numbers."""
     subset: str
+    """Name of the subset; LibriSpeech's are folders such as dev-clean."""
     bytes: int
+    """Size of the WAV file in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One utterance as its manifest row describes it, its audio not yet opened. `where` names the row in messages."""
+    """One utterance as its manifest row describes it; its audio has not been opened yet."""
 
     id: str
+    """Utterance id."""
     audio: Path
+    """Path of its recording, of any form."""
     text: Path | None
+    """Path of its text file; None if the row has none."""
     transcript: str
+    """Words in capitals."""
     speaker: str
+    """Name of the speaker; "" if neither the row nor the id tells it."""
     subset: str
+    """Name of the subset, by default the beginning of the manifest's name."""
     where: str
+    """The manifest and the line, for messages."""
 
 
 def by_length(each: Utterance) -> tuple[int, str]:
@@ -90,6 +101,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance], form: str = "csv
 
 
 def _fields(each: Utterance, base: Path) -> dict[str, str]:
+    """Return an utterance's fields as text, by column, with paths relative to `base` where possible."""
     return {
         "utterance_id": each.id,
         "audio": _portable(each.audio, base),
@@ -169,6 +181,7 @@ def find_source(row: Row, base: Path, manifest: Path) -> Source:
 
 
 def _check_audio(path: Path, where: str) -> None:
+    """Raise InputError, its message beginning with `where`, unless `path` is a regular file."""
     try:
         if path.is_file():
             return
@@ -194,6 +207,7 @@ def check_id(utterance_id: str, where: str) -> None:
 
 
 def _read_text(path: Path | None, where: str) -> str:
+    """Return the words in a text file, separated by single spaces. Raises InputError if it cannot be read."""
     if path is None:
         raise InputError(f"{where}: the path of the text file is empty; correct or remove the row")
     try:
@@ -217,6 +231,7 @@ def repeated(source: Source) -> InputError:
 
 
 def _utterance(fields: dict[str, str], source: Source) -> Utterance:
+    """Return the utterance of a row. A length or size that the row lacks is read from the WAV file."""
     where = source.where
     if "samples" in fields:
         samples = _positive_whole(fields["samples"], "samples", where)
@@ -254,16 +269,19 @@ def check_transcript(transcript: str, utterance_id: str, where: str) -> None:
 
 
 def _positive(value: str, column: str, where: str) -> float:
+    """Return a finite number above 0. Raises InputError, its message beginning with `where`, for anything else."""
     try:
         number = float(value)
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number > 0):
-        raise InputError(f"{where}: {column} is {value!r}, must be a number above 0")
+        raise InputError(f"{where}: {column} is {value!r}, must be a number above 0; correct the row")
     return number
 
 
 def _positive_whole(value: str, column: str, where: str) -> int:
+    """Return a whole number above 0. Raises InputError, its message beginning with `where`, for anything else."""
+    # 15 digits are more than any count here has, and int() has its own error for more than 4,300.
     if not (value.isascii() and value.isdigit() and len(value) < 16 and int(value) > 0):
-        raise InputError(f"{where}: {column} is {value!r}, must be a whole number above 0")
+        raise InputError(f"{where}: {column} is {value!r}, must be a whole number above 0; correct the row")
     return int(value)

@@ -21,10 +21,12 @@ from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular
 
 COLUMNS = ("utterance_id", "audio", "text", "transcript", "seconds", "samples", "speaker", "subset", "bytes")
+"""Columns of the form csv, which name the fields of a row in every form. The size in `bytes` is the audio file's."""
 
 _TENSORFLOW_HEADER = ("wav_filename", "wav_filesize", "transcript")
 _TENSORFLOW_COLUMNS = ("audio", "bytes", "transcript")
 _MLPERF_COLUMNS = ("audio", "text")
+"""Columns of the two other tables, in the order of their fields, under the names in COLUMNS."""
 
 _FIRST_LINE_CHARACTERS = 10_000
 """Characters that are read to recognise the form: JSON may be a single line of many megabytes."""
@@ -36,14 +38,17 @@ _LONGEST_JSON = 1 << 27
 """Most characters of a JSON manifest, which is held in memory. LibriSpeech's 281,241 utterances take a quarter."""
 
 _KNOWN = "a header with the columns audio and transcript, or the form mlperf, tensorflow or deepspeech.pytorch"
+"""What the first line of a manifest may be, for the message that refuses a different one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One utterance's fields in a manifest, by column. `where` is the file and the line, for messages."""
+    """One utterance as it stands in a manifest of any form."""
 
     fields: dict[str, str]
+    """Fields as text, by their name in COLUMNS."""
     where: str
+    """The manifest and the line, for messages."""
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -60,7 +65,7 @@ def read_rows(path: Path) -> Iterator[Row]:
             yield from read(file, path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a manifest that can be read") from None
-    except InputError:
+    except InputError:  # a ValueError too, but its message is complete
         raise
     except (ValueError, csv.Error, RecursionError) as error:
         raise InputError(
@@ -83,6 +88,7 @@ def _reader(first: str, path: Path) -> Callable[[TextIO, Path], Iterator[Row]]:
 
 
 def _read_csv(file: TextIO, path: Path) -> Iterator[Row]:
+    """Return the rows of the form csv. Raises InputError for a header with unknown, repeated or missing columns."""
     header = next(csv.reader(_lines(file, path), strict=True))
     for column in header:
         if column not in COLUMNS or header.count(column) > 1:
@@ -104,13 +110,14 @@ def _read_tensorflow(file: TextIO, path: Path) -> Iterator[Row]:
 def _read_table(
     file: TextIO, path: Path, columns: Sequence[str], delimiter: str = ",", header: bool = True
 ) -> Iterator[Row]:
+    """Yield the rows of a table. Raises InputError, naming the line, for a row with the wrong number of fields."""
     reader = csv.reader(_lines(file, path), delimiter=delimiter, strict=True)
     if header:
         next(reader)
     for values in filter(None, reader):  # an empty line has no values
         where = f"{path}:{reader.line_num}"
         if len(values) != len(columns):
-            raise InputError(f"{where}: {len(values)} fields, must be {len(columns)} ({','.join(columns)})")
+            raise InputError(f"{where}: {len(values)} fields, must be {len(columns)} ({','.join(columns)}); correct it")
         yield Row(dict(zip(columns, values, strict=True)), where)
 
 
@@ -168,6 +175,7 @@ def _write_json(file: TextIO, rows: Iterable[dict[str, str]], base: Path) -> Non
 
 
 def _text(row: dict[str, str]) -> str:
+    """Return the path of a row's text file. Raises InputError if there is none."""
     if not row["text"]:
         raise InputError(
             f"utterance {row['utterance_id']} has no text file, which this form requires; use a different form"

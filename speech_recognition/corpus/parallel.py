@@ -40,6 +40,7 @@ def in_threads(
 def _results(
     executor: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
+    """Yield the results in the order of the items, of which at most `ahead` are taken before their turn."""
     begun: deque[Future[Result]] = deque()
     for item in items:
         begun.append(executor.submit(work, item))

@@ -37,6 +37,7 @@ from speech_recognition.files import open_regular, resolved
 from speech_recognition.runtime.progress import Progress
 
 _SPLIT_OF_WORD = {"train": "train", "val": "val", "dev": "val", "test": "test"}
+"""Split that a word in a manifest's name stands for."""
 
 _REPORTED = 10
 """Most transcripts that the message about the alphabet lists; it states the number of all."""
@@ -207,5 +208,6 @@ def _info(path: Path) -> "soundfile._SoundFileInfo":
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
+    """Return the error for a file that libsndfile cannot open or decode."""
     reason = getattr(error, "error_string", "it has no header")
     return InputError(f"{path}: not a recording that libsndfile reads ({reason}); convert it to WAV")

@@ -17,6 +17,7 @@ from speech_recognition.corpus.tar_stream import RECORDED, list_files
 from speech_recognition.files import atomic_write
 
 _NAME = "verified.json"
+"""File name of the stamp, in the dataset's folder for checksums."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Verified:
     """Evidence that a dataset matched its reference."""
 
     dataset: str
+    """Option of the dataset: mini, all, clean ..."""
     sha256: str
     """SHA-256 of the dataset's tar stream, in hex."""
 

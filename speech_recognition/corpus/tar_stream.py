@@ -4,7 +4,7 @@ The stream depends on the files' names and contents only. Owner, dates, permissi
 are fixed: they made the checksums of the first MLPerf reference differ between machines. GNU
 tar and coreutils write the same stream when they run in the folder:
 
-    find . -type f -printf '%P\\n' | LC_ALL=C sort |
+    find . -path ./checksums -prune -o -type f -printf '%P\\n' | LC_ALL=C sort |
     tar --format=ustar --owner=0 --group=0 --numeric-owner --mode=0644 --mtime=@0 -T - -cf - | sha256sum
 
 Several threads read the files and the calling thread hashes them: the speed of SHA-256 on one
@@ -46,27 +46,33 @@ _LONGEST_NAME = 100
 """Most bytes of a path: the name field of ustar, without its prefix field."""
 
 _READERS = 4
+"""Threads that read files, while the calling thread hashes what they have read."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Checksums of a folder: SHA-256 (hex) and length of its tar stream, and the short sum of each path in `sums`.
+    """Checksums of a folder.
 
     A short sum is the 64-bit XXH3 of a file's content, in 16 hex digits. It only helps to name
     the files that differ; the SHA-256 decides whether any does.
     """
 
     sha256: str
+    """SHA-256 of the tar stream, in hex."""
     bytes: int
+    """Length of the tar stream in bytes."""
     sums: dict[str, str]
+    """Short sum of each file, or NO_REGULAR_FILE, by path."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Consecutive files of the stream as bytes, and the path and short sum of each."""
+    """Part of the stream: consecutive whole files."""
 
     stream: bytes
+    """Headers, contents and padding of the files."""
     sums: list[tuple[str, str]]
+    """Path and short sum of each file."""
 
 
 def scan(folder: Path, tar_file: BinaryIO | None = None) -> Scan:
@@ -143,6 +149,7 @@ def _batches(folder: Path, names: Iterable[str], special: list[str]) -> Iterator
 
 
 def _size(folder: Path, name: str) -> int:
+    """Return the size of a file in bytes. Raises InputError if the file cannot be examined."""
     try:
         return os.stat(f"{folder}/{name}").st_size
     except OSError as error:

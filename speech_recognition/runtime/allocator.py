@@ -16,5 +16,5 @@ def keep_memory() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, -1)
+        libc.mallopt(_M_MMAP_MAX, 0)  # no block is mapped separately
+        libc.mallopt(_M_TRIM_THRESHOLD, -1)  # the free end of the heap is never returned

@@ -27,17 +27,17 @@ class Launch:
     """Facts about the run from torchrun's environment variables."""
 
     local_rank: int | None = None
-    """number of the process on its machine; None without torchrun"""
+    """Number of the process on its machine, from 0; None without torchrun."""
     run_id: str = ""
-    """torchrun's name for the run, the same in all processes and after a restart"""
+    """Torchrun's name for the run, the same in all processes and after a restart."""
     restarts: int = 0
-    """times that torchrun has restarted this machine's processes after one of them failed"""
+    """Number of times that torchrun has restarted this machine's processes after one of them failed."""
     max_restarts: int = 0
-    """times that torchrun restarts them at most"""
+    """Most times that torchrun restarts them."""
     nodes: int = 1
-    """number of machines"""
+    """Number of machines."""
     shares_store: bool = False
-    """true if torchrun keeps one store for all attempts"""
+    """True if torchrun keeps one store for all attempts: processes that restart find the entries of dead ones."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Launch":
@@ -86,9 +86,11 @@ ALONE = Launch()
 
 _NUMBERS = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_WORLD_SIZE", "MASTER_PORT"]
 _NUMBERS += ["TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS"]
+"""Torchrun's variables whose values are whole numbers."""
 
 
 def _is_number(text: str) -> bool:
+    """Return whether `text` is a whole number of at most 9 digits, which a 32-bit integer holds."""
     return text.isascii() and text.isdigit() and len(text) < 10
 
 
@@ -204,8 +206,8 @@ def from_first(make: Callable[[], Value]) -> Value:
     values: list[Any] = [None]
     try:
         if is_first():
-            values = [(make(),)]
-    finally:
+            values = [(make(),)]  # in a tuple, so that a result of None differs from a failure
+    finally:  # also after a failure: the other processes wait for the broadcast
         with _peers():
             dist.broadcast_object_list(values, src=0)
     if values[0] is None:
@@ -215,6 +217,7 @@ def from_first(make: Callable[[], Value]) -> Value:
 
 
 def _object_device() -> torch.device:
+    """Return the device of tensors that are sent: NCCL sends only from GPUs."""
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 

@@ -1,4 +1,4 @@
-"""How the processes of a run tell a missed target to the launcher that started them.
+"""Report of a missed target from the processes of a run to the launcher that started them.
 
 torch's launcher takes every exit status but 0 for a failure: it logs an error, ends the other processes and, with
 restarts left, starts all of them again. A missed target is a result.
@@ -11,14 +11,14 @@ from pathlib import Path
 from speech_recognition.errors import ExitStatus
 
 FILE = "DEEPSPEECH2_OUTCOME"
-"""Environment variable: the file in which the processes of --num-gpus leave their exit status."""
+"""Environment variable that names the file in which the processes of --num-gpus leave their exit status."""
 
 
 def told_to_launcher(status: int, environment: Mapping[str, str]) -> int:
     """Return the exit status of a process whose command ended with `status`.
 
     Under --num-gpus a missed target goes into the launcher's file, and the process ends with DONE. A torchrun that
-    the user typed reports a failure; the first process says before what that means.
+    the user typed reports the status as a failure; the first process prints beforehand what that means.
     """
     if status != ExitStatus.TARGET_MISSED or "TORCHELASTIC_RUN_ID" not in environment:
         return status

@@ -1,4 +1,4 @@
-"""Starts the processes of a run on this machine by torch's launcher, torchrun."""
+"""Start of a run's processes on this machine by torch's launcher, torchrun."""
 
 import os
 import signal
@@ -66,4 +66,4 @@ def _status(error: ChildFailedError) -> int:
     own = [each for each in statuses if each not in (ExitStatus.FAILURE, *stopped)]
     own = own or [each for each in statuses if each == ExitStatus.FAILURE]
     status = (own or statuses)[0]
-    return status if status >= 0 else 128 - status
+    return status if status >= 0 else 128 - status  # -N is a process that signal N killed, in a shell 128 + N

@@ -6,7 +6,7 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-"""Linux's <sys/prctl.h>."""
+"""Option of prctl that sets the signal for the end of the parent (Linux's <linux/prctl.h>)."""
 
 
 def end_with_parent(parent: int) -> None:

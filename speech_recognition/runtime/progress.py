@@ -7,6 +7,7 @@ import time
 from tqdm import tqdm
 
 LINE_SECONDS = 10.0
+"""Seconds between two lines where standard error is not a terminal."""
 
 
 class Progress:
@@ -43,6 +44,7 @@ class Progress:
             self._print_line(note)
 
     def _print_line(self, note: str) -> None:
+        """Print a line with the finished units, the rate of bytes, `note` and the seconds left."""
         elapsed = time.monotonic() - self._start
         left = f"{elapsed / self._done * (self._total - self._done):.0f} s left" if self._done else ""
         if self._unit == "B":

@@ -19,7 +19,7 @@ the command's whole group, and a parent passes on what the terminal has already 
 stopped: list[int] = []
 """Number of the signal that ends the program; empty before one arrives."""
 _moment = -math.inf
-"""Time at which the last signal arrived, on the monotonic clock."""
+"""Time on the monotonic clock at which the latest signal arrived that was not part of an earlier one's event."""
 
 
 def handled() -> list[signal.Signals]:
@@ -52,6 +52,7 @@ class _Ended(SystemExit):
 
 
 def _stop(number: int, _: FrameType | None) -> None:
+    """Print a line and raise _Ended, unless the signal belongs to the same event as the latest one."""
     global _moment
     if time.monotonic() - _moment < SAME_SECONDS:
         return
@@ -68,7 +69,8 @@ def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
     """Send the signal again if Python dropped what its handler raised, as in a destructor or during a fork."""
     global _moment
     if isinstance(lost.exc_value, _Ended):
-        _moment = -math.inf
+        _moment = -math.inf  # the repeated signal must not count as part of the same event
+        # From a thread, 10 ms later, when the destructor or fork has usually ended. If not, this function runs again.
         threading.Timer(0.01, os.kill, (os.getpid(), lost.exc_value.number)).start()
     else:
         sys.__unraisablehook__(lost)

@@ -39,9 +39,9 @@ class Trainer:
         self.tally = Tally()
 
     def warm_up(self, longest_seconds: float) -> None:
-        """Try two training steps and one evaluation on synthetic batches of the longest utterance, before the clock runs.
+        """Try two training steps and one evaluation on synthetic batches of the longest utterance.
 
-        Leaves no trace in weights, statistics, optimizer or random generators. Raises InputError if memory runs out: a
+        Runs before the clock. Leaves no trace in weights, statistics, optimizer or random generators. Raises InputError if memory runs out: a
         run must not find that out in its first batch of long utterances.
         """
         print(f"warming up on synthetic batches of {longest_seconds:.1f} s utterances", file=sys.stderr)

@@ -1,3 +1,5 @@
+"""Tests of the alphabet: text to ids and back."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Tests of augmentation: what it changes and what it leaves alone."""
+
 import dataclasses
 from pathlib import Path
 

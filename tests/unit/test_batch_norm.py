@@ -1,3 +1,5 @@
+"""Tests of BatchNorm without padding."""
+
 import pytest
 import torch
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Tests of padding utterances to a batch."""
+
 import torch
 
 from speech_recognition import batches

@@ -1,3 +1,5 @@
+"""Tests of evaluation over a manifest."""
+
 import dataclasses
 from pathlib import Path
 

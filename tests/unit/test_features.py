@@ -1,3 +1,5 @@
+"""Tests of spectrograms against their definition and against torchaudio's."""
+
 import dataclasses
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Tests of atomic writes, and of reading files that somebody else wrote."""
+
 import errno
 import multiprocessing
 import os

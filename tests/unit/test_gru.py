@@ -1,3 +1,5 @@
+"""Tests of the CPU's GRU against torch's."""
+
 import pytest
 import torch
 from hypothesis import given

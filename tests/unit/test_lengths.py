@@ -1,3 +1,5 @@
+"""Tests of masks and of the length that CTC needs."""
+
 import itertools
 
 import torch

@@ -1,3 +1,5 @@
+"""Tests of the model: its size, its layers, and that padding changes nothing."""
+
 import dataclasses
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of the order of utterances and batches in an epoch."""
+
 import dataclasses
 import itertools
 

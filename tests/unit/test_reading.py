@@ -1,3 +1,5 @@
+"""Tests of reading batches in worker processes."""
+
 import multiprocessing
 import os
 import signal

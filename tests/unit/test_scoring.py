@@ -1,3 +1,5 @@
+"""Tests of word and character errors."""
+
 import math
 
 import pytest

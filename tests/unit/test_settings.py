@@ -1,3 +1,5 @@
+"""Tests of presets and of parameters from --set and from files."""
+
 import dataclasses
 import json
 import math

@@ -16,16 +16,24 @@ from speech_recognition.errors import InputError
 
 @dataclass(frozen=True)
 class Archive:
-    """One archive, <subset>.tar.gz. `older_bytes` is its size in the previous release, whose content is different."""
+    """One archive of LibriSpeech, which holds one subset."""
 
     subset: str
+    """Name of the subset, such as dev-clean."""
     bytes: int
+    """Size of the archive in bytes."""
     md5: str
+    """MD5 of the archive, in hex, as the publisher lists it."""
     sha256: str
+    """SHA-256 of the archive, in hex, by which it is checked."""
     hours: float
+    """Hours of speech in the subset."""
     utterances: int
+    """Number of recordings in the subset."""
     speakers: int
+    """Number of readers in the subset."""
     older_bytes: int
+    """Size of the archive of this name in the previous release, whose content is different."""
 
     @property
     def file(self) -> str:
@@ -35,10 +43,12 @@ class Archive:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Archives of each option, by its name, and the URLs of the mirrors, in the order in which they are asked."""
+    """Content of the catalog: which archives make which dataset, and where they are downloaded."""
 
     options: dict[str, tuple[Archive, ...]]
+    """Archives of each option, by the option's name: all, clean ..."""
     mirrors: tuple[str, ...]
+    """URLs of the folders of archives, in the order in which they are asked."""
 
 
 def read_catalog(path: Path) -> Catalog:

@@ -51,7 +51,7 @@ class Watch:
 
     def __init__(self, patience: Patience, count: Callable[[], int]) -> None:
         self.reason = ""
-        """Why the connection was shut down; empty if it was not."""
+        """Reason for which the connection was shut down; empty if it was not."""
         self._patience, self._count = patience, count
         self._deadline = time.monotonic() + patience.answer
         self._body, self._over = threading.Event(), threading.Event()
@@ -113,6 +113,7 @@ class Watch:
             self._socket = connection.dup()
 
     def _run(self) -> None:
+        """Wait for the body, then measure its rate, until the block ends or the connection is shut down."""
         # __exit__ sets both events, so that neither wait outlasts the block.
         if not self._body.wait(max(0.0, self._deadline - time.monotonic())):
             self._end(f"its answer did not begin within {self._patience.answer:g} s")
@@ -135,15 +136,19 @@ class Watch:
 
 
 _watch: ContextVar[Watch] = ContextVar("watch")
-"""Watch of the current thread's download. urllib3 makes connections itself, so that it cannot be an argument."""
+"""Watch of the current thread's download. It cannot be an argument, because urllib3 calls `_new_conn` itself."""
 
 
 class _PlainConnection(HTTPConnection):
+    """Connection of urllib3 that is made by the watch, which can then shut it down."""
+
     def _new_conn(self) -> socket.socket:
         return _watch.get().connect(self.host, self.port)
 
 
 class _SecureConnection(HTTPSConnection):
+    """Connection of urllib3 with TLS, over a socket that is made by the watch."""
+
     def _new_conn(self) -> socket.socket:
         return _watch.get().connect(self.host, self.port)
 

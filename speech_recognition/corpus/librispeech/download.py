@@ -65,6 +65,7 @@ def missing_bytes(archives: Sequence[Archive], folder: Path) -> int:
 
 
 def _size(path: Path) -> int:
+    """Return the size of a file in bytes; 0 if there is no regular file."""
     return path.stat().st_size if path.is_file() else 0
 
 

@@ -14,17 +14,22 @@ from speech_recognition.corpus.manifest import check_id, check_transcript, is_pl
 from speech_recognition.errors import InputError
 
 FLAC, TRANSCRIPTS = ".flac", ".trans.txt"
+"""Suffixes of a recording and of a chapter's transcripts."""
 
 _SPLIT_OF_PREFIX = {"train": "train", "dev": "val", "test": "test"}
+"""Split of a subset, by the part of its name before the dash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Words of one utterance, and the file and line that hold them."""
+    """Transcript of one utterance."""
 
     text: str
+    """Words in capitals, separated by single spaces."""
     file: str
+    """Name of the transcript file, for messages."""
     line: int
+    """Number of the line in the file, from 1."""
 
 
 def split_of(subset: str, where: str) -> str:

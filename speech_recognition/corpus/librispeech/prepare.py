@@ -32,13 +32,18 @@ _EXPANSION = 2.5
 
 @dataclass(frozen=True, slots=True)
 class _Audio:
-    """One recording whose WAV file has been written; `bytes` is the size of its FLAC file, for the progress bar."""
+    """One recording whose WAV file has been written."""
 
     id: str
+    """Utterance id."""
     subset: str
+    """Name of its subset, such as dev-clean."""
     samples: int
+    """Number of samples at 16 kHz."""
     bytes: int
+    """Size of its FLAC file in bytes, for the progress bar."""
     where: str
+    """Its FLAC file, for messages."""
 
 
 def prepare_librispeech(source: Path, data_dir: Path, dataset: str = "custom", workers: int | None = None) -> Counts:
@@ -106,6 +111,7 @@ def _is_complete(data_dir: Path, option: str, archives: Sequence[Archive]) -> bo
 
 
 def _files_in(folder: Path) -> int:
+    """Return the number of entries in a folder; 0 if there is none."""
     return len(os.listdir(folder)) if folder.is_dir() else 0
 
 
@@ -143,7 +149,9 @@ def process(files: Sequence[Path], writer: DatasetWriter, workers: int | None = 
     ):
         for each in results:
             if each.id in audio:
-                raise InputError(f"{each.where}: utterance {each.id} appears twice, first as {audio[each.id].where}")
+                raise InputError(
+                    f"{each.where}: utterance {each.id} appears twice, first as {audio[each.id].where}; remove one"
+                )
             audio[each.id] = each
             progress.advance(each.bytes)
     if not audio:

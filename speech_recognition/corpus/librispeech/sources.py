@@ -19,6 +19,8 @@ from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular, read_regular
 
 _ARCHIVE = ".tar.gz"
+"""Suffix of an archive."""
+
 _TOP = "LibriSpeech"
 """Top folder of every archive, which holds the subset."""
 
@@ -26,16 +28,21 @@ _LARGEST_BYTES = {FLAC: 2 * LONGEST_SECONDS * SAMPLE_RATE + (1 << 20), TRANSCRIP
 """Most bytes of a file, which is held in memory: FLAC's are those of an hour's samples and 1 MiB of metadata."""
 
 _FETCH = "the archive is damaged or not LibriSpeech's; download it again"
+"""Reason and advice in errors about an archive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One FLAC or transcript file of an archive or folder. `where` names it in messages."""
+    """One FLAC or transcript file of an archive or folder."""
 
     subset: str
+    """Name of its subset, such as dev-clean."""
     name: str
+    """File name, without folders."""
     content: bytes
+    """Bytes of the file."""
     where: str
+    """The file, or the archive and its member, for messages."""
 
 
 def find_files(source: Path) -> list[Path]:
@@ -105,11 +112,13 @@ def _walk(subset: Path) -> Iterator[Path]:
 
 
 def _check_link(path: Path) -> None:
+    """Raise InputError for a link whose target does not exist."""
     if path.is_symlink() and not path.exists():
         raise InputError(f"{path}: a broken link; restore its target or remove it")
 
 
 def _refuse(error: OSError) -> None:
+    """Raise InputError for a folder that os.walk cannot list, and would otherwise skip in silence."""
     raise InputError(f"{error.filename}: cannot be read ({error.strerror}); change its permissions")
 
 
@@ -126,7 +135,7 @@ def read_members(file: Path) -> Iterator[Member]:
         else:
             # The path ends in <subset>/<speaker>/<chapter>/<name>: find_files has checked it.
             yield Member(file.parts[-4], file.name, read_regular(file, _most_bytes(file.name)), str(file))
-    except InputError:
+    except InputError:  # a ValueError too, but its message is complete
         raise
     except (zlib.error, EOFError, gzip.BadGzipFile, ValueError, MemoryError) as error:
         raise InputError(f"{file}: {error or 'truncated'}; {_FETCH}") from None
@@ -135,6 +144,7 @@ def read_members(file: Path) -> Iterator[Member]:
 
 
 def _read_archive(archive: Path) -> Iterator[Member]:
+    """Yield the FLAC and transcript files of an archive, in its order."""
     with open_regular(archive) as zipped, gzip.open(zipped) as unzipped:
         tar = TarReader(unzipped, str(archive))
         for entry in tar:
@@ -161,4 +171,5 @@ def _place(entry: Entry, archive: Path) -> PurePosixPath | None:
 
 
 def _most_bytes(name: str) -> int:
+    """Return the most bytes that a file of this name may have."""
     return _LARGEST_BYTES[TRANSCRIPTS if name.endswith(TRANSCRIPTS) else FLAC]

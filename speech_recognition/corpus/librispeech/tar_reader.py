@@ -23,20 +23,30 @@ _LARGEST_EXTENSION = 1 << 20
 """Most bytes of a long name or of a pax header, which are held in memory."""
 
 _LONG_NAME, _LONG_LINK = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
+"""Types of GNU tar's pseudo-members, whose content is the next member's name or link target."""
+
 _PAX, _PAX_OF_ALL = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE), tarfile.XGLTYPE
+"""Types of pax headers for the next member, and for all members that follow."""
+
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+"""Types of regular files; AREGTYPE is that of tar before POSIX, CONTTYPE asks for adjacent disk blocks."""
+
 _SPARSE = b"GNU.sparse"
 """Prefix of the pax keys of a sparse file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One member: a regular file of `size` bytes, a folder, or neither (a link, a device, a sparse file ...)."""
+    """One member of an archive."""
 
     name: str
+    """Path of the member in the archive."""
     size: int
+    """Size of its content in bytes."""
     is_file: bool
+    """True for a regular file. A link, a device and a sparse file are neither a file nor a folder."""
     is_folder: bool
+    """True for a folder."""
 
 
 class TarReader:
@@ -163,14 +173,17 @@ class TarReader:
         return records
 
     def _number(self, digits: bytes) -> int:
+        """Return the number that the digits of a pax record stand for. Raises InputError if they are not digits."""
         # 19 digits hold every 63-bit size, and Python refuses to convert thousands of them.
         if not digits.isdigit() or len(digits) > 19:
             raise self._damaged("bad pax header")
         return int(digits)
 
     def _damaged(self, reason: str) -> InputError:
+        """Return the error for a damaged archive."""
         return InputError(f"{self._where}: {reason}; the archive is damaged; download it again")
 
 
 def _text(raw: bytes) -> str:
+    """Return a name as text; bytes that are not UTF-8 are kept as surrogates."""
     return raw.decode("utf-8", "surrogateescape")

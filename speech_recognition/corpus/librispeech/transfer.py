@@ -39,20 +39,24 @@ class WrongContentError(TransferError):
 class Transfer:
     """Download of one archive that continues where it stopped, whichever server sends the rest.
 
-    `done` is the number of bytes that have arrived; other threads may read it. A set `stop` ends the
-    download within one read.
+    Once `stop` is set, the download ends within one read.
     """
 
     def __init__(self, archive: Archive, folder: Path, patience: Patience, stop: threading.Event) -> None:
         self.archive = archive
+        """Archive to download."""
         self.done = 0
+        """Number of bytes that have arrived. Other threads may read it."""
         self._path = folder / archive.file
         self._partial = folder / f"{archive.file}.partial"
         self._patience, self._stop = patience, stop
         self._digest = hashlib.sha256()
 
     def resume(self) -> None:
-        """Count and hash the bytes that an earlier program left, so that they are not downloaded again."""
+        """Count and hash the bytes that an earlier program left, so that they are not downloaded again.
+
+        Raises InputError if the partial file is a link, FIFO or device.
+        """
         if not os.path.lexists(self._partial):
             return
         with open(open_own(self._partial, os.O_RDONLY), "rb") as file:
@@ -212,5 +216,5 @@ def open_own(path: Path, flags: int) -> int:
     """
     if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
         raise InputError(f"{path}: is not a regular file; remove it")
-    # O_NONBLOCK: opening a FIFO for reading would wait for a writer.
+    # O_NONBLOCK: opening a FIFO for reading would wait for a writer. O_CLOEXEC: no child process keeps the lock's file.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)

@@ -44,6 +44,7 @@ _SEED = 1
 """Seed of the library's random generator; the corpus's checksum depends on it."""
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+"""Type of t_espeak_callback: samples, their number, and events; returning 0 continues the synthesis."""
 
 
 class SynthesisError(RuntimeError):
@@ -52,16 +53,16 @@ class SynthesisError(RuntimeError):
 
 @dataclass(frozen=True)
 class Speech:
-    """One job of the worker.
-
-    `voice` is a language and a variant, as in "en-us+f3"; `rate` is in words per minute, 80 to 450;
-    `pitch` is from 0 to 99.
-    """
+    """One job of the worker."""
 
     voice: str
+    """Language and variant, as in "en-us+f3"."""
     rate: int
+    """Speaking rate in words per minute, 80 to 450."""
     pitch: int
+    """Pitch relative to the voice's own, 0 to 99."""
     text: str
+    """Words to speak."""
 
 
 class Synthesizer:
@@ -121,6 +122,7 @@ def _read_reply(stream: IO[bytes]) -> tuple[bool, bytes]:
 
 
 def _check(status: int, call: str) -> None:
+    """Raise SynthesisError unless a call of the library returned 0."""
     if status != 0:
         raise SynthesisError(f"{call} returned {status}")
 
@@ -157,6 +159,7 @@ def _say(job: Speech, library_path: str, data_path: str) -> bytes:
 
 
 def _set_voice(library: ctypes.CDLL, job: Speech, data_path: Path) -> None:
+    """Set the library to a job's voice, rate and pitch. Raises SynthesisError if it refuses one of them."""
     variant = job.voice.partition("+")[2]
     # Without this check the library would silently replace an unknown variant by the plain voice.
     if variant and not (data_path / "voices" / "!v" / variant).is_file():

@@ -52,13 +52,18 @@ CHAPTER_UTTERANCES = 25
 
 @dataclass(frozen=True)
 class Subset:
-    """Size of one of the corpus's three subsets, and the voice variants that no other subset has."""
+    """Plan of one of the corpus's three subsets."""
 
     name: str
+    """Name of its folder in LibriSpeech's layout."""
     first_speaker: int
+    """Number of its first speaker; the others follow in steps of 1."""
     speakers: int
+    """Number of speakers."""
     utterances: int
+    """Number of utterances of all speakers together; each speaker has an equal share."""
     variants: str
+    """The synthesiser's voice variants, separated by white space; no other subset has them."""
 
 
 # Variants of one family (derived from each other) are in one subset, so that no validation voice is heard in training.
@@ -91,27 +96,37 @@ SUBSETS = (
         variants="f3 m2 Gene Storm Annie m5 Denis Gene2 shelby pablo victor paul",
     ),
 )
+"""Subsets of the corpus, in the order in which their speakers and sentences are drawn."""
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """One voice of the corpus: a voice of the synthesiser, its rate in words per minute and its pitch, 0 to 99."""
+    """One voice of the corpus."""
 
     number: int
+    """Number of the speaker, which begins each utterance id."""
     subset: str
+    """Name of the speaker's subset."""
     voice: str
+    """The synthesiser's voice: accent, plus sign, variant."""
     rate: int
+    """Speaking rate in words per minute."""
     pitch: int
+    """The synthesiser's pitch setting, 0 to 99."""
 
 
 @dataclass(frozen=True)
 class PlannedUtterance:
-    """One recording to synthesise; `number` counts from 0 within its chapter."""
+    """One recording to synthesise."""
 
     speaker: Speaker
+    """Voice that reads it."""
     chapter: int
+    """Number of the chapter: the speaker's number and a digit from 1."""
     number: int
+    """Number of the utterance in its chapter, from 0."""
     transcript: str
+    """Words in capitals."""
 
     @property
     def utterance_id(self) -> str:

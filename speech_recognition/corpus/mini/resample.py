@@ -29,6 +29,8 @@ _CUTOFF = Decimal(19) / Decimal(8820)
 """Twice the cutoff of 7,600 Hz divided by the rate of the phases, 320 * 22,050 Hz."""
 
 _PI = Decimal("3.14159265358979323846264338327950288419716939937510")
+"""Pi to 51 digits, more than the arithmetic keeps."""
+
 _DIGITS = 40
 """Precision of the decimal arithmetic; only 5 digits are left after the rounding to units of 2^-15."""
 

@@ -137,6 +137,7 @@ def make_mini(data_dir: Path, workers: int | None = None) -> Counts:
 
 
 def _is_complete(data_dir: Path) -> bool:
+    """Return whether `data_dir` holds the embedded corpus with every utterance listed and every recording there."""
     try:
         dataset = read_counts(data_dir).dataset
         found = [row.id for split in SPLITS for row in read_manifest(data_dir / "manifests" / f"{split}.csv")]

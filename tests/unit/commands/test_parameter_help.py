@@ -11,7 +11,7 @@ from speech_recognition.commands.parameter_help import parameters_help
 
 
 def paragraph(name: str) -> str:
-    """The help's text on one parameter, its lines joined."""
+    """Return the help's text on one parameter, its lines joined."""
     lines = parameters_help().splitlines()
     begin = next(index for index, line in enumerate(lines) if line.startswith(f"  {name}="))
     end = next((index for index in range(begin + 1, len(lines)) if not lines[index].startswith("   ")), len(lines))

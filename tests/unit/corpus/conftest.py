@@ -1,4 +1,4 @@
-"""Tiny folders in LibriSpeech's layout, and a command that has to refuse them."""
+"""Fixtures with tiny folders in LibriSpeech's layout, their dataset, and a command that must refuse what it gets."""
 
 import argparse
 import functools
@@ -11,6 +11,8 @@ import pytest
 import soundfile
 
 from speech_recognition import cli
+from speech_recognition.corpus.checksum import Reference, read_reference, write_reference
+from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 
 MakeChapter = Callable[..., list[Path]]
 
@@ -38,13 +40,13 @@ def _make_chapter(
 
 @pytest.fixture
 def make_chapter() -> MakeChapter:
-    """Writes one chapter below a source folder; returns its FLAC files (4000 samples, then 700 less each)."""
+    """Return a function that writes a chapter and returns its FLAC files, of 4000 samples and then 700 fewer each."""
     return _make_chapter
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """One chapter each of train, dev and test: two utterances in each."""
+    """Return a folder with one chapter each of train, dev and test, and two utterances in each."""
     folder = tmp_path / "LibriSpeech"
     _make_chapter(folder)
     _make_chapter(folder, "dev-clean", "84", "121123", ("GO ON", "AH"))
@@ -53,8 +55,23 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def dataset(source: Path, tmp_path: Path) -> Path:
+    """Return the folder of the processed dataset of `source`, under the name mini."""
+    prepare_librispeech(source, tmp_path / "dataset", "mini")
+    return tmp_path / "dataset"
+
+
+@pytest.fixture
+def reference(dataset: Path, tmp_path: Path) -> Reference:
+    """Return the reference of `dataset`, which lies outside it."""
+    write_reference(dataset, tmp_path / "reference", "mini")
+    return read_reference(tmp_path / "reference", "mini", "pinned")
+
+
 @pytest.fixture(autouse=True)
 def no_proxy_of_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unset this machine's proxies, which would get the requests for the servers of these tests."""
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -67,9 +84,10 @@ def _parser() -> argparse.ArgumentParser:
 
 @pytest.fixture
 def refuse(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str], str], None]:
-    """Runs a command that has to end in exit status 2 and one printable line that matches a pattern, and print nothing.
+    """Return a function that runs a command, which must end with status 2 and one printable line of error.
 
-    The command line's parser is made once: it takes longer than most commands here.
+    The line must match a pattern, and standard output be empty. The command line's parser is made once, since that
+    takes longer than most commands here.
     """
 
     def run(arguments: list[str], message: str) -> None:

@@ -1,3 +1,5 @@
+"""Tests of reading and writing recordings, and of the damages that are refused."""
+
 import hashlib
 from collections.abc import Callable
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Tests of the comparison of a dataset with its reference."""
+
 import dataclasses
 import hashlib
 import json
@@ -21,19 +23,6 @@ from speech_recognition.corpus.librispeech.catalog import Archive, read_catalog
 from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.tar_stream import list_files
 from speech_recognition.errors import InputError
-
-
-@pytest.fixture
-def dataset(source: Path, tmp_path: Path) -> Path:
-    prepare_librispeech(source, tmp_path / "dataset", "mini")
-    return tmp_path / "dataset"
-
-
-@pytest.fixture
-def reference(dataset: Path, tmp_path: Path) -> Reference:
-    write_reference(dataset, tmp_path / "reference", "mini")
-    return read_reference(tmp_path / "reference", "mini", "pinned")
-
 
 WAV = "train/wav/19-198-0000.wav"
 TEXT = "train/txt/19-198-0000.txt"

@@ -1,3 +1,5 @@
+"""Tests of counts.json."""
+
 import json
 from pathlib import Path
 

@@ -26,7 +26,7 @@ def make_pipe(path: Path) -> None:
 
 
 def members(source: Path, form: int = tarfile.PAX_FORMAT) -> list[bytes]:
-    """Header and content of each file of the source, as blocks of a tar archive."""
+    """Return the header and content of each file of the source, as blocks of a tar archive."""
     blocks = []
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         blocks.append(block(f"LibriSpeech/{path.relative_to(source)}", path.read_bytes(), form))

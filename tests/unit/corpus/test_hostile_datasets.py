@@ -23,7 +23,7 @@ def make_pipe(path: Path) -> None:
 
 @pytest.fixture
 def dataset(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A dataset that is the pinned reference of mini."""
+    """Return a dataset that is the pinned reference of mini."""
     prepare_librispeech(source, tmp_path / "data", "mini")
     write_reference(tmp_path / "data", tmp_path / "pinned", "mini")
     monkeypatch.setattr(dataset_command, "REFERENCES", tmp_path / "pinned")
@@ -39,7 +39,7 @@ def sparse_file(size: int, name: str) -> Callable[[Path], None]:
 
 
 def deep_folders(folder: Path) -> None:
-    """Deeper than a path may be long."""
+    """Make folders in one another, deeper than a path may be long."""
     before = os.getcwd()
     os.chdir(folder)
     try:

@@ -1,3 +1,5 @@
+"""Tests of manifests: what is written is read again, and bad rows are refused by name."""
+
 import csv
 import dataclasses
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Tests of the four forms of a manifest."""
+
 import csv
 import dataclasses
 import json

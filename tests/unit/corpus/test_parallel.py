@@ -1,3 +1,5 @@
+"""Tests of a function that several threads apply to many items."""
+
 import threading
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Anyone's own recordings: written here by libsndfile in many forms, read back as a dataset."""
+"""Tests of a user's own recordings: written here by libsndfile in many forms, read back as a dataset."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def tone(rate: int, hertz: float = 440, seconds: float = 0.5) -> np.ndarray:
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
-    """A folder of recordings with a table for train and one for val."""
+    """Return a folder of recordings with a table for train and one for val."""
     folder = tmp_path / "mine"
     folder.mkdir()
     soundfile.write(folder / "one.wav", tone(8000), 8000)

@@ -7,23 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from speech_recognition.corpus.checksum import Reference, read_reference, write_reference
-from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
+from speech_recognition.corpus.checksum import Reference
 from speech_recognition.corpus.stamp import Verified, read_stamp, verify_and_stamp
 
 WAV = "train/wav/19-198-0000.wav"
-
-
-@pytest.fixture
-def dataset(source: Path, tmp_path: Path) -> Path:
-    prepare_librispeech(source, tmp_path / "dataset", "mini")
-    return tmp_path / "dataset"
-
-
-@pytest.fixture
-def reference(dataset: Path, tmp_path: Path) -> Reference:
-    write_reference(dataset, tmp_path / "reference", "mini")
-    return read_reference(tmp_path / "reference", "mini", "pinned")
 
 
 def test_what_was_verified_is_remembered(dataset: Path, reference: Reference) -> None:
@@ -35,7 +22,7 @@ def test_what_was_verified_is_remembered(dataset: Path, reference: Reference) ->
 
 
 def same_size_and_time(dataset: Path) -> None:
-    """A byte changes, and the file's times are set back."""
+    """Change a byte and set the file's times back."""
     path = dataset / WAV
     before = path.stat()
     content = bytearray(path.read_bytes())

@@ -1,3 +1,5 @@
+"""Tests of greedy decoding."""
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from speech_recognition.decoding.greedy import greedy
 
 
 def frames(*paths: str) -> torch.Tensor:
-    """Log-probabilities [time, batch, symbol] whose likeliest paths are the given strings of symbols."""
+    """Return log-probabilities [time, batch, symbol] whose likeliest paths are the given strings of symbols."""
     longest = max(len(path) for path in paths)
     log_probs = torch.full((longest, len(paths), len(alphabet.SYMBOLS)), -10.0)
     for column, path in enumerate(paths):

@@ -1,3 +1,5 @@
+"""Tests of reference convergence points."""
+
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Tests of reading a log's lines as a table."""
+
 import math
 from pathlib import Path
 from typing import Any

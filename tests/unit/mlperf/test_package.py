@@ -1,3 +1,5 @@
+"""Tests of packaging a series of runs as a submission."""
+
 import json
 import shlex
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Tests of scoring a series of runs."""
+
 import math
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Tests of the description of the machine and of the source code's state."""
+
 import json
 import os
 import subprocess

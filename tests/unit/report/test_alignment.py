@@ -1,3 +1,5 @@
+"""Tests of aligning a hypothesis with its transcript."""
+
 import Levenshtein
 from hypothesis import given
 from hypothesis import strategies as st

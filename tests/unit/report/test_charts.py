@@ -1,3 +1,5 @@
+"""Tests of the report's charts."""
+
 import struct
 from collections.abc import Callable
 from dataclasses import replace

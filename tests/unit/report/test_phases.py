@@ -1,3 +1,5 @@
+"""Tests of the phases of a run's time, read from its log."""
+
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Tests of reading the folder of a run."""
+
 import json
 import shutil
 from collections.abc import Callable

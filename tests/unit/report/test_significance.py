@@ -1,3 +1,5 @@
+"""Tests of the significance of a difference between two runs."""
+
 import numpy as np
 import pandas as pd
 import pytest

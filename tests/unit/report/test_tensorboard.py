@@ -1,3 +1,5 @@
+"""Tests of TensorBoard's event files."""
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Tests of checkpoints: what is saved is read again, and damaged or hostile files are refused."""
+
 import dataclasses
 import io
 import os

@@ -1,3 +1,5 @@
+"""Tests of reading and writing CSV tables."""
+
 import csv
 import math
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Tests of the names in the folder of a run."""
+
 import os
 from pathlib import Path
 

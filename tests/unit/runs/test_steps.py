@@ -1,3 +1,5 @@
+"""Tests of the table of training steps."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of the sums over an epoch's steps."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests that freed memory stays in the process."""
+
 import subprocess
 import sys
 
@@ -20,7 +22,7 @@ print(faults[-1] - faults[19])
 
 
 def faults(setting: str) -> int:
-    """Pages that came anew in the last twenty of forty allocations of 50 MB."""
+    """Return the number of page faults in the last twenty of forty allocations of 50 MB."""
     command = [sys.executable, "-c", SCRIPT, setting]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     return int(result.stdout)

@@ -1,4 +1,4 @@
-"""Real processes under torchrun, on the CPU: the same steps, results and log as from one process."""
+"""Tests with real processes under torchrun, on the CPU: the same steps, results and log as from one process."""
 
 import csv
 import json

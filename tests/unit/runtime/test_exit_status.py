@@ -1,3 +1,5 @@
+"""Tests of how a missed target reaches the launcher."""
+
 import pytest
 
 from speech_recognition.errors import ExitStatus

@@ -1,3 +1,5 @@
+"""Tests that a signal waits for the end of a training step."""
+
 import importlib.util
 import os
 import random
@@ -15,7 +17,7 @@ from speech_recognition.runtime.signals import SIGNALS
 
 @pytest.fixture(autouse=True)
 def ends_the_program(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What the command line does at a signal; gives the signals that got to it."""
+    """End the program at a signal, as the command line does; return the list of the signals that arrived."""
     seen: list[int] = []
 
     def stop(number: int, _: object) -> None:
@@ -106,7 +108,7 @@ def test_runs_that_are_terminated_with_their_group_end_in_the_same_bits(tone_dat
     assert specification and specification.loader
     kills = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(kills)
-    # Without the report, which takes longer than all the rest.
+    # Without the report, which takes longer than the training.
     script = "import contextlib, runpy; from speech_recognition.report import page"
     script += "; page.own_report = lambda *_: contextlib.nullcontext()"
     script += "; runpy.run_module('speech_recognition', run_name='__main__')"

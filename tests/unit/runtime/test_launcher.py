@@ -1,3 +1,5 @@
+"""Tests of starting a run's processes, and of the exit status that they have together."""
+
 import os
 from types import SimpleNamespace
 

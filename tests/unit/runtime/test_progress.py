@@ -1,3 +1,5 @@
+"""Tests of progress on a terminal and elsewhere."""
+
 import os
 import sys
 import time
@@ -8,7 +10,7 @@ from speech_recognition.runtime import progress
 
 
 class Clock:
-    """A clock that the test moves."""
+    """Clock that the test moves."""
 
     now = 0.0
 

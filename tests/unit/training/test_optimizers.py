@@ -1,3 +1,5 @@
+"""Tests of the optimizers."""
+
 import dataclasses
 
 import pytest

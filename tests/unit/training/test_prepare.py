@@ -56,7 +56,7 @@ def plan(asked: Asked, launch: Launch = ALONE) -> Job:
 
 
 def ended(asked: Asked, launch: Launch = ALONE) -> int:
-    """The exit status of a run with nothing left to do."""
+    """Return the exit status of a run with nothing left to do."""
     with pytest.raises(prepare.NothingLeftError) as end:
         plan(asked, launch)
     return end.value.status

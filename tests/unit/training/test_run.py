@@ -1,3 +1,5 @@
+"""Tests of a whole run in this process: its log, its table and its checkpoints."""
+
 import csv
 import dataclasses
 import io

@@ -13,7 +13,7 @@ from speech_recognition.training import saving
 
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The names of every checkpoint that was saved."""
+    """Return the names of every checkpoint that was saved."""
     names: list[list[str]] = []
 
     def save(path: Path, _: object, others: Any = ()) -> None:

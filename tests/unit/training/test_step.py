@@ -1,3 +1,5 @@
+"""Tests of a training step: loss, gradient and update."""
+
 import copy
 import dataclasses
 import itertools

@@ -1,3 +1,5 @@
+"""Test of the user's name in the lines of the timed run."""
+
 import pytest
 
 from speech_recognition.training import timed

@@ -1,3 +1,5 @@
+"""Tests of the catalog of archives: its content agrees with the publisher's, and a damaged file is refused."""
+
 import json
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that misbehaves on purpose."""
+"""Tests of downloads from a server on this machine that misbehaves on purpose."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def archive(name: str = "dev-a", **changes: Any) -> Archive:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as `server.plan` says: a queue of faults, one for each request, then none."""
+    """Handler that answers each request by the next fault in `server.plan`, and correctly when the plan is empty."""
 
     server: "Server"
     protocol_version = "HTTP/1.1"
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Keeps the plan of faults, and what was asked for."""
+    """Server with the plan of its faults, and a list of the requests that it got."""
 
     daemon_threads = True
 

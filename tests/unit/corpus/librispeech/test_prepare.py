@@ -1,3 +1,5 @@
+"""Tests of LibriSpeech's conversion to a dataset, and of the faults in a source that it refuses."""
+
 import os
 import re
 import subprocess

@@ -1,3 +1,5 @@
+"""Tests of reading LibriSpeech from archives and from folders."""
+
 import gzip
 import io
 import os
@@ -16,7 +18,7 @@ CHAPTER = "LibriSpeech/train-clean-5/19/198"
 
 
 def pack(source: Path, archive: Path, *, order: Callable[[list[Path]], list[Path]] = sorted) -> Path:
-    """An archive of a folder in LibriSpeech's layout, in any order."""
+    """Write an archive of a folder in LibriSpeech's layout, in any order."""
     with tarfile.open(archive, "w:gz") as tar:
         for path in order([path for path in source.rglob("*") if path.is_file()]):
             tar.add(path, f"LibriSpeech/{path.relative_to(source)}")

@@ -75,7 +75,7 @@ def test_what_the_systems_tar_writes_comes_back(tmp_path: Path, form: str) -> No
 
 
 def pax(*records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
-    """A pax header, and an empty member."""
+    """Return a pax header and an empty member."""
     content = b"".join(records)
     header = tarfile.TarInfo("PaxHeaders")
     header.type, header.size = kind, len(content)

@@ -1,3 +1,5 @@
+"""Tests of the synthesiser's worker process."""
+
 import importlib.util
 import os
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+"""Tests of the embedded corpus's plan: its speakers and sentences."""
+
 from collections import Counter
 
 import pytest

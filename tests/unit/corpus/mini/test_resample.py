@@ -1,3 +1,5 @@
+"""Tests of the resampling in integers."""
+
 import math
 
 import numpy as np
@@ -24,7 +26,7 @@ def tone(hertz: float, count: int = 22_050) -> np.ndarray:
 
 
 def decibels(resampled: np.ndarray) -> float:
-    """Level of the middle against that of the tone that went in."""
+    """Return the level of the middle relative to the tone that went in, in dB."""
     middle = resampled[500:-500].astype(float)
     return 20 * math.log10(math.sqrt(np.mean(middle**2)) / (20_000 / math.sqrt(2)) + 1e-12)
 

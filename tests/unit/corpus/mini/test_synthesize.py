@@ -1,3 +1,5 @@
+"""Tests of the embedded corpus's synthesis, on a few of its utterances."""
+
 import json
 import os
 import resource
@@ -39,7 +41,7 @@ def make(utterances: list[PlannedUtterance], folder: Path, workers: int) -> Path
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that holds the raw sample and its dataset. Tests do not change it."""
+    """Return the folder that holds the raw sample and its dataset. Tests do not change it."""
     folder = tmp_path_factory.mktemp("sample")
     make(SAMPLE, folder, 2)
     return folder
@@ -107,7 +109,7 @@ def test_the_reference_counts_the_whole_planned_utterances() -> None:
 
 @pytest.fixture
 def short_plan(monkeypatch: pytest.MonkeyPatch) -> list[PlannedUtterance]:
-    """The corpus cut down to three utterances, one of each subset."""
+    """Cut the corpus down to three utterances, one of each subset."""
     firsts = {each.speaker.subset: each for each in reversed(PLAN)}
     monkeypatch.setattr(synthesize, "planned_utterances", lambda: list(firsts.values()))
     return list(firsts.values())
