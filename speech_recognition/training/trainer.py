@@ -41,8 +41,9 @@ class Trainer:
     def warm_up(self, longest_seconds: float) -> None:
         """Try two training steps and one evaluation on synthetic batches of the longest utterance.
 
-        Runs before the clock. Leaves no trace in weights, statistics, optimizer or random generators. Raises InputError if memory runs out: a
-        run must not find that out in its first batch of long utterances.
+        Runs before the clock starts: a run must not find out in its first batch of long utterances that memory is too
+        small. Leaves no trace in weights, statistics, optimizer or random generators. Raises InputError if memory runs
+        out.
         """
         print(f"warming up on synthetic batches of {longest_seconds:.1f} s utterances", file=sys.stderr)
         state = copy.deepcopy(self.model.state_dict())
