@@ -27,7 +27,7 @@ if sys.version_info[:2] not in ((3, 11), (3, 12)):  # before any import that an 
 from speech_recognition.runtime import parenthood, signals  # noqa: E402
 
 
-def run() -> int:
+def _run() -> int:
     """Run the command that was typed and return its exit status."""
     signals.handle()
     if "TORCHELASTIC_RUN_ID" in os.environ:  # else the processes of a torchrun that is killed would go on training
@@ -59,8 +59,8 @@ def run() -> int:
 def installed() -> int:
     """Run the console command `deepspeech2` and return its exit status."""
     os.environ["PYTHONSAFEPATH"] = "1"  # for the processes it starts: a params.py in the caller's folder is not ours
-    return run()
+    return _run()
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(_run())
