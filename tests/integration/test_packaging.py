@@ -159,7 +159,7 @@ def test_the_installed_command_works_from_any_folder(venv: Path, tmp_path: Path)
 
 def test_what_the_installed_command_starts_finds_no_module_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONSAFEPATH", "")
-    monkeypatch.setattr(program, "run", lambda: 3)
+    monkeypatch.setattr(program, "_run", lambda: 3)
     assert program.installed() == 3
     assert os.environ["PYTHONSAFEPATH"] == "1"
 
