@@ -432,18 +432,18 @@ _REFERENCE_AUGMENTATION = AugmentationParams(tempo_min=0.85, tempo_max=1.15, gai
 """Augmentation of the reference's data_loader.py: `sox tempo` and `gain`, both drawn uniformly."""
 
 
-def reference() -> Params:
+def mlperf_2018() -> Params:
     """Return the MLPerf reference as it was coded in 2018; its recipe stopped near a WER of 34."""
-    return Params(preset="reference", augmentation=_REFERENCE_AUGMENTATION)
+    return Params(preset="mlperf_2018", augmentation=_REFERENCE_AUGMENTATION)
 
 
-def tuned() -> Params:
+def reference() -> Params:
     """Return the reference's model with a recipe meant to reach a WER of 23.0 within ten epochs of LibriSpeech.
 
     Nobody has run it on the whole of LibriSpeech; the README says what it is based on.
     """
     return Params(
-        preset="tuned",
+        preset="reference",
         data=DataParams(batch_size=128, order="buckets"),
         augmentation=_REFERENCE_AUGMENTATION,
         optimizer=OptimizerParams(
@@ -510,5 +510,5 @@ def aggressive_lr() -> Params:
 
 
 PRESETS: dict[str, Callable[[], Params]] = {
-    preset.__name__: preset for preset in (mini, reference, tuned, tensorflow, original_paper, aggressive_lr)
+    preset.__name__: preset for preset in (reference, mini, mlperf_2018, tensorflow, original_paper, aggressive_lr)
 }

@@ -174,7 +174,7 @@ def measure_form(options: argparse.Namespace) -> None:
     sizes = params.ModelParams(
         rnn_layers=3, rnn_units=256, bidirectional=True, conv_padding=True, precision=options.precision or "fp32"
     )
-    chosen = dataclasses.replace(params.reference(), model=sizes)
+    chosen = dataclasses.replace(params.mlperf_2018(), model=sizes)
     seconds = [3 + 9 * index / 15 for index in range(16)]
     made = Made([round(each * SAMPLE_RATE) for each in seconds])
     part, features = collate([made[index] for index in range(16)]), Features(chosen.features)

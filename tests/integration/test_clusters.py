@@ -99,7 +99,7 @@ def test_the_kubernetes_job_is_a_command_of_ours() -> None:
     ours = command.index("speech_recognition")
     assert command[:ours] == ["python", "-m", "torch.distributed.run", "-m"]
     options = _parser().parse_args(command[ours + 1 :])
-    assert (options.command, options.preset, options.timed, options.resume) == ("train", "tuned", True, 0)
+    assert (options.command, options.preset, options.timed, options.resume) == ("train", "reference", True, 0)
 
 
 def test_its_folders_are_mounted() -> None:

@@ -11,7 +11,7 @@ import params
 from speech_recognition.features import Features, length_mask
 from speech_recognition.model import ConvShape, DeepSpeech2, build_model, reorder, reversal
 
-REFERENCE, MINI = params.reference(), params.mini()
+REFERENCE, MINI = params.mlperf_2018(), params.mini()
 SMALL_MINI = dataclasses.replace(MINI.model, rnn_units=32)
 SMALL = {name: dataclasses.replace(make().model, rnn_units=40) for name, make in params.PRESETS.items()}
 VARIANTS = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import params
 from speech_recognition.orders import epoch_batches, make_batches
 
-DATA = params.reference().data
+DATA = params.mlperf_2018().data
 ORDERS = ["ascending", "batch_shuffle", "sorta_grad", "buckets"]
 LENGTHS = st.lists(st.integers(1, 60_000), min_size=1, max_size=80).map(sorted)
 SIZES = st.integers(1, 9)

@@ -80,7 +80,7 @@ def test_a_stage_whose_batch_cannot_be_accumulated_is_refused() -> None:
     stage = params.Stage(first_epoch=2, batch_size=8, momentum=0.9, anneal_factor=1.1)
     with pytest.raises(InputError, match=r"accumulation_steps=16: must be a divisor of every stage's batch size"):
         settings.apply(
-            dataclasses.replace(params.reference(), stages=(stage,)),
+            dataclasses.replace(params.mlperf_2018(), stages=(stage,)),
             ["data.batch_size=16", "data.accumulation_steps=16"],
         )
 

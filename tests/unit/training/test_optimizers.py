@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import params
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
 
-REFERENCE, MINI = params.reference(), params.mini()
+REFERENCE, MINI = params.mlperf_2018(), params.mini()
 
 
 def test_annealing_divides_after_every_epoch() -> None:

@@ -211,7 +211,7 @@ def test_precision_has_to_fit_the_device() -> None:
 
 
 def test_a_series_needs_the_disk_of_all_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = settings.preset("tuned")  # 15 GB a run
+    chosen = settings.preset("reference")  # 15 GB a run
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 40 * 10**9}))
     prepare.results_folder(chosen, 1, None, tmp_path, runs=2)
     with pytest.raises(DiskFullError, match=r"--output-dir .* needs 1\d\d\.\d GB of free disk"):

@@ -316,4 +316,4 @@ def test_the_newest_folder_of_the_preset_is_taken(whole: Path, tmp_path: Path) -
         checkpoint.save(tmp_path / name / "checkpoints" / "last.pt", snapshot)
     found = resume.find("mini", None, tmp_path, None, None)
     assert found is not None and found.folder.name == names[1] and not found.ended
-    assert resume.find("tuned", None, tmp_path, None, None) is None
+    assert resume.find("reference", None, tmp_path, None, None) is None
