@@ -48,7 +48,7 @@ _FULL_SCALE = 32_767
 _MOST_VALUES = LONGEST_SECONDS * 96_000
 """Most samples of all channels together, as 8-byte floats in memory (2.8 GB): an hour of stereo at 48 kHz."""
 
-_BLOCK_VALUES = 1_000_000
+_BLOCK_VALUES = 2**18
 """Samples of all channels together that are decoded at once, as 8-byte floats in memory."""
 
 _UNKNOWN_LENGTH = 0x7FFF_0000
