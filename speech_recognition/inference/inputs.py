@@ -67,7 +67,7 @@ def _named(argument: str, standard_input: Path | None, beside: "_Beside") -> Ite
     if argument == STANDARD_INPUT and standard_input:
         yield Input(name=argument, path=standard_input, stem=Path("standard_input"), reference=None)
     elif path.is_dir():
-        files = sorted(each for each in path.rglob("*") if each.suffix.lower() in _SUFFIXES and each.is_file())
+        files = sorted(each for each in path.rglob("[!.]*") if each.suffix.lower() in _SUFFIXES and each.is_file())
         if not files:
             raise InputError(f"{argument}: no recordings in this folder or below; name a folder that has some")
         yield from (_file(each, each.relative_to(path).with_suffix(""), beside) for each in files)

@@ -102,7 +102,7 @@ def likeliest_path(log_probs: Tensor, text: str) -> list[int]:
 
 
 def read_words(log_probs: Tensor, path: Sequence[int], clock: Clock, offset: float = 0.0) -> list[Word]:
-    """Return the words that `path` [t] spells, for log_probs [t, symbol] of a stretch that begins at `offset` seconds."""
+    """Return the words that `path` [t] spells, for log_probs [t, symbol] of a part that begins at `offset` seconds."""
     reader = WordReader(clock._replace(first=clock.first + offset))
     return reader.read(log_probs, path) + reader.finish()
 
