@@ -86,6 +86,11 @@ def write(transcript: Transcript, stem: Path, formats: Sequence[str]) -> None:
             partial.write_text(FORMATS[name](transcript), encoding="utf-8", newline="\n")
 
 
+def written(stem: Path, formats: Sequence[str]) -> bool:
+    """Return whether a transcript's files in all of `formats` exist."""
+    return all(path_of(stem, name).exists() for name in formats)
+
+
 def _text(lines: Sequence[str]) -> str:
     return "\n".join(lines)
 

@@ -143,6 +143,14 @@ class Transcriber:
         return read_words(log_probs, likeliest_path(log_probs, text), self._clock, start / SAMPLE_RATE)
 
 
+def header_seconds(each: Input) -> float:
+    """Return the duration of a recording in seconds, as its header states it; 0 if it cannot be read."""
+    try:
+        return LongRecording(each.path).seconds
+    except InputError:
+        return 0.0
+
+
 def stitched(outputs: Iterable[tuple[Window, Tensor]], step: int) -> Iterator[tuple[int, Tensor]]:
     """Yield the first sample and the log-probabilities [t, symbol] of each stretch of speech between two pauses.
 
