@@ -56,10 +56,15 @@ class Statistics:
         self.count = 0
         """Number of cells in each sum."""
         self._sum = self._squares = torch.zeros((), dtype=torch.float64)
+        self._shift = torch.zeros(1, dtype=torch.float64)
 
     def add(self, raw: Tensor) -> None:
         """Add features [1, f, t]."""
         cells = raw[0].double() if self._by_bin else raw.double().flatten()
+        if self.count == 0 and cells.shape[-1]:
+            # Sums of what differs from a first value: of digital silence, the squares would cancel to noise.
+            self._shift = cells[..., :1]
+        cells = cells - self._shift
         self.count += cells.shape[-1]
         self._sum = self._sum + cells.sum(-1)
         self._squares = self._squares + cells.square().sum(-1)
@@ -73,7 +78,7 @@ class Statistics:
             deviation = variance.sqrt() + 1e-6
         else:
             deviation = (variance * count / max(count - 1, 1)).sqrt().clamp(min=1e-5)
-        mean, deviation = (each.to(raw).reshape(-1, 1) for each in (mean, deviation))
+        mean, deviation = (each.to(raw).reshape(-1, 1) for each in (mean + self._shift.squeeze(-1), deviation))
         return (raw - mean) / deviation
 
 
