@@ -33,11 +33,12 @@ class Caption:
 def captions(words: Sequence[Word]) -> list[Caption]:
     """Return the captions of `words`, each after the other in time."""
     groups = list(_groups(words))
-    starts = [group[0].start for group in groups]
     found = []
-    for group, next_start in zip(groups, [*starts[1:], float("inf")], strict=True):
-        end = min(next_start, max(group[-1].end, group[0].start + SHORTEST_SECONDS))
-        found.append(Caption(group[0].start, end, _lines([each.word for each in group])))
+    for index, group in enumerate(groups):
+        start, end = group[0].start, max(group[-1].end, group[0].start + SHORTEST_SECONDS)
+        if index + 1 < len(groups):
+            end = min(end, groups[index + 1][0].start)
+        found.append(Caption(start, end, _lines([each.word for each in group])))
     return found
 
 

@@ -1,5 +1,6 @@
 """Tests of recordings that are decoded block by block."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,6 @@ def test_spans_are_cut_out_of_blocks_of_any_size(sizes: list[int], drawn: list[t
         [min(start + size, len(whole)) for start, (_, size) in zip(starts, drawn, strict=True)]
     )
     spans = [*zip(starts, map(int, stops), strict=True)]
-    blocks = [whole[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    blocks = [whole[a:b] for a, b in pairwise(edges)]
     for (start, stop), piece in zip(spans, cut(blocks, spans), strict=True):
         np.testing.assert_array_equal(piece, whole[start:stop])

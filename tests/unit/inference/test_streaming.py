@@ -60,10 +60,10 @@ def test_a_recording_shorter_than_a_window_is_equal_too(count: int) -> None:
     torch.testing.assert_close(got, at_once(made, samples), atol=1e-5, rtol=0)
 
 
-def test_digital_silence_is_no_division_by_zero() -> None:
-    made = recognizer(params.tensorflow())
-    got = torch.cat([*stream(made, InBlocks(np.zeros(8_000, np.int16), 1_000))])  # type: ignore[arg-type]
-    torch.testing.assert_close(got, at_once(made, np.zeros(8_000, np.int16)), atol=1e-5, rtol=0)
+@pytest.mark.parametrize("preset", [params.mini, params.tensorflow])
+def test_digital_silence_is_no_division_by_zero(preset: object) -> None:
+    got = [*stream(recognizer(preset()), InBlocks(np.zeros(8_000, np.int16), 1_000))]  # type: ignore[arg-type, operator]
+    assert torch.cat(got).isfinite().all()
 
 
 def test_a_model_that_hears_both_directions_cannot_be_streamed() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -88,7 +89,7 @@ def test_words_do_not_depend_on_how_the_output_is_divided(path: str, sizes: list
     words += reader.finish()
     assert words == read_words(log_probs, ids, CLOCK)
     assert [word.word for word in words] == greedy(log_probs[:, None], torch.tensor([len(path)]))[0].split()
-    assert all(one.end <= other.start for one, other in zip(words, words[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(words))
 
 
 def test_a_text_that_is_not_the_likeliest_is_aligned_with_the_output() -> None:
