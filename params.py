@@ -428,24 +428,24 @@ def mini() -> Params:
     )
 
 
-_REFERENCE_AUGMENTATION = AugmentationParams(tempo_min=0.85, tempo_max=1.15, gain_min_db=-6.0, gain_max_db=8.0)
-"""Augmentation of the reference's data_loader.py: `sox tempo` and `gain`, both drawn uniformly."""
+_AUGMENTATION_2018 = AugmentationParams(tempo_min=0.85, tempo_max=1.15, gain_min_db=-6.0, gain_max_db=8.0)
+"""Ranges of the `sox tempo` and `gain` that the 2018 reference's data_loader.py drew uniformly."""
 
 
 def mlperf_2018() -> Params:
     """Return the MLPerf reference as it was coded in 2018; its recipe stopped near a WER of 34."""
-    return Params(preset="mlperf_2018", augmentation=_REFERENCE_AUGMENTATION)
+    return Params(preset="mlperf_2018", augmentation=_AUGMENTATION_2018)
 
 
 def reference() -> Params:
-    """Return the reference's model with a recipe meant to reach a WER of 23.0 within ten epochs of LibriSpeech.
+    """Return MLPerf's model of 2018 with a recipe meant to reach a WER of 23.0 within ten epochs of LibriSpeech.
 
     Nobody has run it on the whole of LibriSpeech; the README says what it is based on.
     """
     return Params(
         preset="reference",
         data=DataParams(batch_size=128, order="buckets"),
-        augmentation=_REFERENCE_AUGMENTATION,
+        augmentation=_AUGMENTATION_2018,
         optimizer=OptimizerParams(
             name="adamw",
             learning_rate=5e-4,
@@ -488,21 +488,21 @@ _ORIGINAL_PAPER = (
     Stage(first_epoch=5, batch_size=16, momentum=0.99, anneal_factor=1.2),
     Stage(first_epoch=7, batch_size=16, momentum=0.90, anneal_factor=1.01),
 )
-"""Stages of mlcommons/inference's quality table (its params.py), which follow four epochs of the reference."""
+"""Stages of mlcommons/inference's quality table (its params.py), which follow four epochs of `mlperf_2018`."""
 
 _AGGRESSIVE = Stage(first_epoch=11, batch_size=16, momentum=0.85, anneal_factor=1.01, learning_rate=3e-4)
 
 
 def original_paper() -> Params:
-    """Return the quality table's run of ten epochs: the reference, then two stages called "original paper"."""
-    return Params(preset="original_paper", augmentation=_REFERENCE_AUGMENTATION, stages=_ORIGINAL_PAPER)
+    """Return the quality table's run of ten epochs: `mlperf_2018`, then two stages called "original paper"."""
+    return Params(preset="original_paper", augmentation=_AUGMENTATION_2018, stages=_ORIGINAL_PAPER)
 
 
 def aggressive_lr() -> Params:
     """Return the quality table's run of twenty epochs: `original_paper`, then a stage called "aggressive LR"."""
     return Params(
         preset="aggressive_lr",
-        augmentation=_REFERENCE_AUGMENTATION,
+        augmentation=_AUGMENTATION_2018,
         training=TrainingParams(epochs=20),
         submission=SubmissionParams(division="open"),  # closed runs end after ten epochs
         stages=(*_ORIGINAL_PAPER, _AGGRESSIVE),

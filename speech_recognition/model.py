@@ -1,7 +1,7 @@
 """DeepSpeech2: two convolutions over the spectrogram, recurrent layers, a linear layer.
 
-Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin"; `params.reference()` has
-the sizes of the MLPerf reference.
+Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin"; `params.reference()`
+has the sizes of MLPerf's reference of 2018.
 
 The output for an utterance does not depend on the other utterances of its batch: padding is zeroed wherever a layer
 could see it, BatchNorm's statistics leave it out, and a backward recurrent layer starts at the utterance's own end.

@@ -30,7 +30,7 @@ def parameters_help() -> str:
 
 
 def _differing(values: dict[str, object], default: object) -> str:
-    """Return ` (mini 16; tuned, tensorflow 128)`: the presets whose value is not the default."""
+    """Return ` (reference, tensorflow 128; mini 16)`: the presets whose value is not the default."""
     groups: dict[str, list[str]] = {}
     for name, value in values.items():
         if value != default:
