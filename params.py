@@ -266,9 +266,10 @@ class ModelParams(Section, name="model"):
     """apply BatchNorm before every recurrent layer but the first"""
     linear_bias: bool = False
     """bias in the last layer"""
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "fp32"
     """fp32: all in float32; tf32: products with mantissas of 10 bits (GPUs only); bf16: convolutions and
-    products in bfloat16; weights, sums, BatchNorm, loss and optimizer in float32"""
+    products in bfloat16; weights, sums, BatchNorm, loss and optimizer in float32; auto: bf16 where the
+    device multiplies bfloat16 in hardware, else fp32, decided when a run begins"""
     batch_norm_momentum: Annotated[float, Range(0, 1, above=True)] = 0.1
     """weight of the newest batch in BatchNorm's running statistics"""
 
@@ -446,6 +447,7 @@ def reference() -> Params:
         preset="reference",
         data=DataParams(batch_size=128, order="buckets"),
         augmentation=_AUGMENTATION_2018,
+        model=ModelParams(precision="auto"),
         optimizer=OptimizerParams(
             name="adamw",
             learning_rate=5e-4,

@@ -20,7 +20,7 @@ from speech_recognition.model import DeepSpeech2
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runtime import distributed
-from speech_recognition.runtime.devices import use_precision
+from speech_recognition.runtime.devices import best_precision, use_precision
 from speech_recognition.runtime.distributed import Launch
 from speech_recognition.training import division, resume
 from speech_recognition.training.epochs import set_digest
@@ -79,13 +79,14 @@ def prepare(
     run's log is checked when it has ended. Raises InputError that names the first fault, NothingLeftError if the run to
     go on with has ended, and as `division.decide` does.
     """
-    check_parameters(params, device)
     begun = resume.begun(params.preset, places.output_dir, places.results, launch.run_id) if launch.restarted else None
     found = None
     if begun or resuming:
         # `epoch` was for the first start: processes that torchrun restarts go on from the newest checkpoint.
         place, epoch = begun or places.output_dir, None if begun else epoch
         found = resume.find(params.preset, place, places.results, epoch, seed)
+    params = resolve_precision(params, device, found.state.params if found else None)
+    check_parameters(params, device)
     if found and found.ended:
         print(f"note: the run in {found.folder} has ended; nothing is left to do", file=sys.stderr)
         raise NothingLeftError(_verdict(found, timed))
@@ -121,6 +122,17 @@ def results_folder(
         raise InputError(f"--output-dir {folder}: exists already; choose a different folder, remove it, or --resume")
     check_writable(folder, runs * _results_bytes(params), "--output-dir")
     return folder
+
+
+def resolve_precision(params: Params, device: torch.device, before: Params | None) -> Params:
+    """Return `params` with fp32, tf32 or bf16 as precision.
+
+    `auto` becomes the precision of `before`, the parameters of the run to go on with, or else the best of the device.
+    """
+    if params.model.precision != "auto":
+        return params
+    precision = before.model.precision if before else best_precision(device)
+    return replace(params, model=replace(params.model, precision=precision))
 
 
 def check_parameters(params: Params, device: torch.device) -> None:
