@@ -196,8 +196,16 @@ class DeepSpeech2(nn.Module):
 
 
 def build_model(params: ModelParams, bins: int, seed: int) -> DeepSpeech2:
-    """Return a model initialised as torch does, from `seed` alone; torch's random generator is left as it is."""
+    """Return a model initialised as torch does, but for `params.batch_norm_scale`, from `seed` alone.
+
+    torch's random generator is left as it is.
+    """
     # devices=[]: weights are drawn on the CPU, so no GPU's generator needs to be saved.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return DeepSpeech2(params, bins)
+        model = DeepSpeech2(params, bins)
+        if params.batch_norm_scale == "uniform":
+            # After all other weights, which are the same with either scale.
+            for norm in (module for module in model.modules() if isinstance(module, MaskedBatchNorm)):
+                nn.init.uniform_(norm.weight)
+        return model

@@ -169,6 +169,22 @@ def test_the_seed_alone_makes_the_weights_and_leaves_the_generator() -> None:
     assert torch.random.get_rng_state().equal(before)
 
 
+def test_the_models_of_2018_draw_batch_norms_scale_and_keep_all_other_weights() -> None:
+    drawn = SMALL["mlperf_2018"]
+    uniform, again, ones = (
+        dict(build_model(dataclasses.replace(drawn, batch_norm_scale=scale), 161, seed=1).named_parameters())
+        for scale in ("uniform", "uniform", "ones")
+    )
+    scales = {name for name in ones if name.endswith("norm.weight")}
+    assert len(scales) == 3
+    for name, weight in uniform.items():
+        assert weight.equal(again[name]) and weight.equal(ones[name]) == (name not in scales)
+    cells = torch.cat([uniform[name].detach() for name in scales])
+    assert cells.min() >= 0 and cells.max() < 1 and abs(cells.mean() - 0.5) < 0.1
+    of_2018 = {name for name, model in SMALL.items() if model.batch_norm_scale == "uniform"}
+    assert of_2018 == {"mlperf_2018", "original_paper", "aggressive_lr"}
+
+
 @given(st.integers(11, 300), st.integers(0, 5), st.integers(1, 3))
 def test_a_convolutions_output_size_is_torchs(size: int, padding: int, stride: int) -> None:
     shape = ConvShape((1, 11), (1, stride), (0, padding))
