@@ -471,8 +471,7 @@ def reference() -> Params:
 def tensorflow() -> Params:
     """Return the TensorFlow model garden's deep_speech, with the kernels' axes corrected to those of the paper.
 
-    Other differences: evaluation leaves no utterance out, spectrograms mirror the signal at both ends, the GRUs
-    apply the reset gate after the product, and weights are initialised as in PyTorch.
+    docs/BENCHMARK.md lists all differences.
     """
     return Params(
         preset="tensorflow",
