@@ -35,6 +35,7 @@ def plain(features: Features) -> Featurize:
     """Return the function that makes spectrograms without augmentation."""
 
     def featurize(part: Batch) -> tuple[Tensor, Tensor]:
+        """Return the spectrograms of a batch and their lengths, as `Featurize` says."""
         device = features.window.device
         spectrograms, frames = features(part.waveforms.to(device), part.lengths.to(device))
         return spectrograms, frames
