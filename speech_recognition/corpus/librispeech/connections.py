@@ -118,6 +118,7 @@ class Watch:
         if not self._body.wait(max(0.0, self._deadline - time.monotonic())):
             self._end(f"its answer did not begin within {self._patience.answer:g} s")
             return
+        # Over whole windows: a rate over a second would shut down every connection that pauses for a moment.
         begin = self._count()
         while not self._over.wait(self._patience.window):
             rate = (self._count() - begin) / self._patience.window
