@@ -38,7 +38,7 @@ class Evaluation:
 
 
 def do_nothing() -> None:
-    """Do nothing: the default of `after_batch` and `after_step`."""
+    """Do nothing: the default of `after_batch`."""
 
 
 def evaluate(

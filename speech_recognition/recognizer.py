@@ -47,7 +47,7 @@ class Recognizer:
         return greedy(*self.log_probs(batch))
 
     def output_lengths(self, samples: Tensor, tempo: Tensor | None = None) -> Tensor:
-        """Return the number of output frames [b] for utterances of `samples` [b], spoken at the factors `tempo` [b]."""
+        """Return the numbers of output frames [b] for lengths `samples` [b], spoken `tempo` [b] times as fast."""
         return self.model.output_lengths(self.features.frames(samples, tempo))
 
 

@@ -1,7 +1,7 @@
 """Comparison of a dataset with its reference, byte for byte.
 
 A reference is NAME.json (SHA-256 of the tar stream, sizes, counts) and NAME.files (a line with
-the short sum of each file, which tells the files that differ). It is pinned in the repository
+the short sum of each file, which shows which files differ). It is pinned in the repository
 or, where nobody has pinned one yet, was recorded in the dataset's own folder when the dataset
 was made. A recorded reference is accepted only if it names the catalog's archives with their
 SHA-256 and has as many utterances as they have.

@@ -136,8 +136,8 @@ def _batches(folder: Path, names: Iterable[str], special: list[str]) -> Iterator
     batch: list[str] = []
     held = 0
     for name in names:
-        # Sorted by path, a split's transcripts come before its recordings: a batch is 256 of the former, or about six
-        # of the latter, which have 0.4 MB each in LibriSpeech.
+        # Sorted by path, a split's transcripts come before its recordings: a batch is 256 transcripts, or about six
+        # recordings of LibriSpeech, which have 0.4 MB each.
         size = _size(folder, name)
         if size > _LARGEST_BYTES:
             special.append(name)

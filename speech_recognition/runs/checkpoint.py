@@ -1,6 +1,6 @@
 """Checkpoints: the state of a run between two steps, on disk. A run that goes on from one computes the same bits.
 
-A checkpoint carries a digest of its own content, because torch loads a file in which a byte has changed.
+A checkpoint carries a digest of its own content, because torch loads a file with a flipped byte without an error.
 """
 
 import math
@@ -135,7 +135,9 @@ def _content(path: Path) -> dict[str, Any]:
             raise ValueError("digest")
         return content
     except Exception:  # torch raises errors of any kind on damaged bytes
-        raise InputError(f"{path}: no checkpoint of this benchmark, or damaged; train again or name another") from None
+        raise InputError(
+            f"{path}: no checkpoint of this benchmark, or damaged; train again or name a different one"
+        ) from None
 
 
 def _check_size(file: IO[bytes]) -> None:
@@ -181,7 +183,9 @@ def recognizer_of(state: TrainingState, path: Path, device: torch.device) -> Rec
     except InputError:
         raise
     except ValueError:
-        raise InputError(f"{path}: its weights do not fit its parameters; train again or name another") from None
+        raise InputError(
+            f"{path}: its weights do not fit its parameters; train again or name a different one"
+        ) from None
 
 
 def newest(folder: Path) -> tuple[Path, TrainingState] | None:
@@ -200,7 +204,7 @@ def newest(folder: Path) -> tuple[Path, TrainingState] | None:
         except InputError as error:
             print(f"note: {one_line(str(error))}; the one before is used", file=sys.stderr)
     if paths:
-        raise InputError(f"{folder}: no checkpoint is whole; train again with another --output-dir")
+        raise InputError(f"{folder}: no checkpoint is whole; train again with a different --output-dir")
     return None
 
 

@@ -51,7 +51,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
     if not lines:
         raise InputError(f"{path}: cannot be read as a table (it is empty); {advice}")
     if any(len(line) != len(lines[0]) for line in lines):
-        raise InputError(f"{path}: cannot be read as a table (a row has another length than the header); {advice}")
+        raise InputError(f"{path}: cannot be read as a table (a row and the header differ in length); {advice}")
     names, *rows = [[unguarded(cell) for cell in line] for line in lines]
     return [dict(zip(names, row, strict=True)) for row in rows]
 

@@ -130,7 +130,9 @@ def open_folder(
         yield Silence()
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with held(folder, f"--output-dir {folder}: another run is writing there; wait for it, or choose another"):
+    with held(
+        folder, f"--output-dir {folder}: another run is writing there; wait for it, or choose a different folder"
+    ):
         # Before the removal of partial files, which must not reach files outside the folder.
         _check_entries(folder)
         for remains in folder.rglob(".*.partial"):
@@ -153,7 +155,7 @@ def _check_entries(folder: Path) -> None:
         target = Path(os.path.realpath(path))
         if not target.is_relative_to(inside) or not (target.is_file() or target.is_dir()):
             raise InputError(
-                f"{path}: leads out of the run's folder, or is no file; remove it, or choose another --output-dir"
+                f"{path}: leads out of the run's folder, or is no file; remove it, or choose a different --output-dir"
             )
 
 

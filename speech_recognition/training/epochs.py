@@ -52,7 +52,7 @@ class TrainingSet:
 
 
 def set_digest(utterances: Sequence[Utterance]) -> str:
-    """Return a digest of a set's utterances in their order, by which a resumed run knows its data again.
+    """Return a digest of a set's utterances in their order, by which a resumed run recognises its data.
 
     Subsets count too, since each has a column in the table of epochs; paths do not, since a dataset may move.
     """

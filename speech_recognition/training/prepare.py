@@ -73,11 +73,11 @@ def prepare(
     epoch: int | None = None,
     timed: bool = False,
 ) -> Job:
-    """Return the job on a device like `device`; the first process calls this before the run begins.
+    """Return the job on `device`, checked. Only the first process calls this; the others put in their own devices.
 
-    seed: None draws one; resuming: go on with a run, from the end of `epoch` or from its newest checkpoint; timed: the
-    run's log is checked when it has ended. Raises InputError that names the first fault, NothingLeftError if the run to
-    go on with has ended, and as `division.decide` does.
+    seed: None draws one; resuming: go on with a run, from the end of `epoch` or from its newest checkpoint; timed: if
+    that run has ended, check its log. Raises InputError that names the first fault, NothingLeftError if the run to go
+    on with has ended, and as `division.decide` does.
     """
     check_parameters(params, device)
     begun = resume.begun(params.preset, places.output_dir, places.results, launch.run_id) if launch.restarted else None

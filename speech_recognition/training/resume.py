@@ -33,10 +33,11 @@ class Resumption:
 
 
 def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: int | None) -> Resumption | None:
-    """Return the run in `given`, else the newest of `preset` in `root`; None, with a note, if none has begun.
+    """Return the run in `given`, else the newest of `preset` in `root` that has a checkpoint.
 
-    The run goes on from the end of `epoch`, or from its newest checkpoint. Raises InputError if there are checkpoints
-    and none of them can be used, if there is none of `epoch`, or if they have a seed other than `seed`.
+    The run goes on from the end of `epoch`, or from its newest checkpoint. Without any checkpoint, prints a note and
+    returns None. Raises InputError if there are checkpoints and none of them can be used, if there is none of `epoch`,
+    or if they have a seed other than `seed`.
     """
     for folder in _folders(preset, given, root):
         checkpoints = folder.checkpoints

@@ -197,7 +197,7 @@ def _proxy(address: str) -> urllib3.ProxyManager:
 def trust() -> ssl.SSLContext:
     """Return the TLS settings, which trust the system's certificates and certifi's.
 
-    A company's proxy may need the former; a bare container has only the latter.
+    A company's proxy may need a certificate of the system; a bare container has none but certifi's.
     """
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())

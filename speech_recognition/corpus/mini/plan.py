@@ -148,7 +148,7 @@ def planned_utterances() -> list[PlannedUtterance]:
 
 
 def _place(speaker: Speaker, index: int) -> tuple[int, int]:
-    """Return the chapter of a speaker's utterance and its number in there; speaker 101 has chapters 1011 and 1012."""
+    """Return the chapter of a speaker's utterance, and its number in that chapter; 101 has chapters 1011 and 1012."""
     return speaker.number * 10 + 1 + index // CHAPTER_UTTERANCES, index % CHAPTER_UTTERANCES
 
 
