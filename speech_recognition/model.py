@@ -112,7 +112,7 @@ class Recurrent(nn.Module):
         return torch.cat([y, z], dim=2) if self.concat else y + z
 
     def _run(self, layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], mask: Tensor) -> Sequence[Tensor]:
-        """Return the output [t, b, u] of each of `layers` for its own of `inputs`, all with the same mask [t, b, 1]."""
+        """Return the output [t, b, u] of each layer for its input, at the same place in `inputs`; mask: [t, b, 1]."""
         # On a CPU, gru.py takes a third off a step of `mini` (docs/LOG.md); on a GPU, cuDNN has a fused layer.
         if isinstance(self.forwards, nn.GRU) and not inputs[0].is_cuda:
             return gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()

@@ -1,4 +1,4 @@
-"""The trainer: a model in training, from the warm-up through the steps of one epoch after another."""
+"""The trainer: a model in training, from the warm-up through the steps of every epoch."""
 
 import copy
 import sys

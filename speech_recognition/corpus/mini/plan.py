@@ -137,6 +137,7 @@ class PlannedUtterance:
 def planned_utterances() -> list[PlannedUtterance]:
     """Return the whole corpus, 4,200 utterances with different sentences; the result is the same on every call."""
     random = Random(SEED)
+    # One set for all splits: no sentence of val or test is ever heard in training.
     used: set[str] = set()
     return [
         PlannedUtterance(speaker, *_place(speaker, index), _new_sentence(random, used))
@@ -147,7 +148,7 @@ def planned_utterances() -> list[PlannedUtterance]:
 
 
 def _place(speaker: Speaker, index: int) -> tuple[int, int]:
-    """Return the chapter of a speaker's utterance and its number in there; speaker 101 has chapters 1011 and 1012."""
+    """Return the chapter of a speaker's utterance, and its number in that chapter; 101 has chapters 1011 and 1012."""
     return speaker.number * 10 + 1 + index // CHAPTER_UTTERANCES, index % CHAPTER_UTTERANCES
 
 
@@ -162,6 +163,7 @@ def _speakers(subset: Subset, random: Random) -> list[Speaker]:
     speakers = []
     for index in range(subset.speakers):
         variant = variants[index % len(variants)]
+        # Without the second term, each of training's 40 variants would have the same accent again: 8 divides 40.
         accent = ACCENTS[(index + index // len(variants)) % len(ACCENTS)]
         rate, pitch = _draw(random, SLOWEST, FASTEST), _draw(random, LOWEST_PITCH, HIGHEST_PITCH)
         speakers.append(Speaker(subset.first_speaker + index, subset.name, f"{accent}+{variant}", rate, pitch))

@@ -49,6 +49,7 @@ def synthesize(folder: Path, workers: int | None = None) -> None:
 def write_corpus(utterances: Sequence[PlannedUtterance], folder: Path, workers: int | None) -> None:
     """Write the audio and transcripts of `utterances`, and SPEAKERS.TXT, into an existing folder."""
     coefficients()  # fills the cache, so that the threads do not all compute them at once
+    # A chapter has at most 25 utterances, few enough to keep all threads busy until the end.
     chapters = [list(chapter) for _, chapter in groupby(utterances, key=lambda each: (each.speaker, each.chapter))]
     with (
         _SynthesizerPool() as pool,
@@ -123,6 +124,7 @@ def make_mini(data_dir: Path, workers: int | None = None) -> Counts:
         return read_counts(data_dir)
     check_replaceable(data_dir, "mini")
     check_writable(data_dir, 2 * _BYTES_PER_UTTERANCE * len(planned_utterances()), "--data-dir")
+    # On the dataset's own disk, which has just been checked for room. /tmp may be in memory.
     raw = data_dir.absolute().with_name(f".{data_dir.name}.raw")
     busy = f"{data_dir}: another process is making it; wait for it"
     if raw.exists():  # left by a process that was killed, or in use by one that is running
