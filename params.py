@@ -471,7 +471,7 @@ def reference() -> Params:
 def tensorflow() -> Params:
     """Return the TensorFlow model garden's deep_speech, with the kernels' axes corrected to those of the paper.
 
-    docs/BENCHMARK.md lists all differences.
+    docs/BENCHMARK.md lists the differences.
     """
     return Params(
         preset="tensorflow",
