@@ -11,7 +11,7 @@ from random import Random
 SEED = 20_260_101
 """Seed of the voices' rates and pitches and of the sentences; an arbitrary number."""
 
-SHORTEST_SENTENCE, LONGEST_SENTENCE = 2, 6
+SHORTEST_SENTENCE, LONGEST_SENTENCE = 2, 5
 """Range of the number of words in a sentence; all lengths are equally likely."""
 
 _VOCABULARY = """
@@ -85,7 +85,7 @@ SUBSETS = (
         "train-mini",
         first_speaker=101,
         speakers=60,
-        utterances=1_080,
+        utterances=1_200,
         variants="""
             Diogo Henrique Hugo michel miguel Mario Michael gustave marcelo iven iven2 iven3 iven4 aunty belinda linda
             f4 steph steph2 steph3 john norbert m7 m8 Nguyen max boris f1 m1 m4 m6 Alex Alicia Jacky Marco croak ian
@@ -155,7 +155,7 @@ class PlannedUtterance:
 
 
 def planned_utterances() -> list[PlannedUtterance]:
-    """Return the whole corpus, 1,440 utterances with different sentences; the result is the same on every call."""
+    """Return the whole corpus, 1,560 utterances with different sentences; the result is the same on every call."""
     random = Random(SEED)
     used: set[str] = set()
     return [
