@@ -84,10 +84,10 @@ def build_log(
             init.weights(shapes_of(chosen.preset))
             if division == "closed":
                 init.dataset("mini" if chosen.preset == "mini" else "all", MINI_SHA256)
-            init.samples(train, evaluation)
         with log.run() as run:
+            run.samples(train, evaluation)
             for epoch, wer in enumerate(wers, start=1):
-                with log.epoch(epoch, samples=epoch * train):
+                with log.epoch(epoch, (epoch - 1) * train, epoch * train):
                     pass
                 with log.evaluation(epoch, samples=epoch * train) as result:
                     result.accuracy(wer)

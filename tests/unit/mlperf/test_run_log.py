@@ -55,12 +55,12 @@ def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
         with log.initialization(params.mini(), seed=1) as init:
             reach("start of init")
             init.weights({"w": [2, 3]})
-            init.samples(3_600, 300)
             reach("end of init")
         reach("between")
         with log.run() as run:
             reach("start of run")
-            with log.epoch(1, samples=3_600):
+            run.samples(3_600, 300)
+            with log.epoch(1, consumed=0, samples=3_600):
                 reach("epoch")
             reach("after epoch")
             with log.evaluation(1, samples=3_600) as evaluation:
@@ -72,7 +72,7 @@ def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
 
 def test_the_order_is_that_of_the_interface(good_log: Any) -> None:
     keys = [key for _, key, _ in good_log("reference", wers=[50, 20]).records()]
-    tail = ["dataset_checksum", "train_samples", "eval_samples", "init_stop", "run_start", *EPOCH, *EPOCH, "run_stop"]
+    tail = ["dataset_checksum", "init_stop", "run_start", "train_samples", "eval_samples", *EPOCH, *EPOCH, "run_stop"]
     assert keys == HEAD + ADAMW + COSINE + AUGMENTATION + ["weights_initialization"] * 23 + tail
 
 
@@ -95,7 +95,7 @@ def test_values_come_from_the_parameters(good_log: Any) -> None:
 def test_metadata_tell_epoch_samples_and_tensors(good_log: Any) -> None:
     found = [(key, record["metadata"]) for _, key, record in good_log().records()]
     epochs = [(metadata["epoch_num"], metadata["samples_count"]) for key, metadata in found if key in EPOCH]
-    assert epochs == [(1, 3_600)] * 5 + [(2, 7_200)] * 5
+    assert epochs == [(1, 0), *[(1, 3_600)] * 4, (2, 3_600), *[(2, 7_200)] * 4]
     tensors = [metadata for key, metadata in found if key == "weights_initialization"]
     assert [entry["index"] for entry in tensors] == [*range(1, 30)] and {entry["count"] for entry in tensors} == {29}
     assert (tensors[-1]["tensor"], tensors[-1]["shape"]) == ("linear.weight", [29, 192])
@@ -180,7 +180,7 @@ def test_lines_outside_the_log_and_evaluations_without_result_are_mistakes() -> 
 
 def test_a_log_with_which_other_processes_go_on_stays_open() -> None:
     stream = io.StringIO()
-    with contextlib.suppress(KeyboardInterrupt), RunLog(stream, goes_on=True) as log, log.run(), log.epoch(1, 5):
+    with contextlib.suppress(KeyboardInterrupt), RunLog(stream, goes_on=True) as log, log.run(), log.epoch(1, 0, 5):
         raise KeyboardInterrupt
     assert [record["key"] for record in records(stream)] == ["run_start", "epoch_start"]
     stream = io.StringIO()
