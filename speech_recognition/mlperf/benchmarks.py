@@ -82,5 +82,6 @@ def markdown_table() -> str:
 
 @cache
 def _definition() -> dict[str, Any]:
-    definition: dict[str, Any] = yaml.safe_load(_DEFINITION.read_text(encoding="utf-8"))
+    with _DEFINITION.open(encoding="utf-8") as file:
+        definition: dict[str, Any] = yaml.safe_load(file)
     return definition
