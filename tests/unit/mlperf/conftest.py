@@ -19,7 +19,7 @@ from speech_recognition.mlperf.check import Division, Violation, check_log
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.model import DeepSpeech2
 
-LIBRISPEECH, MINI = (281_241, 5_567), (3_600, 300)
+LIBRISPEECH, MINI = (281_241, 5_567), (1_200, 180)
 MINI_SHA256 = json.loads((REFERENCES / "mini.json").read_text())["sha256"]
 MARK = ":::MLLOG "
 

@@ -176,7 +176,7 @@ CASES = [
         metadata("epoch_stop", samples_count=100),
         "epoch_stop: samples_count is not epoch_num times train_samples",
     ),
-    Case("dataset", value("dataset_checksum", "0" * 64), "dataset_checksum: must be ead28b09"),
+    Case("dataset", value("dataset_checksum", "0" * 64), "dataset_checksum: must be f6a7c270"),
     Case("dataset's name", metadata("dataset_checksum", dataset="clean"), "dataset must be all", "reference"),
     Case("no dataset", removed("dataset_checksum"), "Required EXACTLY_ONE occurrence of 'dataset_checksum'"),
     Case("parameters", value("config_filename", "params.py:mini"), "config_filename: must be params.json"),
