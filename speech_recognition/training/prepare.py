@@ -72,12 +72,13 @@ def prepare(
     resuming: bool = False,
     epoch: int | None = None,
     timed: bool = False,
+    drops_caches: bool = True,
 ) -> Job:
     """Return the job on `device`, checked. Only the first process calls this; the others put in their own devices.
 
     seed: None draws one; resuming: go on with a run, from the end of `epoch` or from its newest checkpoint; timed: if
-    that run has ended, check its log. Raises InputError that names the first fault, NothingLeftError if the run to go
-    on with has ended, and as `division.decide` does.
+    that run has ended, check its log; drops_caches: every machine may drop its page cache. Raises InputError that
+    names the first fault, NothingLeftError if the run to go on with has ended, and as `division.decide` does.
     """
     begun = resume.begun(params.preset, places.output_dir, places.results, launch.run_id) if launch.restarted else None
     found = None
@@ -99,7 +100,13 @@ def prepare(
             seed = draw_seed() if logged is None else logged
         folder = begun or results_folder(params, seed, places.output_dir, places.results, resuming)
     # After cheaper checks: without a stamp, `decide` reads the whole dataset, 113 GB and 66 s for LibriSpeech.
-    params, verified = division.decide(params, places.data_dir, places.references, places.own_manifests)
+    params, verified = division.decide(
+        params,
+        places.data_dir,
+        places.references,
+        own_manifests=places.own_manifests,
+        drops_caches=drops_caches,
+    )
     job = make_job(params, seed, device, folder, places, found.state if found else None)
     return replace(job, verified=verified)
 
@@ -180,7 +187,7 @@ def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
     if list(changed) == ["submission.division"]:
         raise InputError(
             f"{folder}: the run is of the {before.submission.division} division, and would go on as"
-            f" {now.submission.division}; resume it on its own dataset, with the options that it began with"
+            f" {now.submission.division}; resume it as it began: the same dataset, options and right to drop caches"
         )
     if len(changed) > 1:
         changed.pop("submission.division", None)  # it follows from the others
