@@ -1,4 +1,4 @@
-"""The commands that read the logs and results of runs: check-log, report, package, check-rcp."""
+"""The commands that read the logs and results of runs: check-log, report, score, check-rcp, package."""
 
 import argparse
 from pathlib import Path
@@ -70,6 +70,42 @@ def _report(options: argparse.Namespace) -> ExitStatus:
             write_events(options.tensorboard, record)
     print(write_report(folder, records))
     return ExitStatus.DONE
+
+
+def add_score(commands: Commands) -> None:
+    """Add the command `score`."""
+    parser = commands.add_parser(
+        "score",
+        help="score the runs in folders of result files, made here or elsewhere",
+        description="For each run, print the minutes between run_start and run_stop, epochs, samples, batch size, final"
+        " WER and verdict; for each folder, the mean without the fastest and the slowest run, the convergence verdict"
+        " and the score: the mean times the verdict's factor. Exit status 1 if a run is not compliant or missed its"
+        " target, or if convergence is refused.",
+    )
+    add = parser.add_argument
+    add(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="folder with result_*.txt, run_*/speech_ds2.out or *.out, or with folders that have result_*.txt",
+    )
+    add(
+        "--format",
+        choices=["table", "json", "markdown"],
+        default="table",
+        help="form of what is printed (default: table)",
+    )
+    parser.set_defaults(run=_score)
+
+
+def _score(options: argparse.Namespace) -> ExitStatus:
+    from speech_recognition.mlperf.score import find_scores
+    from speech_recognition.mlperf.score_table import FORMATS
+
+    scores = [score for folder in options.folders for score in find_scores(folder)]
+    print(FORMATS[options.format](scores))
+    return ExitStatus.DONE if all(score.fine for score in scores) else ExitStatus.FAILURE
 
 
 def add_package(commands: Commands) -> None:
