@@ -180,9 +180,10 @@ def _number(value: Any) -> float | None:
     """Return `value` if it is a finite number, a whole one as an int; else None."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None
-    if isinstance(value, int) or not math.isfinite(value):
-        return value if isinstance(value, int) else None
-    return int(value) if value == int(value) else float(value)
+    if isinstance(value, int):
+        return value
+    number = float(value)
+    return (int(number) if number.is_integer() else number) if math.isfinite(number) else None
 
 
 def _text(value: Any) -> str | None:
