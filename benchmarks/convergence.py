@@ -4,7 +4,7 @@
 
 Each RUNS is a folder made by `sh run_and_time.sh mini --runs 20 --set data.batch_size=N --output-dir RUNS`. The script
 writes the points in MLPerf's form and prints them as a table with the least mean number of epochs that is accepted.
-`check-rcp` and `package` read the points in `speech_recognition/mlperf/points/mini.json`, which this script has made.
+`check-rcp` and `package` read the points in `speech_recognition/mlperf/points/deepspeech2_mini.json`, which this script has made.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
     for folder in options.runs:
         results = SeriesFolder(folder).results()
         entry = record(results, about(results[0]))
-        records[f"deepspeech2_mini_ref_{entry['BS']}"] = entry
+        records[f"{entry['Benchmark']}_ref_{entry['BS']}"] = entry
     options.output.write_text(json.dumps(records, indent=2) + "\n")
     print(points_table(options.output))
 

@@ -153,20 +153,25 @@ def add_check_rcp(commands: Commands) -> None:
         " MLPerf's test.",
     )
     parser.add_argument("runs", type=Path, metavar="RUNS", help=_SERIES)
-    add = parser.add_argument
-    add("--preset", default="mini", metavar="NAME", help="compare with the points of this preset (default: mini)")
-    add("--points", type=Path, metavar="FILE.json", help="compare with these points, in MLPerf's form")
+    parser.add_argument(
+        "--points",
+        type=Path,
+        metavar="FILE.json",
+        help="compare with these points, in MLPerf's form (default: those of the benchmark that the logs name)",
+    )
     parser.set_defaults(run=_check_rcp)
 
 
 def _check_rcp(options: argparse.Namespace) -> ExitStatus:
-    from speech_recognition.mlperf.convergence import check_convergence, points_table, reference_points
+    from speech_recognition.mlperf import convergence
+    from speech_recognition.runs.series_folder import SeriesFolder
 
-    points = options.points or reference_points(options.preset)
+    benchmark = convergence.named_benchmark(SeriesFolder(options.runs).results())
+    points = options.points or convergence.reference_points(benchmark)
     if points is None:
-        raise InputError(f"--preset {options.preset}: has no reference convergence points; give a file with --points")
-    print(points_table(points))
-    verdict = check_convergence(options.runs, points)
+        raise InputError(f"{options.runs}: {benchmark} has no reference convergence points; give a file with --points")
+    print(convergence.points_table(points))
+    verdict = convergence.check_convergence(options.runs, points)
     print(f"{'SUCCESS' if verdict.passed else 'REFUSED'}: {verdict.message}")
     if verdict.normalization > 1 and verdict.passed:
         print(f"faster than the reference: multiply the score by {verdict.normalization:.4f}")

@@ -3,9 +3,9 @@
 The layout is that of the MLPerf submission rules (mlcommons/policies, submission_rules.adoc):
 
 <output>/<org>/systems/<platform>.json
-<output>/<org>/results/<platform>/deepspeech2/result_<run>.txt
-<output>/<org>/benchmarks/deepspeech2/implementations/speech_recognition/...
-<output>/<org>/benchmarks/deepspeech2/<platform>/...
+<output>/<org>/results/<platform>/<benchmark>/result_<run>.txt
+<output>/<org>/benchmarks/<benchmark>/implementations/speech_recognition/...
+<output>/<org>/benchmarks/<benchmark>/<platform>/...
 <output>/<org>/CHECKS.md
 """
 
@@ -21,14 +21,14 @@ from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_folder, atomic_write
+from speech_recognition.mlperf.benchmarks import benchmarks
 from speech_recognition.mlperf.log_table import log_table
 from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
-from speech_recognition.mlperf.run_log import BENCHMARK
 from speech_recognition.mlperf.system import STATUSES, completed, read_description
 from speech_recognition.runs.series_folder import SeriesFolder
 
 IMPLEMENTATION = "speech_recognition"
-_SUBMISSION = ("org", "platform", "division", "status")
+_SUBMISSION = ("benchmark", "org", "platform", "division", "status")
 _RUN = """\
 #!/bin/sh
 # Makes the runs of this submission; start it in the folder of the implementation.
@@ -80,14 +80,14 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
         _write(partial, results, submission, params, source)
         _put(partial / "systems" / f"{submission['platform']}.json", json.dumps(system, indent=2) + "\n")
     # The checks follow the move to the final place, because a checker reads the folder's name too.
-    checks = [*check_package(folder, submission, params.preset), check_commit(ran)]
+    checks = [*check_package(folder, submission), check_commit(ran)]
     with atomic_write(folder / "CHECKS.md") as page:
         page.write_text(_page(submission, checks), encoding="utf-8")
     return checks
 
 
 def _submission(results: Sequence[Path]) -> dict[str, str]:
-    """Return org, platform, division and status of the submission. Raises InputError if the logs differ in them."""
+    """Return benchmark, org, platform, division and status of the submission. Raises InputError if the logs differ in them."""
     said = []
     for path in results:
         frame = log_table(path).set_index("key")["value"]
@@ -99,7 +99,11 @@ def _submission(results: Sequence[Path]) -> dict[str, str]:
         for name in _SUBMISSION:
             if each[name] != said[0][name]:
                 raise InputError(f"{path}: submission_{name} is {each[name]}, but {said[0][name]} in {results[0].name}")
-    for name, values in (("division", ("closed", "open")), ("status", tuple(STATUSES))):
+    for name, values in (
+        ("benchmark", tuple(benchmarks())),
+        ("division", ("closed", "open")),
+        ("status", tuple(STATUSES)),
+    ):
         if said[0][name] not in values:
             raise InputError(f"{results[0]}: submission_{name} is {said[0][name]}, must be one of {', '.join(values)}")
     for name in ("org", "platform"):
@@ -123,8 +127,8 @@ def _dataset(results: Sequence[Path]) -> str:
 
 
 def _write(folder: Path, results: Sequence[Path], submission: dict[str, str], params: Params, source: Path) -> None:
-    benchmark, platform = folder / "benchmarks" / BENCHMARK, submission["platform"]
-    logs = folder / "results" / platform / BENCHMARK
+    benchmark, platform = folder / "benchmarks" / submission["benchmark"], submission["platform"]
+    logs = folder / "results" / platform / submission["benchmark"]
     logs.mkdir(parents=True)
     for path in results:
         shutil.copyfile(path, logs / path.name)

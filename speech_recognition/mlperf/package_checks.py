@@ -16,7 +16,6 @@ from speech_recognition.errors import InputError, one_line
 from speech_recognition.mlperf.check import RULESET, Division, check_log
 from speech_recognition.mlperf.convergence import RUNS, check_convergence, reference_points
 from speech_recognition.mlperf.messages import messages
-from speech_recognition.mlperf.run_log import BENCHMARK
 from speech_recognition.mlperf.system import Description, read_description, software_notes, submitted
 from speech_recognition.runs.series_folder import SeriesFolder
 
@@ -42,15 +41,15 @@ class Check:
         return "FAILED" if self.failed else f"not checked: {self.skipped}" if self.skipped else "passed"
 
 
-def check_package(folder: Path, submission: dict[str, str], preset: str) -> list[Check]:
-    """Return every check of `folder`, which holds one org's submission of one system, with runs of `preset`."""
+def check_package(folder: Path, submission: dict[str, str]) -> list[Check]:
+    """Return every check of `folder`, which holds one org's submission of one system to one benchmark."""
     system = folder / "systems" / f"{submission['platform']}.json"
-    results = SeriesFolder(folder / "results" / submission["platform"] / BENCHMARK).results()
+    results = SeriesFolder(folder / "results" / submission["platform"] / submission["benchmark"]).results()
     return [
         Check(name=f"number of result files ({RUNS})", findings=_count(results)),
         *(_compliance(path, cast(Division, submission["division"])) for path in results),
         Check(name="seeds (SeedChecker)", findings=_seeds(results)),
-        _convergence(results, preset),
+        _convergence(results, submission["benchmark"]),
         Check(name="system description (system_desc_checker)", findings=_system(system, submission)),
         Check(name="files (repo_checker)", findings=_files(folder)),
     ]
@@ -82,10 +81,10 @@ def _seeds(results: list[Path]) -> tuple[str, ...]:
     return () if passed else tuple(said)
 
 
-def _convergence(results: list[Path], preset: str) -> Check:
-    name, points = "convergence (rcp_checker)", reference_points(preset)
+def _convergence(results: list[Path], benchmark: str) -> Check:
+    name, points = "convergence (rcp_checker)", reference_points(benchmark)
     if points is None:
-        return Check(name=name, findings=(), skipped=f"{preset} has no reference convergence points")
+        return Check(name=name, findings=(), skipped=f"{benchmark} has no reference convergence points")
     try:
         verdict = check_convergence(results[0].parent, points)
     except InputError as error:

@@ -112,7 +112,7 @@ def score(folder: Path, logs: Sequence[Path]) -> FolderScore:
     runs = tuple(map(run_score, logs))
     benchmark, division = _common(runs, "benchmark"), _common(runs, "division")
     good = [run.minutes for run in runs if run.counts and run.minutes is not None]
-    convergence, unchecked = _convergence(logs, benchmark, division)
+    convergence, unchecked = _convergence(runs, benchmark, division)
     return FolderScore(
         folder=folder,
         benchmark=benchmark,
@@ -159,16 +159,20 @@ def _common(runs: Sequence[RunScore], name: str) -> str | None:
     return known[0][1] if known else None
 
 
-def _convergence(logs: Sequence[Path], benchmark: str | None, division: str | None) -> tuple[Verdict | None, str]:
+def _convergence(
+    runs: Sequence[RunScore], benchmark: str | None, division: str | None
+) -> tuple[Verdict | None, str]:
     """Return the verdict on the convergence of runs, or None and the reason why there is none."""
     if division != "closed":
         return None, "MLPerf compares runs of the closed division only"
-    points = reference_points(benchmark) if benchmark else None
+    if None in {run.benchmark for run in runs}:
+        return None, "a log names no benchmark"
+    points = reference_points(str(benchmark))
     if points is None:
         return None, f"{benchmark} has no reference convergence points"
-    if len(logs) < _FEWEST:
+    if len(runs) < _FEWEST:
         return None, f"it needs {_FEWEST} runs"
-    return check_runs(logs, points), ""
+    return check_runs([run.path for run in runs], points), ""
 
 
 def _cell(table: pd.DataFrame, key: str, column: str = "value") -> Any:

@@ -89,7 +89,7 @@ def _initialize(job: Job, log: RunLog) -> Trainer:
     with log.initialization(job.params, job.seed) as init:
         trainer = Trainer(job.params, job.seed, job.device)
         trainer.warm_up(job.longest_seconds)
-        init.weights([name for name, _ in trainer.model.named_parameters()])
+        init.weights({name: tensor.shape for name, tensor in trainer.model.named_parameters()})
         if job.verified:
             init.dataset(job.verified.dataset, job.verified.sha256)
         init.samples(train=job.train_samples, evaluation=job.val_samples)

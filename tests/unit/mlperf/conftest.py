@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 import params
 from speech_recognition.commands import REFERENCES
 from speech_recognition.mlperf.check import Division, Violation, check_log
 from speech_recognition.mlperf.run_log import RunLog
+from speech_recognition.model import DeepSpeech2
 
 LIBRISPEECH, MINI = (281_241, 5_567), (3_600, 300)
 MINI_SHA256 = json.loads((REFERENCES / "mini.json").read_text())["sha256"]
@@ -27,6 +30,15 @@ AUGMENTED = dataclasses.replace(
     ),
 )
 """Preset mini with every augmentation that has log lines."""
+
+
+@functools.cache
+def shapes_of(preset: str) -> dict[str, list[int]]:
+    """Return the shape of each tensor of a preset's model."""
+    chosen = params.PRESETS[preset]()
+    with torch.device("meta"):
+        model = DeepSpeech2(chosen.model, chosen.features.bins)
+    return {name: list(tensor.shape) for name, tensor in model.named_parameters()}
 
 
 class LogLines(list[str]):
@@ -66,10 +78,10 @@ def build_log(
     train, evaluation = counts or (MINI if chosen.preset == "mini" else LIBRISPEECH)
     stream = io.StringIO()
     with RunLog(stream) as log:
-        log.cache_cleared(False)
+        log.cache_cleared(True)
         with log.initialization(dataclasses.replace(chosen, submission=submission), seed=7) as init:
             stream.write("params: a plain line\n")
-            init.weights(["conv.weight", "conv.bias", "linear.weight"])
+            init.weights(shapes_of(chosen.preset))
             if division == "closed":
                 init.dataset("mini" if chosen.preset == "mini" else "all", MINI_SHA256)
             init.samples(train, evaluation)

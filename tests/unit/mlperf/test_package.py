@@ -47,14 +47,14 @@ def verdicts(runs: Path, tmp_path: Path) -> dict[str, tuple[str, ...]]:
 def test_a_good_series_passes_every_check(runs: Path, tmp_path: Path) -> None:
     assert verdicts(runs, tmp_path) == {}
     org = tmp_path / "out" / "reference_implementation"
-    logs = org / "results" / "reference_platform" / "deepspeech2"
+    logs = org / "results" / "reference_platform" / "deepspeech2_mini"
     assert sorted(path.name for path in logs.iterdir()) == [f"result_{number}.txt" for number in range(10)]
     assert (logs / "result_3.txt").read_bytes() == (runs / "result_3.txt").read_bytes()
     system = json.loads((org / "systems" / "reference_platform.json").read_text())
     assert (system["submitter"], system["system_name"]) == ("reference_implementation", "reference_platform")
-    implementation = org / "benchmarks" / "deepspeech2" / "implementations" / "speech_recognition"
+    implementation = org / "benchmarks" / "deepspeech2_mini" / "implementations" / "speech_recognition"
     assert (implementation / "params.py").read_bytes() == (ROOT / "params.py").read_bytes()
-    own = org / "benchmarks" / "deepspeech2" / "reference_platform"
+    own = org / "benchmarks" / "deepspeech2_mini" / "reference_platform"
     assert "run_and_time.sh mini --runs 10" in (own / "run_and_time.sh").read_text()
     assert f"SHA-256 of its tar stream `{MINI_SHA256}`" in (own / "README.md").read_text()
     assert {"README.md", "setup.sh", "init_datasets.sh"} <= {path.name for path in own.iterdir()}
@@ -85,12 +85,16 @@ def test_runs_that_converge_too_fast_are_found(runs: Path, good_log: Any, tmp_pa
     assert finding == "RCP found. Submission mean epochs: 2.1250"
 
 
-def test_a_preset_without_reference_points_is_said_to_be_unchecked(runs: Path, tmp_path: Path) -> None:
-    parameters = json.loads((runs / "run_0" / "params.json").read_text())
-    (runs / "run_0" / "params.json").write_text(json.dumps(parameters | {"preset": "tuned"}))
+def test_a_benchmark_without_reference_points_is_said_to_be_unchecked(
+    runs: Path, good_log: Any, tmp_path: Path
+) -> None:
+    (runs / "run_0" / "params.json").write_text(json.dumps(settings.to_dict(params.reference())))
+    for number in range(10):
+        lines = good_log("reference", wers=WERS).edited("seed", value=100 + number)
+        (runs / f"result_{number}.txt").write_text("\n".join(lines) + "\n")
     assert verdicts(runs, tmp_path) == {}
     page = (tmp_path / "out" / "reference_implementation" / "CHECKS.md").read_text()
-    assert "| convergence (rcp_checker) | not checked: tuned has no reference convergence points |" in page
+    assert "| convergence (rcp_checker) | not checked: deepspeech2 has no reference convergence points |" in page
 
 
 def test_a_system_that_lacks_a_field_is_found(runs: Path, tmp_path: Path) -> None:
