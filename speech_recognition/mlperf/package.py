@@ -87,7 +87,7 @@ def make_package(runs: Path, output: Path, source: Path, completion: Path | None
 
 
 def _submission(results: Sequence[Path]) -> dict[str, str]:
-    """Return benchmark, org, platform, division and status of the submission. Raises InputError if the logs differ in them."""
+    """Return benchmark, org, platform, division and status. Raises InputError if the logs differ in them."""
     said = []
     for path in results:
         frame = log_table(path).set_index("key")["value"]

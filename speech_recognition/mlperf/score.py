@@ -159,9 +159,7 @@ def _common(runs: Sequence[RunScore], name: str) -> str | None:
     return known[0][1] if known else None
 
 
-def _convergence(
-    runs: Sequence[RunScore], benchmark: str | None, division: str | None
-) -> tuple[Verdict | None, str]:
+def _convergence(runs: Sequence[RunScore], benchmark: str | None, division: str | None) -> tuple[Verdict | None, str]:
     """Return the verdict on the convergence of runs, or None and the reason why there is none."""
     if division != "closed":
         return None, "MLPerf compares runs of the closed division only"
