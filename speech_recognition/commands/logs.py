@@ -113,7 +113,8 @@ def add_package(commands: Commands) -> None:
     parser = commands.add_parser(
         "package",
         help="make and check a submission folder in MLPerf's layout",
-        description="Make a submission folder from a series of runs and check it. Exit status 1 if a check fails.",
+        description="Make a submission folder from a series of runs, score and check it. Exit status 1 if a check"
+        " fails.",
     )
     parser.add_argument("runs", type=Path, metavar="RUNS", help=_SERIES)
     parser.add_argument(
@@ -134,13 +135,24 @@ def add_package(commands: Commands) -> None:
 
 def _package(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf.package import make_package
+    from speech_recognition.mlperf.score_table import outcome
 
-    checks = make_package(options.runs, options.output_dir, ROOT, options.system)
-    for check in checks:
+    package = make_package(options.runs, options.output_dir, ROOT, options.system)
+    for check in package.checks:
         print(f"{check.name}: {check.verdict}")
         for finding in check.findings:
             print(f"  {finding}")
-    return ExitStatus.FAILURE if any(check.failed for check in checks) else ExitStatus.DONE
+    for name, text in outcome(package.score).items():
+        print(f"{name}: {text}")
+    failed = sum(check.failed for check in package.checks)
+    if failed:
+        print(
+            f"FAILED: {failed} of {len(package.checks)} checks of {package.folder}; correct what they name, remove that"
+            " folder and run package again"
+        )
+        return ExitStatus.FAILURE
+    print(f"SUCCESS: {package.folder} is a submission in which no check finds a fault")
+    return ExitStatus.DONE
 
 
 def add_check_rcp(commands: Commands) -> None:

@@ -22,7 +22,7 @@ def as_table(scores: Sequence[FolderScore]) -> str:
             padded = [text.rjust(width) for text, width in zip(row, widths, strict=False)]
             padded[0] = row[0].ljust(widths[0])
             lines.append("  ".join([*padded, row[-1]]))
-        lines += [f"{name + ':':13}{text}" for name, text in _outcome(score).items()]
+        lines += [f"{name + ':':13}{text}" for name, text in outcome(score).items()]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
@@ -33,7 +33,7 @@ def as_markdown(scores: Sequence[FolderScore]) -> str:
     for score in scores:
         table = [_HEAD, ("---",) * len(_HEAD), *_rows(score)]
         lines = [f"## {_title(score)}", "", *(f"| {' | '.join(row)} |" for row in table), ""]
-        lines += [f"- {name}: {text}" for name, text in _outcome(score).items()]
+        lines += [f"- {name}: {text}" for name, text in outcome(score).items()]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
@@ -85,8 +85,8 @@ def _verdict(run: RunScore) -> str:
     return f"{rules}, {'reached' if run.reached else 'NOT reached'}"
 
 
-def _outcome(score: FolderScore) -> dict[str, str]:
-    """Return the name and the text of each line about a folder as a whole."""
+def outcome(score: FolderScore) -> dict[str, str]:
+    """Return the name and the text of each line about the runs of a folder as a whole."""
     good = sum(run.counts for run in score.runs)
     runs = f"{good} of {len(score.runs)} are compliant and reached the target"
     lines = {"runs": runs if len(score.runs) == RUNS else f"{runs}; a submission has {RUNS}"}
