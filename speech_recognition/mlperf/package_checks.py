@@ -106,11 +106,13 @@ def _contradictions(params: Params, log: Path) -> Iterator[str]:
     Left out are the seed, which is not among them, and the micro batch, which depends on the number of processes too.
     """
     table = log_table(log).drop_duplicates("key").set_index("key")
-    expected = {key: value for key, value, _ in described(params, seed=0)}
-    for key, value in expected.items():
-        logged = table["value"].get(key)
-        if key not in ("seed", "micro_batch_size") and logged != value:
-            yield one_line(f"{key} is {logged!r} in {log.name}, but {value!r} by params.json")
+    expected = {key: {"value": value, **metadata} for key, value, metadata in described(params, seed=0)}
+    for key in expected.keys() - {"seed", "micro_batch_size"}:
+        for name, value in expected[key].items():
+            logged = table[name].get(key) if name in table else None
+            if logged != value:
+                of = "" if name == "value" else f" of {name}"
+                yield one_line(f"{key}{of} is {logged!r} in {log.name}, but {value!r} by params.json")
     for key in table.index:
         if key.startswith(("opt_", "data_")) and key not in expected:
             yield one_line(f"{key} is in {log.name}, but does not follow from params.json")

@@ -124,12 +124,3 @@ def rules_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return copy.deepcopy(parsed[stream.name])
 
     monkeypatch.setattr(yaml, "load", load_once)
-
-
-def timed_log(seed: int, minutes: float, epochs: int, reached: bool = True, division: str = "closed") -> LogLines:
-    """Return the log of a run that took some minutes and epochs, and reached its target unless told otherwise."""
-    lines = build_log(wers=[50.0] * (epochs - 1) + [20.0 if reached else 40.0], division=division)
-    start = next(record["time_ms"] for _, key, record in lines.records() if key == "run_start")
-    status = {"status": "success" if reached else "aborted"}
-    stopped = lines.edited("run_stop", time_ms=start + round(minutes * 60_000), metadata=status)
-    return stopped.edited("seed", value=seed)

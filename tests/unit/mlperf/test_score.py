@@ -1,6 +1,5 @@
 """Tests of the figures of runs from their result files; the official summariser computes the shared ones."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,20 +13,17 @@ from speech_recognition.errors import InputError
 from speech_recognition.mlperf import score
 from speech_recognition.mlperf.check import RULES, RULESET
 from speech_recognition.mlperf.score import find_scores, run_score
-from tests.unit.mlperf.conftest import build_log, timed_log
+from tests.unit.mlperf.runs import MINI, timed_log, write_log, write_points
 
 pytestmark = pytest.mark.usefixtures("rules_read_once")
 
-BENCHMARK = next(record["value"] for _, key, record in build_log().records() if key == "submission_benchmark")
 MINUTES = (3.0, 2.0, 9.0, 4.0, 2.5)
 
 
 @pytest.fixture
 def points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make reference convergence points with a mean of 4.5 epochs at batch size 16 those of every benchmark."""
-    path = tmp_path / "points.json"
-    entry = {"Benchmark": BENCHMARK, "BS": 16, "Hyperparams": {}, "Epochs to converge": [3, 4, 5, 6] * 5}
-    path.write_text(json.dumps({"one": entry}))
+    """Make points with a mean of 4.5 epochs those of every benchmark."""
+    path = write_points(tmp_path / "points.json")
     monkeypatch.setattr(score, "reference_points", lambda _: path)
     return path
 
@@ -38,9 +34,7 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
 
     def write(*logs: list[str], name: str = "results", form: str = "result_{}.txt", first: int = 0) -> Path:
         for number, lines in enumerate(logs, start=first):
-            path = tmp_path / name / form.format(number)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(f"{line}\n" for line in lines))
+            write_log(tmp_path / name / form.format(number), lines)
         return tmp_path / name
 
     return write
@@ -55,13 +49,13 @@ def test_the_shared_figures_are_the_official_summarisers(
 
     main = mlp_compliance.main  # with our rules, as the official ones do not know the benchmark
     monkeypatch.setattr(mlp_compliance, "main", lambda log, _, checker: main(log, str(RULES / "closed.yaml"), checker))
-    monkeypatch.setitem(rcp_checker.submission_runs["training"], BENCHMARK, 10)
+    monkeypatch.setitem(rcp_checker.submission_runs["training"], MINI, 10)
     with points.open() as file:
         official = rcp_checker.check_directory(
             str(results), "training", RULESET, False, False, rcp_file=file, rcp_pass="pruned_rcps", set_scaling=True
         )
     tracked, _, minutes, _, factor = result_summarizer._compute_strong_score_standalone(
-        BENCHMARK, "system", False, str(results), "training", RULESET, return_full_scores=True
+        MINI, "system", False, str(results), "training", RULESET, return_full_scores=True
     )
     assert {str(run.path): run.minutes for run in ours.runs if run.counts} == pytest.approx(tracked)
     assert factor > 1 and (ours.factor, ours.minutes) == (pytest.approx(factor), pytest.approx(minutes))
@@ -75,7 +69,7 @@ def test_the_shared_figures_are_the_official_summarisers(
 def test_each_figure_is_read_off_the_log(folder: Callable[..., Path]) -> None:
     path = folder(timed_log(123, 2.5, epochs=3)) / "result_0.txt"
     run = run_score(path)
-    assert (run.path, run.benchmark, run.division, run.seed) == (path, BENCHMARK, "closed", 123)
+    assert (run.path, run.benchmark, run.division, run.seed) == (path, MINI, "closed", 123)
     assert (run.minutes, run.epochs, run.batch_size, run.wer) == (2.5, 3, 16, 20.0)
     assert (
         run.samples
@@ -110,7 +104,7 @@ def test_a_run_that_was_killed_has_the_figures_up_to_there(folder: Callable[...,
     assert (run.seed, run.minutes, run.epochs, run.samples, run.wer) == (7, None, None, None, None)
     assert not run.reached and run.violations and not found.fine
     (early,) = find_scores(folder(lines[:2], *(timed_log(n, 2.0, epochs=3) for n in range(2)), name="early"))
-    assert early.benchmark == BENCHMARK and early.runs[0].benchmark is None
+    assert early.benchmark == MINI and early.runs[0].benchmark is None
 
 
 def test_runs_that_converge_too_fast_have_no_fine_score(folder: Callable[..., Path], points: Path) -> None:
@@ -154,7 +148,7 @@ def test_logs_are_found_in_order_under_the_names_of_submissions_of_runs_and_of_o
 
 def test_a_whole_package_has_a_score_for_each_folder_of_results(folder: Callable[..., Path], tmp_path: Path) -> None:
     for system, minutes in (("large", 1.0), ("small", 4.0)):
-        folder(timed_log(1, minutes, epochs=4), name=f"org/results/{system}/{BENCHMARK}")
+        folder(timed_log(1, minutes, epochs=4), name=f"org/results/{system}/{MINI}")
     scores = find_scores(tmp_path / "org")
     assert [(each.folder.parent.name, each.runs[0].minutes) for each in scores] == [("large", 1.0), ("small", 4.0)]
 
