@@ -107,12 +107,13 @@ def _contradictions(params: Params, log: Path) -> Iterator[str]:
     """
     table = log_table(log).drop_duplicates("key").set_index("key")
     expected = {key: {"value": value, **metadata} for key, value, metadata in described(params, seed=0)}
-    for key in expected.keys() - {"seed", "micro_batch_size"}:
-        for name, value in expected[key].items():
+    for key, fields in expected.items():
+        for name, value in fields.items() if key not in ("seed", "micro_batch_size") else ():
             logged = table[name].get(key) if name in table else None
             if logged != value:
+                shown = "missing" if logged is None or logged != logged else logged  # NaN: only other lines have it
                 of = "" if name == "value" else f" of {name}"
-                yield one_line(f"{key}{of} is {logged!r} in {log.name}, but {value!r} by params.json")
+                yield one_line(f"{key}{of} is {shown} in {log.name}, but {value} by params.json")
     for key in table.index:
         if key.startswith(("opt_", "data_")) and key not in expected:
             yield one_line(f"{key} is in {log.name}, but does not follow from params.json")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import params
 from speech_recognition import settings
+from speech_recognition.mlperf.benchmarks import benchmark_of
 from speech_recognition.mlperf.system import REQUIRED, describe
 from speech_recognition.runs.series_folder import SeriesFolder
 from tests.unit.mlperf.conftest import LogLines, build_log
 
 SUBMISSION = params.mini().submission
-MINI = "deepspeech2_mini"
+MINI = benchmark_of("mini").name
 
 
 @functools.cache
