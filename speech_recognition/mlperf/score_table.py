@@ -22,7 +22,7 @@ def as_table(scores: Sequence[FolderScore]) -> str:
             padded = [text.rjust(width) for text, width in zip(row, widths, strict=False)]
             padded[0] = row[0].ljust(widths[0])
             lines.append("  ".join([*padded, row[-1]]))
-        lines += [f"{name + ':':13}{text}" for name, text in outcome(score).items()]
+        lines += [f"{name + ':':14}{text}" for name, text in outcome(score).items()]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
@@ -31,8 +31,8 @@ def as_markdown(scores: Sequence[FolderScore]) -> str:
     """Return the scores as Markdown: for each folder a heading, a table of its runs, and a list."""
     blocks = []
     for score in scores:
-        table = [_HEAD, ("---",) * len(_HEAD), *_rows(score)]
-        lines = [f"## {_title(score)}", "", *(f"| {' | '.join(row)} |" for row in table), ""]
+        head, *rows = (f"| {' | '.join(row)} |" for row in (_HEAD, *_rows(score)))
+        lines = [f"## {_title(score)}", "", head, "|---" * len(_HEAD) + "|", *rows, ""]
         lines += [f"- {name}: {text}" for name, text in outcome(score).items()]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
