@@ -4,7 +4,8 @@
 
 Each RUNS is a folder made by `sh run_and_time.sh mini --runs 20 --set data.batch_size=N --output-dir RUNS`. The script
 writes the points in MLPerf's form and prints them as a table with the least mean number of epochs that is accepted.
-`check-rcp` and `package` read the points in `speech_recognition/mlperf/points/deepspeech2_mini.json`, which this script has made.
+`check-rcp` and `package` read the points in `speech_recognition/mlperf/points/deepspeech2_mini.json`, which this script
+has made.
 """
 
 import argparse

@@ -64,6 +64,7 @@ def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int |
     cannot be used.
     """
     sources = [(split_of_manifest(path), source) for path in manifests for source in _read(path)]
+    # All transcripts and headers first: a fault in the last row is found before the first recording is converted.
     _check(sources)
     for _, source in sources:
         if source.audio.resolve().is_relative_to(resolved(data_dir)):
@@ -120,6 +121,7 @@ def _convert(sources: Sequence[tuple[str, Source]], writer: DatasetWriter, worke
     """Write the audio of every source; yield its recording."""
 
     def convert(item: tuple[str, Source]) -> Recording:
+        """Write the audio of one source, given with its split; return its recording."""
         split, source = item
         samples = read_any(source.audio)
         writer.write_audio(split, source.id, samples)
@@ -152,9 +154,11 @@ def read_any(path: Path) -> NDArray[np.int16]:
         raise InputError(f"{path}: truncated, {len(channels)} of {promised} samples; restore it or remove its row")
     if not np.isfinite(channels).all():
         raise InputError(f"{path}: has samples that are infinite or not a number; record it again or remove its row")
+    # Mixed before the resampling, which is the slow part and then has one channel to do.
     samples = channels.mean(axis=1)
     if rate != SAMPLE_RATE:
         samples = soxr.resample(samples, rate, SAMPLE_RATE, quality="VHQ")
+    # 32,768, as libsndfile divides by it: 16-bit input at 16 kHz comes out as it went in.
     samples *= _FULL_SCALE + 1
     if len(samples) == 0:
         raise InputError(f"{path}: too short for one sample at {SAMPLE_RATE} Hz; remove its row")
@@ -187,6 +191,7 @@ def _info(path: Path) -> "soundfile._SoundFileInfo":
     except (soundfile.LibsndfileError, TypeError) as error:  # soundfile raises TypeError for a name ending in .raw
         raise _unreadable(path, error) from None
     for promised, there in _PROMISE.findall(info.extra_info):
+        # libsndfile only logs this, and returns the samples that are there as if they were all.
         if int(there) < int(promised) < _UNKNOWN_LENGTH:
             raise InputError(f"{path}: truncated, {there} of {promised} bytes; restore it or remove its row")
     if unclaimed:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from speech_recognition.mlperf.constraints import Constraint
+from speech_recognition.mlperf.constraints import Constraint, phrase
 
 _DEFINITION = Path(__file__).parent / "rules" / "benchmarks.yaml"
 
@@ -31,8 +31,8 @@ class Benchmark:
     """Largest number of passes over the training data."""
     tensors: int
     """Number of the model's weight tensors."""
-    parameters: int
-    """Number of the model's weights."""
+    weights: int
+    """Number of the model's weights, over all tensors."""
     lines: Mapping[str, Constraint]
     """Constraints on the lines of a closed log, by key."""
 
@@ -51,7 +51,37 @@ def benchmark_of(preset: str) -> Benchmark:
     return next(each for each in benchmarks().values() if preset in (each.preset, *each.open_presets))
 
 
+def free_parameters() -> list[str]:
+    """Return the parameters that no line of the log states and that a closed run may set."""
+    return list(_definition()["free_parameters"])
+
+
+def markdown_table() -> str:
+    """Return a Markdown table of everything that a closed run may change, with the values of each benchmark."""
+    names = list(benchmarks())
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for name, benchmark in benchmarks().items():
+        for key, constraint in benchmark.lines.items():
+            inner = constraint.get("metadata", {}).items()
+            for place, each in [(f"`{key}`", constraint), *((f"`{entry}` of `{key}`", each) for entry, each in inner)]:
+                if "parameter" in each:
+                    rows.setdefault((each["parameter"], place), {})[name] = (
+                        phrase(each) if each.get("free") else "fixed"
+                    )
+    lines = [
+        f"| parameter | in the log | {' | '.join(f'`{name}`' for name in names)} |",
+        "|---" * (2 + len(names)) + "|",
+    ]
+    for (parameter, place), values in rows.items():
+        if set(values.values()) != {"fixed"}:
+            cells = " | ".join(values.get(name, "not used") for name in names)
+            lines.append(f"| `{parameter}` | {place} | {cells} |")
+    lines += [f"| `{parameter}` | | {' | '.join('any' for _ in names)} |" for parameter in free_parameters()]
+    return "\n".join(lines)
+
+
 @cache
 def _definition() -> dict[str, Any]:
-    definition: dict[str, Any] = yaml.safe_load(_DEFINITION.read_text(encoding="utf-8"))
+    with _DEFINITION.open(encoding="utf-8") as file:
+        definition: dict[str, Any] = yaml.safe_load(file)
     return definition

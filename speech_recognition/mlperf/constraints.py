@@ -41,7 +41,7 @@ def add_checks(records: Sequence[dict[str, Any]], lines: Mapping[str, Constraint
     for record in records:
         key, checks = record["NAME"], record["CHECK"] if isinstance(record["CHECK"], list) else [record["CHECK"]]
         if key in lines:
-            record["REQ"] = "EXACTLY_ONE"
+            record.setdefault("REQ", "EXACTLY_ONE")
             checks = [*checks, f"allows(lines[{key!r}], v['value'])  # must be {phrase(lines[key])}"]
             for name, constraint in lines[key].get("metadata", {}).items():
                 entry, found = f"lines[{key!r}]['metadata'][{name!r}]", f"v['metadata'][{name!r}]"

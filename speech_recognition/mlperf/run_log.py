@@ -5,9 +5,9 @@
         with log.initialization(params, seed) as init:
             init.weights(shapes)
             init.dataset("mini", sha256)
-            init.samples(train=281_241, evaluation=5_567)
         with log.run() as run:
-            with log.epoch(1, samples=281_241):
+            run.samples(train=281_241, evaluation=5_567)
+            with log.epoch(1, consumed=0, samples=281_241):
                 ...
             with log.evaluation(1, samples=281_241) as evaluation:
                 evaluation.accuracy(wer=22.7)
@@ -20,7 +20,6 @@ mark time follow a barrier of all processes. Keys are the constants of mlperf_lo
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -65,8 +64,8 @@ class RunLog:
     def initialization(self, params: Params, seed: int) -> Iterator["Initialization"]:
         """Log `init_start` and the parameters, run the block, then log `init_stop`.
 
-        The block builds the model, warms up, and logs the tensors and the sample counts. If it raises, there is no
-        `init_stop`, since initialisation did not complete.
+        The block builds the model, warms up, and logs the tensors. If it raises, there is no `init_stop`, since
+        initialisation did not complete.
         """
         self._start(constants.INIT_START, {})
         # Before the block: a run that fails while it initialises has said what it was.
@@ -78,20 +77,25 @@ class RunLog:
 
     @contextmanager
     def run(self) -> Iterator["Run"]:
-        """Log `run_start`, run the timed block, then log `run_stop`: `aborted` unless the block called `success`."""
+        """Log `run_start`, run the timed block, then log `run_stop`: `aborted` unless the block called `success`.
+
+        The block reads the data, which MLPerf times, and logs the sample counts before its first epoch.
+        """
         self._start(constants.RUN_START, {})
-        run = Run()
+        run = Run(self)
         yield run
         distributed.barrier()
         self._stop(constants.SUCCESS if run.reached_target else constants.ABORTED)
 
     @contextmanager
-    def epoch(self, epoch: int, samples: int) -> Iterator[None]:
+    def epoch(self, epoch: int, consumed: int, samples: int) -> Iterator[None]:
         """Log the start and the end of a training epoch around the block.
 
-        Epochs count from 1; `samples` is the number of utterances trained on since the start, up to this epoch's end.
+        Epochs count from 1; `consumed` and `samples` are the numbers of utterances trained on since the run's start, up
+        to the block's start and up to its end.
         """
-        with self._pair(constants.EPOCH_START, constants.EPOCH_STOP, _position(epoch, samples)):
+        start, stop = _position(epoch, consumed), _position(epoch, samples)
+        with self._pair(constants.EPOCH_START, start, constants.EPOCH_STOP, stop):
             yield
 
     @contextmanager
@@ -100,23 +104,27 @@ class RunLog:
 
         `epoch` and `samples` are those of the epoch before it.
         """
-        with self._pair(constants.EVAL_START, constants.EVAL_STOP, _position(epoch, samples)):
-            evaluation = EvaluationLog(self, _position(epoch, samples))
+        place = _position(epoch, samples)
+        with self._pair(constants.EVAL_START, place, constants.EVAL_STOP, place):
+            evaluation = EvaluationLog(self, place)
             yield evaluation
             assert evaluation.logged, "an evaluation logs its accuracy"
 
     @contextmanager
-    def _pair(self, start: str, stop: str, metadata: dict[str, object]) -> Iterator[None]:
-        """Log `start`, run the block, then log `stop`; if the block raises, `stop` has the status `aborted`."""
-        self._start(start, metadata)
+    def _pair(self, start: str, begun: dict[str, object], stop: str, ended: dict[str, object]) -> Iterator[None]:
+        """Log `start` with the metadata `begun`, run the block, then log `stop` with `ended`.
+
+        If the block raises, `stop` has the place of the start and the status `aborted`.
+        """
+        self._start(start, begun)
         try:
             yield
         except BaseException:
             if not self._goes_on:
-                self._end(stop, {**metadata, constants.STATUS: constants.ABORTED})
+                self._end(stop, {**begun, constants.STATUS: constants.ABORTED})
             raise
         distributed.barrier()
-        self._end(stop, metadata)
+        self._end(stop, ended)
 
     def _stop(self, status: str) -> None:
         """Log `run_stop` and end the log: no MLLOG line may follow."""
@@ -141,7 +149,7 @@ class RunLog:
 
 
 class Initialization:
-    """Lines of the initialisation block: call `weights`, then `dataset` if it was verified, then `samples`."""
+    """Lines of the initialisation block: call `weights`, then `dataset` if it was verified."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
@@ -156,22 +164,22 @@ class Initialization:
         """Log the name of the dataset that was verified before the run, and the SHA-256 of its tar stream in hex."""
         self._log._point("dataset_checksum", sha256, {"dataset": name})
 
-    def samples(self, train: int, evaluation: int) -> None:
-        """Log the number of utterances in the training set and in the evaluation set."""
-        self._log._point(constants.TRAIN_SAMPLES, train)
-        self._log._point(constants.EVAL_SAMPLES, evaluation)
-
     def resumed(self, epoch: int, steps: int) -> None:
         """Log that the run continues from a checkpoint, which was saved after `steps` steps of `epoch`."""
         self._log._point("resumed", True, {constants.EPOCH_NUM: epoch, "steps": steps})
 
 
-@dataclass
 class Run:
     """Timed part of a run."""
 
-    reached_target: bool = False
-    """True once `success` was called."""
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+        self.reached_target = False
+
+    def samples(self, train: int, evaluation: int) -> None:
+        """Log the numbers of utterances that each epoch trains on and that each evaluation scores."""
+        self._log._point(constants.TRAIN_SAMPLES, train)
+        self._log._point(constants.EVAL_SAMPLES, evaluation)
 
     def success(self) -> None:
         """Record that the target was reached, so that `run_stop` is logged with status `success`."""

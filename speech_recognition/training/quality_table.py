@@ -26,6 +26,7 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
             f"{run}: no checkpoints/epoch_NN.pt in it; name a run that has evaluated an epoch, or a checkpoint"
         )
     for path in reversed(paths):
+        # One at a time: a checkpoint of `reference` takes 1.2 GB.
         state = checkpoint.read(path)
         recognizer = checkpoint.recognizer_of(state, path, device)
         try:

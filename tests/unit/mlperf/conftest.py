@@ -19,7 +19,7 @@ from speech_recognition.mlperf.check import Division, Violation, check_log
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.model import DeepSpeech2
 
-LIBRISPEECH, MINI = (281_241, 5_567), (3_600, 300)
+LIBRISPEECH, MINI = (281_241, 5_567), (1_200, 180)
 MINI_SHA256 = json.loads((REFERENCES / "mini.json").read_text())["sha256"]
 MARK = ":::MLLOG "
 
@@ -60,6 +60,12 @@ class LogLines(list[str]):
         changed = record | {"metadata": record["metadata"] | (metadata or {})} | fields
         return LogLines([*self[:index], MARK + json.dumps(changed), *self[index + 1 :]])
 
+    def with_line(self, after: str, key: str, value: object) -> "LogLines":
+        """Return the lines with a line of `key` behind the last record of the key `after`, at the same time."""
+        index, _, record = [entry for entry in self.records() if entry[1] == after][-1]
+        added = record | {"key": key, "value": value}
+        return LogLines([*self[: index + 1], MARK + json.dumps(added), *self[index + 1 :]])
+
     def without_metadata(self, which_key: str) -> "LogLines":
         """Return the lines with empty metadata in the first record of a key."""
         index, _, record = next(entry for entry in self.records() if entry[1] == which_key)
@@ -84,10 +90,10 @@ def build_log(
             init.weights(shapes_of(chosen.preset))
             if division == "closed":
                 init.dataset("mini" if chosen.preset == "mini" else "all", MINI_SHA256)
-            init.samples(train, evaluation)
         with log.run() as run:
+            run.samples(train, evaluation)
             for epoch, wer in enumerate(wers, start=1):
-                with log.epoch(epoch, samples=epoch * train):
+                with log.epoch(epoch, (epoch - 1) * train, epoch * train):
                     pass
                 with log.evaluation(epoch, samples=epoch * train) as result:
                     result.accuracy(wer)
@@ -113,14 +119,18 @@ def check(tmp_path: Path) -> Callable[..., list[Violation]]:
     return check_lines
 
 
+_PARSED: dict[str, Any] = {}
+"""Content of each rules file that `rules_read_once` has seen."""
+
+
 @pytest.fixture
 def rules_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parse each rules file once, for tests that check hundreds of logs."""
-    load, parsed = yaml.load, {}
+    load = yaml.load
 
     def load_once(stream: Any, Loader: Any) -> Any:
-        if stream.name not in parsed:
-            parsed[stream.name] = load(stream, Loader=Loader)
-        return copy.deepcopy(parsed[stream.name])
+        if stream.name not in _PARSED:
+            _PARSED[stream.name] = load(stream, Loader=Loader)
+        return copy.deepcopy(_PARSED[stream.name])
 
     monkeypatch.setattr(yaml, "load", load_once)

@@ -55,15 +55,15 @@ def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
         with log.initialization(params.mini(), seed=1) as init:
             reach("start of init")
             init.weights({"w": [2, 3]})
-            init.samples(3_600, 300)
             reach("end of init")
         reach("between")
         with log.run() as run:
             reach("start of run")
-            with log.epoch(1, samples=3_600):
+            run.samples(1_200, 180)
+            with log.epoch(1, consumed=0, samples=1_200):
                 reach("epoch")
             reach("after epoch")
-            with log.evaluation(1, samples=3_600) as evaluation:
+            with log.evaluation(1, samples=1_200) as evaluation:
                 reach("evaluation")
                 evaluation.accuracy(20.0)
             run.success()
@@ -72,7 +72,7 @@ def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
 
 def test_the_order_is_that_of_the_interface(good_log: Any) -> None:
     keys = [key for _, key, _ in good_log("reference", wers=[50, 20]).records()]
-    tail = ["dataset_checksum", "train_samples", "eval_samples", "init_stop", "run_start", *EPOCH, *EPOCH, "run_stop"]
+    tail = ["dataset_checksum", "init_stop", "run_start", "train_samples", "eval_samples", *EPOCH, *EPOCH, "run_stop"]
     assert keys == HEAD + ADAMW + COSINE + AUGMENTATION + ["weights_initialization"] * 23 + tail
 
 
@@ -84,7 +84,7 @@ def test_values_come_from_the_parameters(good_log: Any) -> None:
         "seed": 7, "global_batch_size": 16, "gradient_accumulation_steps": 1, "opt_name": "adamw",
         "opt_base_learning_rate": 2e-3, "opt_adamw_weight_decay": 0.01, "opt_gradient_clip_norm": 5.0,
         "opt_learning_rate_decay_schedule": "one_cycle", "opt_learning_rate_warmup_epochs": 1.0,
-        "opt_end_learning_rate": 0.0, "data_order": "batch_shuffle", "train_samples": 3_600, "eval_samples": 300,
+        "opt_end_learning_rate": 0.0, "data_order": "batch_shuffle", "train_samples": 1_200, "eval_samples": 180,
         "eval_accuracy": 23.0,
     }  # fmt: skip
     assert {key: values[key] for key in expected} == expected
@@ -95,7 +95,7 @@ def test_values_come_from_the_parameters(good_log: Any) -> None:
 def test_metadata_tell_epoch_samples_and_tensors(good_log: Any) -> None:
     found = [(key, record["metadata"]) for _, key, record in good_log().records()]
     epochs = [(metadata["epoch_num"], metadata["samples_count"]) for key, metadata in found if key in EPOCH]
-    assert epochs == [(1, 3_600)] * 5 + [(2, 7_200)] * 5
+    assert epochs == [(1, 0), *[(1, 1_200)] * 4, (2, 1_200), *[(2, 2_400)] * 4]
     tensors = [metadata for key, metadata in found if key == "weights_initialization"]
     assert [entry["index"] for entry in tensors] == [*range(1, 30)] and {entry["count"] for entry in tensors} == {29}
     assert (tensors[-1]["tensor"], tensors[-1]["shape"]) == ("linear.weight", [29, 192])
@@ -180,7 +180,7 @@ def test_lines_outside_the_log_and_evaluations_without_result_are_mistakes() -> 
 
 def test_a_log_with_which_other_processes_go_on_stays_open() -> None:
     stream = io.StringIO()
-    with contextlib.suppress(KeyboardInterrupt), RunLog(stream, goes_on=True) as log, log.run(), log.epoch(1, 5):
+    with contextlib.suppress(KeyboardInterrupt), RunLog(stream, goes_on=True) as log, log.run(), log.epoch(1, 0, 5):
         raise KeyboardInterrupt
     assert [record["key"] for record in records(stream)] == ["run_start", "epoch_start"]
     stream = io.StringIO()
