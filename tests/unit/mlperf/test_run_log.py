@@ -84,7 +84,7 @@ def test_values_come_from_the_parameters(good_log: Any) -> None:
         "submission_org": "reference_implementation", "micro_batch_size": 16, "config_filename": "params.json",
         "seed": 7, "global_batch_size": 16, "gradient_accumulation_steps": 1, "opt_name": "adamw",
         "opt_base_learning_rate": 3e-3, "opt_adamw_weight_decay": 0.01, "opt_gradient_clip_norm": 5.0,
-        "opt_learning_rate_decay_schedule": "one_cycle", "opt_learning_rate_warmup_epochs": 1.0,
+        "opt_learning_rate_decay_schedule": "one_cycle", "opt_learning_rate_warmup_epochs": 2.0,
         "opt_end_learning_rate": 0.0, "data_order": "batch_shuffle", "train_samples": MINI[0], "eval_samples": MINI[1],
         "eval_accuracy": 23.0,
     }  # fmt: skip
