@@ -33,7 +33,7 @@ def data_dir(claimed: Counts, tmp_path: Path) -> Path:
 
 
 def decide(data_dir: Path, *assignments: str, preset: str = "mini", **facts: bool) -> tuple[str, Verified | None]:
-    chosen = settings.apply(settings.preset(preset), assignments)
+    chosen = settings.apply(settings.preset(preset), ["model.precision=fp32", *assignments])  # auto is replaced before
     decided, verified = division.decide(chosen, data_dir, REFERENCES, **facts)
     return decided.submission.division, verified
 
