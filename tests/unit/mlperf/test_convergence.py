@@ -161,8 +161,6 @@ def test_the_points_are_those_of_the_benchmark_that_the_logs_name(
     series: Callable[..., Path], points: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mini, large = series("mini", [4] * 5), series("large", [5] * 5, 128, "reference")
-    assert main(["check-rcp", str(mini), "--points", str(points)]) == 0
-    capsys.readouterr()
     assert main(["check-rcp", str(mini)]) in (0, 1)
     assert points_table(reference_points("deepspeech2_mini")) in capsys.readouterr().out
     assert main(["check-rcp", str(large)]) == 2
