@@ -42,6 +42,6 @@ def train(words: Callable[..., list[str]]) -> Callable[..., subprocess.Completed
 
     def run(folder: Path, *more: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *words(folder, *more)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     return run
