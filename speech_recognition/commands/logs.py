@@ -178,11 +178,17 @@ def _check_rcp(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf import convergence
     from speech_recognition.runs.series_folder import SeriesFolder
 
-    benchmark = convergence.named_benchmark(SeriesFolder(options.runs).results())
+    results = SeriesFolder(options.runs).results()
+    benchmark = convergence.named_benchmark(results)
     points = options.points or convergence.reference_points(benchmark)
     if points is None:
         raise InputError(f"{options.runs}: {benchmark} has no reference convergence points; give a file with --points")
     print(convergence.points_table(points))
+    faults = convergence.closed_faults(results)
+    if faults:
+        print("\n".join(faults))
+        print(f"REFUSED: only runs that pass the closed rules are compared; violations: {len(faults)}")
+        return ExitStatus.FAILURE
     verdict = convergence.check_convergence(options.runs, points)
     print(f"{'SUCCESS' if verdict.passed else 'REFUSED'}: {verdict.message}")
     if verdict.normalization > 1 and verdict.passed:

@@ -25,7 +25,7 @@ from mlperf_logging.rcp_checker import rcp_checker
 from speech_recognition.errors import InputError
 from speech_recognition.files import read_json
 from speech_recognition.mlperf.benchmarks import benchmarks
-from speech_recognition.mlperf.check import RULESET
+from speech_recognition.mlperf.check import RULESET, check_log
 from speech_recognition.mlperf.log_table import log_table
 from speech_recognition.mlperf.messages import messages
 from speech_recognition.runs.series_folder import SeriesFolder
@@ -35,6 +35,13 @@ RUNS = 10
 
 _NEVER = 1e9
 """Number of epochs that rcp_checker assigns to a run that missed its target."""
+
+
+_MISSES = (
+    "run_stop: the run did not end with success",
+    "run_stop: the last evaluation is above the target",
+)
+"""Violations of a run that only missed its target, which counts as one that never converges."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +72,20 @@ def reference_points(benchmark: str) -> Path | None:
     path = Path(__file__).parent / "points" / f"{benchmark}.json"
     # Only a known name may become part of a path.
     return path if benchmark in benchmarks() and path.is_file() else None
+
+
+def closed_faults(results: Sequence[Path]) -> list[str]:
+    """Return each rule of the closed division that a log breaks, a line for each; a run may have missed its target.
+
+    Only runs of the closed division are compared with the reference. A log that somebody relabelled breaks the rules by
+    what it holds. Raises InputError if a log cannot be read.
+    """
+    return [
+        f"{path.name}: {violation}"
+        for path in results
+        for violation in check_log(path, "closed")
+        if violation.message not in _MISSES
+    ]
 
 
 def check_convergence(folder: Path, points: Path) -> Verdict:
@@ -101,8 +122,9 @@ def check_runs(results: Sequence[Path], points: Path) -> Verdict:
 def record(results: Sequence[Path], about: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry of the points, in rcp_checker's form, from the logs of runs at one batch size.
 
-    `about` holds the entry's Creator, When, Platform, Precision and Hyperparams. Raises InputError if there are fewer
-    than 2N runs, or if a run missed its target.
+    `about` holds the entry's Creator, When, Platform, Threads, Precision and Hyperparams. The entry has the samples to
+    converge too, which rcp_checker leaves unread. Raises InputError if there are fewer than 2N runs, or if a run missed
+    its target.
     """
     size, epochs = _epochs(results)
     if epochs is None or max(epochs) >= _NEVER or size == -1:
@@ -112,7 +134,13 @@ def record(results: Sequence[Path], about: Mapping[str, Any]) -> dict[str, Any]:
         )
     if len(results) < 2 * RUNS:
         raise InputError(f"{results[0].parent}: {len(results)} runs; a reference needs {2 * RUNS}")
-    return {"Benchmark": named_benchmark(results), **about, "BS": size, "Epochs to converge": sorted(epochs)}
+    return {
+        "Benchmark": named_benchmark(results),
+        **about,
+        "BS": size,
+        "Epochs to converge": sorted(epochs),
+        "samples to converge": sorted(map(_samples, results)),
+    }
 
 
 def points_table(points: Path) -> str:
@@ -148,6 +176,12 @@ def _epochs(results: Sequence[Path]) -> tuple[int, list[float] | None]:
     if epochs is not None and not all(each == _NEVER or _is_count(each) for each in epochs):
         raise InputError(f"{results[0].parent}: a result has no valid number of epochs; run check-log on each")
     return size, epochs
+
+
+def _samples(result: Path) -> int:
+    """Return the number of utterances that a run had trained on at its last evaluation."""
+    lines = log_table(result)
+    return int(lines.loc[lines["key"] == "eval_accuracy", "samples_count"].iloc[-1])
 
 
 @contextmanager
