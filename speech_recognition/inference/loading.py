@@ -16,8 +16,8 @@ from speech_recognition.runs import checkpoint
 def load(path: Path, device: torch.device, precision: Precision | None = None) -> AnyRecognizer:
     """Return the recognizer in a checkpoint on `device`, in evaluation mode.
 
-    Without `precision` it computes in that of its training, or in fp32 where `device` lacks it. Raises InputError, which
-    names the file, if it is no checkpoint or is damaged, and as `pack` does.
+    Without `precision` it computes in that of its training, or in fp32 where `device` lacks it. Raises InputError,
+    which names the file, if it is no checkpoint or is damaged, and as `pack` does.
     """
     return recognizer_of(checkpoint.read(path), path, device, precision)
 
