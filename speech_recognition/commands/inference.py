@@ -31,7 +31,12 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
         choices=["fp32", "bf16", "int8"],
         help="precision of the products; int8 is the fastest on a CPU (default: that of the training)",
     )
-    add("--threads", type=_whole(1, 1024), metavar="N", help="CPU threads that compute (default: one for each core)")
+    add(
+        "--threads",
+        type=_whole(1, 1024),
+        metavar="N",
+        help="CPU threads that compute (default: OMP_NUM_THREADS, or all cores)",
+    )
 
 
 def load_model(path: Path, options: argparse.Namespace) -> "AnyRecognizer":
@@ -99,6 +104,8 @@ def add_test(commands: Commands) -> None:
 
 
 def _test(options: argparse.Namespace) -> ExitStatus:
+    import torch
+
     from speech_recognition.corpus.manifest import read_manifest
     from speech_recognition.files import check_file, check_writable
     from speech_recognition.inference.latency import held, measure, write_inputs
@@ -122,6 +129,8 @@ def _test(options: argparse.Namespace) -> ExitStatus:
         print("WER, CER: none, as --force-duration changes the clips")
     else:
         print_scores(measurement.evaluation)
+    precision = options.precision or f"{recognizer.params.model.precision}, as trained"
+    print(f"computed on: {recognizer.device}, {torch.get_num_threads()} CPU threads, precision {precision}")
     _print_times(measurement, options)
     if options.output:
         write_inputs(options.output, measurement)

@@ -125,12 +125,17 @@ def measure(
 
 def timed(recognizer: AnyRecognizer, batch: Batch) -> tuple[list[str], float]:
     """Return the texts of a batch in host memory, and the seconds from there to the texts."""
-    wait = torch.cuda.synchronize if recognizer.device.type == "cuda" else lambda: None
-    wait()
+    _finish(recognizer.device)
     begin = time.perf_counter()
     texts = recognizer.transcribe(batch)
-    wait()
+    _finish(recognizer.device)
     return texts, time.perf_counter() - begin
+
+
+def _finish(device: torch.device) -> None:
+    """Wait until the device has finished what it was given; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _forced(batch: Batch, seconds: float | None) -> Batch:
