@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         training.add_evaluate,
         logs.add_check_log,
         logs.add_report,
+        logs.add_score,
         logs.add_check_rcp,
         logs.add_package,
     ):

@@ -1,4 +1,4 @@
-"""The commands that read the logs and results of runs: check-log, report, package, check-rcp."""
+"""The commands that read the logs and results of runs: check-log, report, score, check-rcp, package."""
 
 import argparse
 from pathlib import Path
@@ -72,12 +72,49 @@ def _report(options: argparse.Namespace) -> ExitStatus:
     return ExitStatus.DONE
 
 
+def add_score(commands: Commands) -> None:
+    """Add the command `score`."""
+    parser = commands.add_parser(
+        "score",
+        help="score the runs in folders of result files, made here or elsewhere",
+        description="For each run, print the minutes between run_start and run_stop, epochs, samples, batch size, final"
+        " WER and verdict; for each folder, the mean without the fastest and the slowest run, the convergence verdict"
+        " and the score: the mean times the verdict's factor. Exit status 1 if a run is not compliant or missed its"
+        " target, or if convergence is refused.",
+    )
+    add = parser.add_argument
+    add(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="folder with result_*.txt, run_*/speech_ds2.out or *.out, or with folders that have result_*.txt",
+    )
+    add(
+        "--format",
+        choices=["table", "json", "markdown"],
+        default="table",
+        help="form of what is printed (default: table)",
+    )
+    parser.set_defaults(run=_score)
+
+
+def _score(options: argparse.Namespace) -> ExitStatus:
+    from speech_recognition.mlperf.score import find_scores
+    from speech_recognition.mlperf.score_table import FORMATS
+
+    scores = [score for folder in options.folders for score in find_scores(folder)]
+    print(FORMATS[options.format](scores))
+    return ExitStatus.DONE if all(score.fine for score in scores) else ExitStatus.FAILURE
+
+
 def add_package(commands: Commands) -> None:
     """Add the command `package`."""
     parser = commands.add_parser(
         "package",
         help="make and check a submission folder in MLPerf's layout",
-        description="Make a submission folder from a series of runs and check it. Exit status 1 if a check fails.",
+        description="Make a submission folder from a series of runs, score and check it. Exit status 1 if a check"
+        " fails.",
     )
     parser.add_argument("runs", type=Path, metavar="RUNS", help=_SERIES)
     parser.add_argument(
@@ -98,13 +135,24 @@ def add_package(commands: Commands) -> None:
 
 def _package(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf.package import make_package
+    from speech_recognition.mlperf.score_table import outcome
 
-    checks = make_package(options.runs, options.output_dir, ROOT, options.system)
-    for check in checks:
+    package = make_package(options.runs, options.output_dir, ROOT, options.system)
+    for check in package.checks:
         print(f"{check.name}: {check.verdict}")
         for finding in check.findings:
             print(f"  {finding}")
-    return ExitStatus.FAILURE if any(check.failed for check in checks) else ExitStatus.DONE
+    for name, text in outcome(package.score).items():
+        print(f"{name}: {text}")
+    failed = sum(check.failed for check in package.checks)
+    if failed:
+        print(
+            f"FAILED: {failed} of {len(package.checks)} checks of {package.folder}; correct what they name, remove that"
+            " folder and run package again"
+        )
+        return ExitStatus.FAILURE
+    print(f"SUCCESS: {package.folder} is a submission in which no check finds a fault")
+    return ExitStatus.DONE
 
 
 def add_check_rcp(commands: Commands) -> None:

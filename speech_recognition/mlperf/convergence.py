@@ -13,7 +13,9 @@ import io
 import json
 import logging
 import statistics
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +73,11 @@ def check_convergence(folder: Path, points: Path) -> Verdict:
     The lowest and the highest number of epochs are dropped. The runs fail if the mean of the others is lower than the
     reference's with p <= 0.05 in a one-sided t-test. Raises InputError if a result is missing or a file cannot be read.
     """
-    results = SeriesFolder(folder).results()
+    return check_runs(SeriesFolder(folder).results(), points)
+
+
+def check_runs(results: Sequence[Path], points: Path) -> Verdict:
+    """Compare the runs with these logs, whatever their names, as `check_convergence` does."""
     if len(results) < 3:
         return Verdict(passed=False, message=f"{len(results)} result files; the check needs at least 3")
     size, epochs = _epochs(results)
@@ -81,10 +87,12 @@ def check_convergence(folder: Path, points: Path) -> Verdict:
         return Verdict(passed=False, message="more than one run did not reach the target")
     benchmark, ours = _points(points)[0]["Benchmark"], named_benchmark(results)
     if benchmark != ours:
-        raise InputError(f"{points}: reference convergence points of {benchmark}; {folder} has runs of {ours}")
-    with _opened(points) as file, messages(logging.INFO) as said:
+        raise InputError(
+            f"{points}: reference convergence points of {benchmark}; {results[0].parent} has runs of {ours}"
+        )
+    with _opened(points) as file, _linked(results) as folder, messages(logging.INFO) as said:
         passed, message, normalization = rcp_checker.check_directory(
-            glob.escape(str(folder)), "training", RULESET, False, False, rcp_file=file, rcp_pass="pruned_rcps"
+            glob.escape(folder), "training", RULESET, False, False, rcp_file=file, rcp_pass="pruned_rcps"
         )
     mean = next((text for text in said if text.startswith("Submission mean epochs")), "")
     return Verdict(passed=passed, message=f"{message}. {mean}".strip(". "), normalization=float(normalization))
@@ -140,6 +148,15 @@ def _epochs(results: Sequence[Path]) -> tuple[int, list[float] | None]:
     if epochs is not None and not all(each == _NEVER or _is_count(each) for each in epochs):
         raise InputError(f"{results[0].parent}: a result has no valid number of epochs; run check-log on each")
     return size, epochs
+
+
+@contextmanager
+def _linked(results: Sequence[Path]) -> Iterator[str]:
+    """Yield a folder with links to the logs under the names that rcp_checker looks for; it is removed at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(results):
+            SeriesFolder(Path(folder)).result(number).symlink_to(path.absolute())
+        yield folder
 
 
 def _opened(points: Path) -> io.StringIO:
