@@ -16,11 +16,14 @@ import yaml
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES
+from speech_recognition.mlperf.benchmarks import benchmarks
 from speech_recognition.mlperf.check import Division, Violation, check_log
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.model import DeepSpeech2
 
-LIBRISPEECH, MINI = (281_241, 5_567), (1_200, 180)
+_LINES = benchmarks()["deepspeech2_mini"].lines
+LIBRISPEECH, MINI = (281_241, 5_567), (_LINES["train_samples"]["equals"], _LINES["eval_samples"]["equals"])
+"""Number of training and of evaluation utterances."""
 MINI_SHA256 = json.loads((REFERENCES / "mini.json").read_text())["sha256"]
 MARK = ":::MLLOG "
 
@@ -34,11 +37,10 @@ AUGMENTED = dataclasses.replace(
 
 
 @functools.cache
-def shapes_of(preset: str) -> dict[str, list[int]]:
-    """Return the shape of each tensor of a preset's model."""
-    chosen = params.PRESETS[preset]()
+def shapes_of(model_params: params.ModelParams, bins: int) -> dict[str, list[int]]:
+    """Return the shape of each tensor of a model for spectrograms of so many `bins`."""
     with torch.device("meta"):
-        model = DeepSpeech2(chosen.model, chosen.features.bins)
+        model = DeepSpeech2(model_params, bins)
     return {name: list(tensor.shape) for name, tensor in model.named_parameters()}
 
 
@@ -74,14 +76,18 @@ class LogLines(list[str]):
 
 
 def build_log(
-    preset: str = "mini",
+    preset: str | params.Params = "mini",
     counts: tuple[int, int] | None = None,
     wers: Sequence[float] = (53.2, 23.0),
     division: str = "closed",
 ) -> LogLines:
-    """Return the log of a successful run with `wers` as its evaluations' results, and with some plain lines."""
-    chosen = AUGMENTED if preset == "augmented" else params.PRESETS[preset]()
-    chosen = settings.apply(chosen, ["model.precision=fp32"])  # `train` replaces auto before it writes the log
+    """Return the log of a successful run with `wers` as its evaluations' results, and with some plain lines.
+
+    `preset` is a name, "augmented", or parameters.
+    """
+    if isinstance(preset, str):
+        preset = AUGMENTED if preset == "augmented" else params.PRESETS[preset]()
+    chosen = settings.apply(preset, ["model.precision=fp32"])  # `train` replaces auto before it writes the log
     submission = dataclasses.replace(chosen.submission, division=division)
     train, evaluation = counts or (MINI if chosen.preset == "mini" else LIBRISPEECH)
     stream = io.StringIO()
@@ -89,7 +95,7 @@ def build_log(
         log.cache_cleared(True)
         with log.initialization(dataclasses.replace(chosen, submission=submission), seed=7) as init:
             stream.write("params: a plain line\n")
-            init.weights(shapes_of(chosen.preset))
+            init.weights(shapes_of(chosen.model, chosen.features.bins))
             if division == "closed":
                 init.dataset("mini" if chosen.preset == "mini" else "all", MINI_SHA256)
         with log.run() as run:

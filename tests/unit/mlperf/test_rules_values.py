@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import params
+from tests.unit.mlperf.conftest import MINI
 
 SCHEDULE = "opt_learning_rate_decay_schedule"
 
@@ -70,9 +71,9 @@ def test_only_success_is_scored(status: object, division: str, good_log: Any, ch
         ("eval_accuracy", 1, {"epoch_num": None}, "epoch_num is not that of the preceding epoch_start"),
         ("eval_stop", 1, {"epoch_num": 3}, "epoch_num is not that of the preceding epoch_start"),
         ("eval_accuracy", 1, {"samples_count": None}, "samples_count is not a whole number, or went back"),
-        ("eval_stop", 1, {"samples_count": 3_599}, "samples_count is not a whole number, or went back"),
-        ("epoch_start", 0, {"samples_count": 1_200}, "samples_count is not what the epochs before consumed"),
-        ("epoch_start", 1, {"samples_count": 7_200}, "samples_count is not what the epochs before consumed"),
+        ("eval_stop", 1, {"samples_count": MINI[0] - 1}, "samples_count is not a whole number, or went back"),
+        ("epoch_start", 0, {"samples_count": MINI[0]}, "samples_count is not what the epochs before consumed"),
+        ("epoch_start", 1, {"samples_count": 2 * MINI[0]}, "samples_count is not what the epochs before consumed"),
         ("weights_initialization", 1, {"index": 1}, "a tensor before this one is missing or doubled"),
         ("weights_initialization", 2, {"count": 4}, "the count of tensors changed"),
         ("weights_initialization", 0, {"tensor": ""}, "the tensor has no name"),

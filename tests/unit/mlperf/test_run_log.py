@@ -13,6 +13,7 @@ import pytest
 
 import params
 from speech_recognition.mlperf.run_log import RunLog
+from tests.unit.mlperf.conftest import MINI
 
 STAGES = [
     "cache",
@@ -59,11 +60,11 @@ def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
         reach("between")
         with log.run() as run:
             reach("start of run")
-            run.samples(1_200, 180)
-            with log.epoch(1, consumed=0, samples=1_200):
+            run.samples(3_600, 300)
+            with log.epoch(1, consumed=0, samples=3_600):
                 reach("epoch")
             reach("after epoch")
-            with log.evaluation(1, samples=1_200) as evaluation:
+            with log.evaluation(1, samples=3_600) as evaluation:
                 reach("evaluation")
                 evaluation.accuracy(20.0)
             run.success()
@@ -82,9 +83,9 @@ def test_values_come_from_the_parameters(good_log: Any) -> None:
         "cache_clear": True, "submission_benchmark": "deepspeech2_mini", "submission_division": "closed",
         "submission_org": "reference_implementation", "micro_batch_size": 16, "config_filename": "params.json",
         "seed": 7, "global_batch_size": 16, "gradient_accumulation_steps": 1, "opt_name": "adamw",
-        "opt_base_learning_rate": 2e-3, "opt_adamw_weight_decay": 0.01, "opt_gradient_clip_norm": 5.0,
-        "opt_learning_rate_decay_schedule": "one_cycle", "opt_learning_rate_warmup_epochs": 1.0,
-        "opt_end_learning_rate": 0.0, "data_order": "batch_shuffle", "train_samples": 1_200, "eval_samples": 180,
+        "opt_base_learning_rate": 3e-3, "opt_adamw_weight_decay": 0.01, "opt_gradient_clip_norm": 5.0,
+        "opt_learning_rate_decay_schedule": "one_cycle", "opt_learning_rate_warmup_epochs": 2.0,
+        "opt_end_learning_rate": 0.0, "data_order": "batch_shuffle", "train_samples": MINI[0], "eval_samples": MINI[1],
         "eval_accuracy": 23.0,
     }  # fmt: skip
     assert {key: values[key] for key in expected} == expected
@@ -95,7 +96,7 @@ def test_values_come_from_the_parameters(good_log: Any) -> None:
 def test_metadata_tell_epoch_samples_and_tensors(good_log: Any) -> None:
     found = [(key, record["metadata"]) for _, key, record in good_log().records()]
     epochs = [(metadata["epoch_num"], metadata["samples_count"]) for key, metadata in found if key in EPOCH]
-    assert epochs == [(1, 0), *[(1, 1_200)] * 4, (2, 1_200), *[(2, 2_400)] * 4]
+    assert epochs == [(1, 0), *[(1, MINI[0])] * 4, (2, MINI[0]), *[(2, 2 * MINI[0])] * 4]
     tensors = [metadata for key, metadata in found if key == "weights_initialization"]
     assert [entry["index"] for entry in tensors] == [*range(1, 30)] and {entry["count"] for entry in tensors} == {29}
     assert (tensors[-1]["tensor"], tensors[-1]["shape"]) == ("linear.weight", [29, 192])
