@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from script.upstream_rules import rule_file  # noqa: E402
 from speech_recognition.files import atomic_write  # noqa: E402
 from speech_recognition.mlperf.benchmarks import benchmarks  # noqa: E402
-from speech_recognition.mlperf.check import RULES, RULESET, Division  # noqa: E402
+from speech_recognition.mlperf.check import RULESET, Division  # noqa: E402
 from speech_recognition.mlperf.convergence import RUNS, reference_points  # noqa: E402
 
 FOLDER = ROOT / "docs" / "upstream"
@@ -33,53 +33,47 @@ _CONTEXT = 1
 def patches() -> dict[str, str]:
     """Return the text of each patch, by the name of its file."""
     return {
-        "deepspeech2.patch": "".join(_difference(path, text) for path, text in {**_tables(), **_new_files()}.items()),
-        "compute_score.patch": "".join(_difference(path, text) for path, text in _compute_score().items()),
+        "deepspeech2.patch": _patch(registration()),
+        "compute_score.patch": _patch(compute_score()),
     }
 
 
-def _difference(path: str, text: str) -> str:
-    """Return the unified diff from the installed file, or from none, to `text`."""
-    old = OFFICIAL / path
-    lines = old.read_text(encoding="utf-8").splitlines(True) if old.is_file() else []
-    before, after = f"a/mlperf_logging/{path}" if lines else "/dev/null", f"b/mlperf_logging/{path}"
-    return "".join(difflib.unified_diff(lines, text.splitlines(True), before, after, n=_CONTEXT))
+def _patch(files: Mapping[str, str]) -> str:
+    """Return the unified diff from the installed files to `files`; one that is not installed is new."""
+    lines: list[str] = []
+    for path, text in files.items():
+        old = OFFICIAL / path
+        before = old.read_text(encoding="utf-8").splitlines(True) if old.is_file() else []
+        names = f"a/mlperf_logging/{path}" if before else "/dev/null", f"b/mlperf_logging/{path}"
+        lines += difflib.unified_diff(before, text.splitlines(True), *names, n=_CONTEXT)
+    return "".join(lines)
 
 
-def _tables() -> dict[str, str]:
-    """Return the official files that list the benchmarks, with ours before the last one."""
-    listed = ", ".join(f"'{name}'" for name in benchmarks())
-    counts = [f"'{name}': {RUNS}," for name in benchmarks()]
+def registration() -> dict[str, str]:
+    """Return the files that register our benchmarks, by their paths in mlperf_logging.
+
+    Tables that list the benchmarks have ours before their last one.
+    """
+    names, divisions = tuple(benchmarks()), get_args(Division)
+    listed = ", ".join(f"'{name}'" for name in names)
+    counts = [f"'{name}': {RUNS}," for name in names]
+    constants = [f'{name.upper()} = "{name}"' for name in names]
+    points = {name: path for name in names if (path := reference_points(name))}
     return {
         "benchmark_meta.py": _before("benchmark_meta.py", {"'dlrmv4': 10,": counts, "'dlrmv4'": [f"{listed},"]}),
-        "mllog/constants.py": _before(
-            "mllog/constants.py", {'DLRMV4 = "dlrmv4"': [f'{name.upper()} = "{name}"' for name in benchmarks()]}
-        ),
+        "mllog/constants.py": _before("mllog/constants.py", {'DLRMV4 = "dlrmv4"': constants}),
         "rcp_checker/rcp_checker.py": _before("rcp_checker/rcp_checker.py", {"'dlrmv4': 10,": counts}),
-    } | {
-        f"{_CHECKER}/{division}_common.yaml": _replaced(
-            f"{_CHECKER}/{division}_common.yaml", "'dlrmv4']", f"{listed}, 'dlrmv4']"
-        )
-        for division in get_args(Division)
+        **{
+            path: _replaced(path, "'dlrmv4']", f"{listed}, 'dlrmv4']")
+            for path in (f"{_CHECKER}/{division}_common.yaml" for division in divisions)
+        },
+        **{f"{_CHECKER}/{each}_{name}.yaml": rule_file(name, each) for name in names for each in divisions},
+        **{f"{_POINTS}/rcps_{name}.json": path.read_text(encoding="utf-8") for name, path in points.items()},
     }
 
 
-def _new_files() -> dict[str, str]:
-    """Return the rules of each benchmark and division, and the reference convergence points."""
-    files = {
-        f"{_CHECKER}/{division}_{name}.yaml": rule_file(name, division)
-        for name in benchmarks()
-        for division in get_args(Division)
-    }
-    for name in benchmarks():
-        points = reference_points(name)
-        if points:
-            files[f"{_POINTS}/rcps_{name}.json"] = points.read_text(encoding="utf-8")
-    return files
-
-
-def _compute_score() -> dict[str, str]:
-    """Return compute_score with the fifth value that its scoring function returns."""
+def compute_score() -> dict[str, str]:
+    """Return the file of compute_score that unpacks all five values of the function that scores."""
     path, values = "result_summarizer/compute_score/__main__.py", "scores_track, power_scores_track, score, power_score"
     return {path: _replaced(path, f"{values} = (", f"{values}, _ = (")}
 

@@ -1,8 +1,8 @@
 """The rules of a benchmark in the form of mlperf-logging's rule files, for make_upstream_patch.py.
 
-Our closed.yaml and open.yaml read common.yaml, benchmarks.yaml and constraints.py. A rule file of mlperf-logging reads no
-other file and is of one benchmark and one division. So it has the same records, with the values of benchmarks.yaml
-written out.
+Our closed.yaml and open.yaml read common.yaml, benchmarks.yaml and constraints.py. A rule file of mlperf-logging is for
+one benchmark and one division and reads no other file. So it gets the same records, with the values of benchmarks.yaml
+written into their expressions.
 """
 
 import ast
@@ -54,9 +54,10 @@ def rule_file(name: str, division: Division) -> str:
 
 
 def _loaded(name: str, division: Division) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
-    """Return the code of common.yaml's BEGIN, and what the checker has after the division's BEGIN: variables and records.
+    """Run BEGIN of our rules as the checker does; return the code of common.yaml's BEGIN, the variables and the records.
 
-    As in the checker, BEGIN sees the rules as `checks`, their path and the log's lines, and sets global variables.
+    BEGIN sees the rules as `checks`, their path and the log's lines, of which it reads only the benchmark's name. It
+    sets global variables and appends the records of common.yaml.
     """
     path = RULES / f"{division}.yaml"
     checks = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
