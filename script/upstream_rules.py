@@ -54,7 +54,7 @@ def rule_file(name: str, division: Division) -> str:
 
 
 def _loaded(name: str, division: Division) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
-    """Run BEGIN of our rules as the checker does; return the code of common.yaml's BEGIN, the variables and the records.
+    """Run BEGIN of our rules as the checker does; return common.yaml's BEGIN, the variables and the records.
 
     BEGIN sees the rules as `checks`, their path and the log's lines, of which it reads only the benchmark's name. It
     sets global variables and appends the records of common.yaml.
