@@ -6,7 +6,8 @@ has the sizes of MLPerf's reference of 2018.
 The output for an utterance does not depend on the other utterances of its batch: padding is zeroed wherever a layer
 could see it, BatchNorm's statistics leave it out, and a backward recurrent layer starts at the utterance's own end.
 
-The spectrogram has a frame every 10 ms. The first convolution has stride 2 in time, so an output frame covers 20 ms.
+The spectrogram has a frame every 10 ms, that of `mini` every 16 ms. The first convolution has stride 2 in time, so an
+output frame covers two of them.
 
 Shapes: b utterances, c channels, f frequency bins, t frames (output frames from the first convolution on),
 d = c * f features of an output frame, later the units of a recurrent layer.

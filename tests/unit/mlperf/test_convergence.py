@@ -11,6 +11,7 @@ from speech_recognition.cli import main
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.convergence import (
     check_convergence,
+    check_runs,
     named_benchmark,
     points_table,
     record,
@@ -59,6 +60,14 @@ def test_the_points_are_in_the_official_form(points: Path) -> None:
 def test_runs_like_the_reference_pass(series: Callable[..., Path], points: Path) -> None:
     verdict = check_convergence(series("mine", [4, 5] * 5), points)
     assert verdict.passed and verdict.normalization == 1 and verdict.message.startswith("RCP found")
+
+
+def test_logs_of_any_name_are_compared(series: Callable[..., Path], points: Path) -> None:
+    results = list(series("mine", [4, 5] * 2).glob("*"))
+    logs = [path.rename(path.with_name(f"[{number}].out")) for number, path in enumerate(results)]
+    verdict = check_runs(logs, points)
+    assert verdict.passed and verdict.message == "RCP found. Submission mean epochs: 4.5000"
+    assert sorted(path.name for path in logs[0].parent.iterdir()) == [f"[{number}].out" for number in range(4)]
 
 
 def test_runs_that_converge_too_fast_are_refused(series: Callable[..., Path], points: Path) -> None:

@@ -186,7 +186,7 @@ def test_another_division_is_told_as_another_dataset(asked: Asked, tmp_path: Pat
     begin(tmp_path / "mini_20261121_100000_5", epochs=1)
     path = tmp_path / "mini_20261121_100000_5" / "checkpoints" / "last.pt"
     checkpoint.save(path, dataclasses.replace(checkpoint.read(path), params=closed))
-    with pytest.raises(InputError, match="is of the closed division, and would go on as open; resume it on its own"):
+    with pytest.raises(InputError, match="is of the closed division, and would go on as open; resume it as it began"):
         plan(dataclasses.replace(asked, resuming=True))
 
 

@@ -1,0 +1,48 @@
+"""Loading of a trained model for inference, in the precision and on the device that were asked for."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from speech_recognition.errors import InputError
+from speech_recognition.inference.quantized import pack
+from speech_recognition.recognizer import AnyRecognizer, Recognizer
+from speech_recognition.runs import checkpoint
+
+Precision = Literal["fp32", "bf16", "int8"]
+"""fp32: everything in float32; bf16: products in bfloat16; int8: recurrent products in 8-bit integers (CPU only)."""
+
+
+def load(path: Path, device: torch.device, precision: Precision | None = None) -> AnyRecognizer:
+    """Return the recognizer in a checkpoint on `device`, in evaluation mode.
+
+    Without `precision` it computes as the evaluations of its training did; tf32 becomes fp32 on a CPU. Raises
+    InputError, which names the file, if it is no checkpoint or is damaged, and for int8 on a GPU.
+    """
+    return recognizer_of(checkpoint.read(path), path, device, precision)
+
+
+def recognizer_of(
+    state: checkpoint.TrainingState, path: Path, device: torch.device, precision: Precision | None = None
+) -> Recognizer:
+    """Return the recognizer of a state read from `path`, as `load` does."""
+    if precision == "int8" and device.type != "cpu":
+        raise InputError(f"--precision int8: only CPUs have it, but the device is {device}; add --device cpu")
+    model = dataclasses.replace(state.params.model, precision=_precision(state, device, precision))
+    computed = dataclasses.replace(state, params=dataclasses.replace(state.params, model=model))
+    recognizer = checkpoint.recognizer_of(computed, path, device)
+    if device.type == "cpu":
+        pack(recognizer.model, precision or ("bf16" if model.precision == "bf16" else "fp32"))
+    return dataclasses.replace(recognizer, params=state.params)  # what it was trained with, not how it computes
+
+
+def _precision(
+    state: checkpoint.TrainingState, device: torch.device, wanted: Precision | None
+) -> Literal["fp32", "tf32", "bf16"]:
+    """Return the precision of the model's products that are not int8."""
+    trained = state.params.model.precision
+    if wanted:
+        return "bf16" if wanted == "bf16" else "fp32"
+    return "fp32" if trained == "tf32" and device.type == "cpu" else trained
