@@ -42,6 +42,7 @@ def _precision(
 ) -> Literal["fp32", "tf32", "bf16"]:
     """Return the precision of the products that are not int8: that of the training where `device` has it."""
     trained = state.params.model.precision
+    assert trained != "auto", "a run decides its precision before it trains"
     if wanted:
         return "bf16" if wanted == "bf16" else "fp32"
     if device.type == "cpu" and not (trained == "bf16" and has_bf16()):
