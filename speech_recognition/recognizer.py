@@ -5,6 +5,7 @@ of different parameters.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +16,31 @@ from speech_recognition.decoding.greedy import greedy
 from speech_recognition.features import Features
 from speech_recognition.model import DeepSpeech2, build_model
 from speech_recognition.runtime.devices import use_precision
+
+
+class AnyRecognizer(Protocol):
+    """What evaluation and inference need of a recognizer, whether torch or a different engine computes its model."""
+
+    @property
+    def params(self) -> Params:
+        """Parameters of the run that trained the model."""
+
+    @property
+    def features(self) -> Features:
+        """Features, from waveforms to spectrograms."""
+
+    @property
+    def device(self) -> torch.device:
+        """Device that computes."""
+
+    def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities [t, b, symbol] and their lengths [b] in output frames for a batch on any device."""
+
+    def transcribe(self, batch: Batch) -> list[str]:
+        """Return the greedy text of each utterance of a batch on any device."""
+
+    def output_lengths(self, samples: Tensor) -> Tensor:
+        """Return the number of output frames [b] for utterances of `samples` [b]."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from speech_recognition.commands import ROOT, Commands
 from speech_recognition.errors import ExitStatus, InputError
-from speech_recognition.files import check_writable
+from speech_recognition.files import atomic_write, check_file, check_writable
 
 _SERIES = "folder that `run_and_time.sh PRESET --runs 10` made, with result_0.txt and so on"
 
@@ -92,18 +92,25 @@ def add_score(commands: Commands) -> None:
     )
     add(
         "--format",
-        choices=["table", "json", "markdown"],
+        choices=["table", "markdown"],
         default="table",
         help="form of what is printed (default: table)",
     )
+    add("--json", type=Path, metavar="FILE", help="write the figures to FILE as JSON, too")
     parser.set_defaults(run=_score)
 
 
 def _score(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf.score import find_scores
-    from speech_recognition.mlperf.score_table import FORMATS
+    from speech_recognition.mlperf.score_table import FORMATS, as_json
 
+    if options.json:
+        check_file(options.json, "--json")
+        check_writable(options.json.parent, 1, "--json")
     scores = [score for folder in options.folders for score in find_scores(folder)]
+    if options.json:
+        with atomic_write(options.json) as partial:
+            partial.write_text(as_json(scores) + "\n", encoding="utf-8")
     print(FORMATS[options.format](scores))
     return ExitStatus.DONE if all(score.fine for score in scores) else ExitStatus.FAILURE
 

@@ -3,12 +3,14 @@
 import argparse
 import dataclasses
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
+from speech_recognition.commands.inference import DEVICES, add_inference_options, prepare_device, print_scores
 from speech_recognition.errors import ExitStatus, one_line
 from speech_recognition.runtime.allocator import keep_memory
 
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
 
     from speech_recognition.runtime.distributed import Launch
     from speech_recognition.training.job import Job
-
-
-_DEVICES = "cpu, cuda, cuda:N, or auto: a GPU if there is one (default: auto)"
 
 
 def add_train(commands: Commands) -> None:
@@ -66,7 +65,7 @@ def add_train(commands: Commands) -> None:
         help="continue the run in --output-dir (default: the newest run of the preset) from the end of EPOCH (default:"
         " from its newest checkpoint)",
     )
-    add("--device", default="auto", metavar="NAME", help=_DEVICES)
+    add("--device", default="auto", metavar="NAME", help=DEVICES)
     add(
         "--num-gpus",
         "--num_gpus",
@@ -242,7 +241,7 @@ def add_evaluate(commands: Commands) -> None:
     add = parser.add_argument
     add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or the folder of a run")
     add("manifest", type=Path, nargs="+", help="a file such as mini_dataset/manifests/test.csv")
-    add("--device", default="auto", metavar="NAME", help=_DEVICES)
+    add_inference_options(parser)
     add(
         "--output",
         type=Path,
@@ -256,20 +255,19 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.manifest import read_manifest
     from speech_recognition.evaluation import evaluate
     from speech_recognition.files import check_file, check_writable
-    from speech_recognition.runs import checkpoint
+    from speech_recognition.inference.loading import load, recognizer_of
     from speech_recognition.runs.csv_tables import write_table
     from speech_recognition.runs.utterances import write_utterances
-    from speech_recognition.runtime.devices import choose_device
     from speech_recognition.training import quality_table
 
-    keep_memory()
     if options.output:
         check_file(options.output, "--output")
         check_writable(options.output.absolute().parent, 1_000_000, "--output")
-    sets, device = [read_manifest(path) for path in options.manifest], choose_device(options.device)
+    sets, device = [read_manifest(path) for path in options.manifest], prepare_device(options)
     if options.checkpoint.is_dir():
         rows: list[quality_table.Row] = []
-        for row in quality_table.evaluate_epochs(options.checkpoint, sets, device):
+        load_state = partial(recognizer_of, device=device, precision=options.precision)
+        for row in quality_table.evaluate_epochs(options.checkpoint, sets, load_state):
             if not rows:
                 print(quality_table.markdown_head(row))
             print(quality_table.markdown(row), flush=True)
@@ -277,11 +275,9 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
         if options.output:
             write_table(options.output, rows)
         return ExitStatus.DONE
-    recognizer = checkpoint.load(options.checkpoint, device)
+    recognizer = load(options.checkpoint, device, options.precision)
     result = evaluate(recognizer, [utterance for each in sets for utterance in each])
-    for name, score in result.by_subset().items():
-        print(f"{name}: {score}")
-    print(f"all: {result.total}")
+    print_scores(result)
     if options.output:
         write_utterances(options.output, result)
     return ExitStatus.DONE

@@ -128,8 +128,7 @@ def score(folder: Path, logs: Sequence[Path]) -> FolderScore:
 def run_score(path: Path) -> RunScore:
     """Return the figures of the run with the log at `path`. Raises InputError if the log cannot be read."""
     table = log_table(path)
-    first, last = table.drop_duplicates("key").set_index("key"), table.drop_duplicates("key", keep="last")
-    last = last.set_index("key")
+    first, last = (table.drop_duplicates("key", keep=keep).set_index("key") for keep in ("first", "last"))
     return RunScore(
         path=path,
         benchmark=_text(_cell(first, "submission_benchmark")),

@@ -43,7 +43,7 @@ def as_json(scores: Sequence[FolderScore]) -> str:
     return json.dumps([_folder(score) for score in scores], indent=2)
 
 
-FORMATS = {"table": as_table, "json": as_json, "markdown": as_markdown}
+FORMATS = {"table": as_table, "markdown": as_markdown}
 """The function for each value of `score --format`."""
 
 

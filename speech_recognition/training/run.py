@@ -124,6 +124,7 @@ def _evaluate(
 ) -> float:
     """Return the WER on the validation set; add a row to `metrics`, write the tables and print the epoch's line."""
     begin = time.perf_counter()
+    trainer.model.eval()
     evaluation = evaluate(trainer.recognizer, data.val_set, check)
     total = evaluation.total
     row = EpochMetrics(

@@ -11,8 +11,8 @@ from speech_recognition.cli import main
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.convergence import (
     check_convergence,
-    closed_faults,
     check_runs,
+    closed_faults,
     named_benchmark,
     points_table,
     record,

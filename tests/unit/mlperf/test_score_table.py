@@ -44,9 +44,9 @@ def test_the_table_is_aligned_and_ends_with_the_score(results: Path, capsys: Out
     ]
 
 
-def test_the_json_form_has_every_figure_unrounded(results: Path, capsys: Output) -> None:
-    assert main(["score", str(results), "--format", "json"]) == 0
-    (folder,) = json.loads(capsys.readouterr().out)
+def test_the_json_file_has_every_figure_unrounded(results: Path, tmp_path: Path) -> None:
+    assert main(["score", str(results), "--json", str(tmp_path / "scores.json")]) == 0
+    (folder,) = json.loads((tmp_path / "scores.json").read_text())
     samples = folder["runs"][3].pop("samples")
     assert samples > 0 and folder["runs"][3] == {
         "file": "result_3.txt",
@@ -62,6 +62,12 @@ def test_the_json_form_has_every_figure_unrounded(results: Path, capsys: Output)
     assert folder["olympic_minutes"] == 3.5 and folder["spread_minutes"] == pytest.approx(3.1091, abs=1e-4)
     assert folder["scaling_factor"] == 1.125 and folder["score_minutes"] == 3.9375
     assert folder["convergence"] == {"passed": True, "message": "RCP found. Submission mean epochs: 4.0000"}
+
+
+def test_a_json_file_that_cannot_be_written_is_one_line(results: Path, capsys: Output) -> None:
+    assert main(["score", str(results), "--json", str(results)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith(f"error: --json {results}: not a regular file")
 
 
 def test_the_markdown_form_is_a_heading_a_table_and_a_list(results: Path, capsys: Output) -> None:

@@ -70,7 +70,7 @@ def make_run(
     steps, epochs = StepTable(RunFolder(folder).steps, Tally()), []
     for epoch, wer in enumerate(wers, start=1):
         tally = Tally(epoch=epoch)
-        for number in range(225):
+        for number in range(75):
             tally.add([32_000] * 16, 100 / (number + 1), 1e-3, updated=True)
             tally.seconds, tally.waiting, tally.saving = 0.2 * tally.steps, 0.01 * tally.steps, 0.0
             steps.after_step(tally)

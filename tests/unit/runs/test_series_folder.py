@@ -56,7 +56,7 @@ def test_runs_that_have_begun_a_log_are_in_order(tmp_path: Path) -> None:
     [
         (["result_2.txt", "result_10.txt", "result_1.txt"], ["result_1.txt", "result_2.txt", "result_10.txt"]),
         (["result_0.txt", "run_0/speech_ds2.out", "speech_ds2.out", "scaling.json"], ["result_0.txt"]),
-        (["run_10/speech_ds2.out", "run_9/speech_ds2.out", "all.out"], ["run_9/speech_ds2.out", "run_10/speech_ds2.out"]),
+        (["run_10/speech_ds2.out", "run_9/speech_ds2.out", "a.out"], ["run_9/speech_ds2.out", "run_10/speech_ds2.out"]),
         (["speech_ds2.out", "speech_ds2_resumed_1.out", "params.json"], ["speech_ds2.out", "speech_ds2_resumed_1.out"]),
         (["README.md"], []),
     ],

@@ -40,6 +40,6 @@ def whole(words: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("whole") / "run"
     command = [sys.executable, "-m", "speech_recognition", *words(folder, "--seed", 1)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 3, ended.stderr
     return folder
