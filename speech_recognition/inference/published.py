@@ -217,7 +217,7 @@ def _load(file: BinaryIO) -> tuple[Any, dict[str, _Storage]]:
     """Return the object in the pickle at the file's position, and its storages; move to the pickle's end."""
     start = file.tell()
     for code, argument, _ in pickletools.genops(file):
-        if code.name.endswith("PUT") and int(argument) > _LARGEST_MEMO:
+        if code.name.endswith("PUT") and int(argument or 0) > _LARGEST_MEMO:
             raise _Refused("it asks for more memory than a checkpoint needs")
     file.seek(start)
     unpickler = _Unpickler(file)
@@ -272,7 +272,7 @@ def _published(content: dict[str, Any]) -> Published:
         check_weights(chosen, weights)
     except ValueError as error:
         raise _Refused(str(error)) from None
-    epoch = content["epoch"] if "epoch" in content else 0
+    epoch = content.get("epoch", 0)
     return Published(params=chosen, weights=weights, epoch=int(epoch))
 
 
