@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from speech_recognition.errors import InputError
+from speech_recognition.inference.quantized import pack
 from speech_recognition.recognizer import AnyRecognizer, Recognizer
 from speech_recognition.runs import checkpoint
 
@@ -32,6 +33,8 @@ def recognizer_of(
     model = dataclasses.replace(state.params.model, precision=_precision(state, device, precision))
     computed = dataclasses.replace(state, params=dataclasses.replace(state.params, model=model))
     recognizer = checkpoint.recognizer_of(computed, path, device)
+    if device.type == "cpu":
+        pack(recognizer.model, precision or ("bf16" if model.precision == "bf16" else "fp32"))
     return dataclasses.replace(recognizer, params=state.params)  # what it was trained with, not how it computes
 
 
