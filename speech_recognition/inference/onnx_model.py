@@ -5,34 +5,28 @@ bytes are a digest of all bytes before them, as one more entry of the metadata: 
 appending to it. ONNX Runtime runs a file in which a byte has changed.
 """
 
-import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import torch
 import xxhash
 from torch import Tensor
 
-from params import SAMPLE_RATE, Params
-from speech_recognition import settings
-from speech_recognition.alphabet import SYMBOLS
+from params import Params
 from speech_recognition.batches import Batch
 from speech_recognition.decoding.greedy import greedy
-from speech_recognition.errors import InputError
+from speech_recognition.errors import InputError, one_line
 from speech_recognition.features import Features
 from speech_recognition.files import atomic_write, open_regular
+from speech_recognition.inference.exported import describe, params_of
 from speech_recognition.inference.packages import check_installed
 from speech_recognition.model import conv_shapes, output_frames
 from speech_recognition.recognizer import Recognizer
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
-
-FORMAT = "deepspeech2 1"
-"""Name of the format and its version, which the metadata begin with."""
 
 _LARGEST = 2**31 - 2**20
 """Most bytes of a file: protobuf's limit is 2 GB."""
@@ -53,22 +47,10 @@ def write_onnx(path: Path, recognizer: Recognizer) -> None:
     if size > _LARGEST:
         raise InputError(f"{path}: the model has {size / 1e9:.1f} GB, an ONNX file 2 at most; export a .safetensors")
     model = build_graph(recognizer.model, params.features.bins)
-    helper.set_model_props(model, _metadata(params))
+    helper.set_model_props(model, describe(params))
     content = model.SerializeToString()
     with atomic_write(path) as partial:
         partial.write_bytes(content + _digest_entry(xxhash.xxh3_128(content).hexdigest()))
-
-
-def _metadata(params: Params) -> dict[str, str]:
-    """Return the entries of a file's metadata, without the digest."""
-    sizes = ("window_samples", "hop_samples", "fft_samples", "bins")
-    features = dataclasses.asdict(params.features) | {name: getattr(params.features, name) for name in sizes}
-    return {
-        "format": FORMAT,
-        "alphabet": SYMBOLS,
-        "features": json.dumps(features | {"sample_rate": SAMPLE_RATE}),
-        "parameters": json.dumps(settings.to_dict(params)),
-    }
 
 
 def _digest_entry(digest: str) -> bytes:
@@ -132,10 +114,9 @@ def load_onnx(path: Path) -> OnnxRecognizer:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        params = _params(session.get_modelmeta().custom_metadata_map)
     except Exception as error:  # ONNX Runtime's have no common base
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be run ({reason}); export it again with this version") from None
+        raise InputError(f"{path}: cannot be run ({one_line(str(error)[:200])}); export it again") from None
+    params = params_of(path, session.get_modelmeta().custom_metadata_map)
     return OnnxRecognizer(params=params, features=Features(params.features), session=session)
 
 
@@ -149,10 +130,3 @@ def _is_whole(file: BinaryIO) -> bool:
     for start in range(0, size, 2**24):
         digest.update(file.read(min(2**24, size - start)))
     return file.read() == _digest_entry(digest.hexdigest())
-
-
-def _params(metadata: dict[str, Any]) -> Params:
-    """Return the parameters in a file's metadata. Raises ValueError if this version does not know their format."""
-    if metadata.get("format") != FORMAT or metadata.get("alphabet") != SYMBOLS:
-        raise ValueError(f"its format is {metadata.get('format')!r}, this program reads {FORMAT!r}")
-    return settings.from_dict(json.loads(metadata["parameters"]))
