@@ -1,9 +1,11 @@
 """Export of a trained model: as an ONNX graph, or as weights in float32 or 8 bits."""
 
+import dataclasses
 from pathlib import Path
 
 import torch
 
+from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.inference.loading import Precision, read_state
 from speech_recognition.inference.onnx_model import write_onnx
@@ -27,6 +29,9 @@ def export(source: Path, output: Path, precision: Precision) -> None:
     check_output(output, precision)
     state = read_state(source)
     if output.suffix == ".onnx":
-        write_onnx(output, checkpoint.recognizer_of(state, source, torch.device("cpu")))
+        # A CPU has no tf32, in which the training may have computed.
+        computed = settings.apply(state.params, ["model.precision=fp32"])
+        recognizer = checkpoint.recognizer_of(dataclasses.replace(state, params=computed), source, torch.device("cpu"))
+        write_onnx(output, state.params, recognizer.model)
     else:
         write_weights(output, state, int8=precision == "int8")

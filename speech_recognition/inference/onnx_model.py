@@ -22,8 +22,7 @@ from speech_recognition.features import Features
 from speech_recognition.files import atomic_write, open_regular
 from speech_recognition.inference.exported import describe, params_of
 from speech_recognition.inference.packages import check_installed
-from speech_recognition.model import conv_shapes, output_frames
-from speech_recognition.recognizer import Recognizer
+from speech_recognition.model import DeepSpeech2, conv_shapes, output_frames
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -32,8 +31,8 @@ _LARGEST = 2**31 - 2**20
 """Most bytes of a file: protobuf's limit is 2 GB."""
 
 
-def write_onnx(path: Path, recognizer: Recognizer) -> None:
-    """Write the recognizer's model in float32, without its features, as an ONNX file.
+def write_onnx(path: Path, params: Params, model: DeepSpeech2) -> None:
+    """Write a model in float32 as an ONNX file. params: of the run that trained it.
 
     Raises InputError if a package is missing or the model is too large for the format.
     """
@@ -42,13 +41,12 @@ def write_onnx(path: Path, recognizer: Recognizer) -> None:
 
     from speech_recognition.inference.onnx_graph import build_graph
 
-    params = recognizer.params
-    size = sum(weight.numel() * 4 for weight in recognizer.model.state_dict().values())
+    size = sum(weight.numel() * 4 for weight in model.state_dict().values())
     if size > _LARGEST:
         raise InputError(f"{path}: the model has {size / 1e9:.1f} GB, an ONNX file 2 at most; export a .safetensors")
-    model = build_graph(recognizer.model, params.features.bins)
-    helper.set_model_props(model, describe(params))
-    content = model.SerializeToString()
+    graph = build_graph(model, params.features.bins)
+    helper.set_model_props(graph, describe(params))
+    content = graph.SerializeToString()
     with atomic_write(path) as partial:
         partial.write_bytes(content + _digest_entry(xxhash.xxh3_128(content).hexdigest()))
 

@@ -4,6 +4,7 @@ An int8 file is a quarter of the size, and what `--precision int8` computes at e
 weight is two tensors, `<name>.values` and `<name>.scales` (quantized.py); all other tensors are in float32.
 """
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ def read_weights(path: Path) -> Weights:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dictionary
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception:  # SafetensorError and others, depending on the damage
         raise InputError(f"{path}: no safetensors file, or damaged; export it again or name another") from None
     params = params_of(path, metadata)
@@ -108,8 +109,9 @@ def int8_recognizer(weights: Weights, path: Path) -> Recognizer:
 
 def _int8_model(params: Params, tensors: dict[str, Tensor]) -> DeepSpeech2:
     """Return the model of an int8 file's tensors, in evaluation mode."""
+    sizes = dataclasses.replace(params.model, precision="fp32")  # of what is not in 8 bits
     with torch.device("meta"):  # without memory for recurrent weights in float32, which nobody needs
-        model = DeepSpeech2(params.model, params.features.bins)
+        model = DeepSpeech2(sizes, params.features.bins)
     for index, layer in enumerate(model.rnn):
         assert isinstance(layer, Recurrent)
         for direction, part in [*layer.named_children()]:
