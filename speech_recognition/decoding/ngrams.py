@@ -23,9 +23,6 @@ from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, open_regular
 
-SMALLEST_ORDER, LARGEST_ORDER = 2, 6
-"""Words of the longest n-grams that KenLM reads."""
-
 _BEGIN, _END, _UNKNOWN = "<s>", "</s>", "<unk>"
 
 _ADVICE = "name text files with a sentence in each line, or manifests (.csv, .tsv, .json)"
