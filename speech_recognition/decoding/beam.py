@@ -29,7 +29,11 @@ _SPACE = SYMBOLS.index(" ")
 _UNLIKELY = -1e4
 """Logarithm that rules a symbol out; infinity would make sums of scores undefined."""
 
-_THRESHOLD = 100.0
+_CANDIDATES = 12
+"""Symbols of an output frame, the likeliest ones, with which a hypothesis can go on; more take time and change no text
+of val."""
+
+_THRESHOLD = 20.0
 """Distance from the best score, in nats, beyond which a hypothesis is dropped even if the beam has room."""
 
 
@@ -80,17 +84,18 @@ class BeamSearch:
             log_probs = torch.cat([log_probs, end])
         log_probs = log_probs.contiguous()
         found = self._decoder.decode(log_probs.data_ptr(), *log_probs.shape) if frames > 0 else []
-        # The library adds a symbol before the first output frame.
-        made = [self._hypothesis(each, each.tokens[1 : frames + 1]) for each in found[:count]]
-        return made or [Hypothesis(text="", score=0.0, path=[BLANK] * frames)]
+        texts: dict[str, Hypothesis] = {}  # the library tells apart texts that differ in their spaces alone
+        for each in found:
+            text = self._text(path := each.tokens[1 : frames + 1], each.words)  # without a symbol before the first
+            texts.setdefault(text, Hypothesis(text=text, score=each.score, path=path))
+        return [*texts.values()][:count] or [Hypothesis(text="", score=0.0, path=[BLANK] * frames)]
 
-    def _hypothesis(self, found: Any, path: list[int]) -> Hypothesis:
-        """Return a hypothesis of the library as one of this program."""
+    def _text(self, path: list[int], words: list[int]) -> str:
+        """Return the text of a path of symbols or, with a language model, of the words that it knows (-1: none)."""
         if self.language_model:
-            words = (self.language_model.words[index] for index in found.words if index >= 0)
-            return Hypothesis(text=" ".join(words).upper(), score=found.score, path=path)
-        spoken = [symbol for before, symbol in zip([BLANK, *path], path, strict=False) if symbol not in (before, BLANK)]
-        return Hypothesis(text=decode(spoken), score=found.score, path=path)
+            return " ".join(self.language_model.words[word] for word in words if word >= 0).upper()
+        spoken = (symbol for before, symbol in zip([BLANK, *path], path, strict=False) if symbol not in (before, BLANK))
+        return " ".join(decode(spoken).split())
 
     @cached_property
     def _decoder(self) -> Any:
@@ -99,7 +104,7 @@ class BeamSearch:
 
         options: dict[str, Any] = {
             "beam_size": self.width,
-            "beam_size_token": len(SYMBOLS),
+            "beam_size_token": _CANDIDATES,
             "beam_threshold": _THRESHOLD,
             "lm_weight": self.alpha * math.log(10),  # KenLM's logarithms are those to the base of 10
             "sil_score": 0.0,
