@@ -7,8 +7,9 @@ import torch
 
 from speech_recognition import settings
 from speech_recognition.errors import InputError
-from speech_recognition.inference.loading import Precision, read_state
+from speech_recognition.inference.loading import read_state
 from speech_recognition.inference.onnx_model import write_onnx
+from speech_recognition.inference.quantized import Precision
 from speech_recognition.inference.weights import write_weights
 from speech_recognition.runs import checkpoint
 

@@ -19,6 +19,9 @@ from torch import Tensor, nn
 
 from speech_recognition.model import DeepSpeech2
 
+Precision = Literal["fp32", "bf16", "int8"]
+"""fp32: products in float32; bf16: products in bfloat16; int8: products of GRU layers in 8-bit integers (CPU only)."""
+
 Product = Callable[[Tensor], Tensor]
 """Product of a weight [o, i] with inputs [n, i], and a bias added: [n, o]."""
 
@@ -51,7 +54,7 @@ class PackedGRU(nn.Module):
 
         state: [1, b, u], the state before the first output frame; zero if it is left out.
         """
-        gates = self._inputs(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # [t, b, 3u]
+        gates = self._inputs(x.flatten(0, 1)).view(*x.shape[:2], -1)  # [t, b, 3u]
         units = gates.shape[2] // 3
         states = gates.new_empty(*gates.shape[:2], units, dtype=torch.float32)
         h = states.new_zeros(gates.shape[1], units) if state is None else state[0]
@@ -63,7 +66,7 @@ class PackedGRU(nn.Module):
         return states, h[None]
 
 
-def packed_gru(layer: nn.GRU, precision: Literal["fp32", "bf16", "int8"]) -> PackedGRU:
+def packed_gru(layer: nn.GRU, precision: Precision) -> PackedGRU:
     """Return `layer`, which has one direction, with its products in `precision`."""
     weight_i, weight_h, bias_i, bias_h = (each.detach() for each in layer.all_weights[0])
     if precision == "int8":
@@ -115,7 +118,7 @@ def _scaled(product: Product, bias: Tensor) -> Product:
     return scaled
 
 
-def pack(model: DeepSpeech2, precision: Literal["fp32", "bf16", "int8"]) -> None:
+def pack_layers(model: DeepSpeech2, precision: Precision) -> None:
     """Replace the GRU layers of `model` by packed ones in `precision`."""
     for layer in model.rnn:
         for name, part in [*layer.named_children()]:

@@ -18,9 +18,10 @@ from speech_recognition.features import Features
 from speech_recognition.files import atomic_write
 from speech_recognition.inference.exported import describe, params_of
 from speech_recognition.inference.packages import check_installed
+from speech_recognition.inference.packed import PackedRecognizer, check_machine
 from speech_recognition.inference.quantized import Int8Weight, int8_gru, quantize
 from speech_recognition.model import DeepSpeech2, Recurrent
-from speech_recognition.recognizer import Recognizer, check_weights
+from speech_recognition.recognizer import check_weights
 from speech_recognition.runs.checkpoint import TrainingState, digest
 
 _RECURRENT = re.compile(r"rnn\.\d+\.(?:forwards|backwards)\.weight_[ih]h_l0")
@@ -94,8 +95,12 @@ def read_weights(path: Path) -> Weights:
     return Weights(params=params, tensors=tensors)
 
 
-def int8_recognizer(weights: Weights, path: Path) -> Recognizer:
-    """Return the recognizer of the int8 file `path`, on the CPU. Raises InputError if weights do not fit parameters."""
+def int8_recognizer(weights: Weights, path: Path) -> PackedRecognizer:
+    """Return the recognizer of the int8 file `path`, on the CPU.
+
+    Raises InputError if the weights do not fit the parameters, or if the machine lacks int8.
+    """
+    check_machine("int8")
     tensors, params = weights.tensors, weights.params
     try:
         check_weights(
@@ -104,7 +109,7 @@ def int8_recognizer(weights: Weights, path: Path) -> Recognizer:
         model = _int8_model(params, tensors)
     except (KeyError, RuntimeError, ValueError):  # a forged file may lack tensors, or have some of a different type
         raise InputError(f"{path}: its weights do not fit its parameters; export it again") from None
-    return Recognizer(params=params, features=Features(params.features), model=model)
+    return PackedRecognizer(params=params, features=Features(params.features), model=model)
 
 
 def _int8_model(params: Params, tensors: dict[str, Tensor]) -> DeepSpeech2:
