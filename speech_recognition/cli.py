@@ -114,7 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         dataset.add_verify,
         training.add_train,
         training.add_evaluate,
-from speech_recognition.commands import dataset, export, inference, logs, training
+        inference.add_test,
+        export.add_export,
+        export.add_import,
+        export.add_lm,
         logs.add_check_log,
         logs.add_report,
         logs.add_check_rcp,
