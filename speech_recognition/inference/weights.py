@@ -107,7 +107,7 @@ def int8_recognizer(weights: Weights, path: Path) -> PackedRecognizer:
             params, {name.removesuffix(".values"): each for name, each in tensors.items() if ".scales" not in name}
         )
         model = _int8_model(params, tensors)
-    except (KeyError, RuntimeError, ValueError):  # a forged file may lack tensors, or have some of a different type
+    except (LookupError, RuntimeError, ValueError):  # a forged file may lack tensors, or have some of a different type
         raise InputError(f"{path}: its weights do not fit its parameters; export it again") from None
     return PackedRecognizer(params=params, features=Features(params.features), model=model)
 
