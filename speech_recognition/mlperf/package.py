@@ -24,7 +24,7 @@ from speech_recognition.files import atomic_folder, atomic_write
 from speech_recognition.mlperf.log_table import log_table
 from speech_recognition.mlperf.package_checks import Check, check_commit, check_package
 from speech_recognition.mlperf.run_log import BENCHMARK
-from speech_recognition.mlperf.system import STATUSES, completed, read_description
+from speech_recognition.mlperf.system import STATUSES, check_name, completed, read_description
 from speech_recognition.runs.series_folder import SeriesFolder
 
 IMPLEMENTATION = "speech_recognition"
@@ -103,8 +103,7 @@ def _submission(results: Sequence[Path]) -> dict[str, str]:
         if said[0][name] not in values:
             raise InputError(f"{results[0]}: submission_{name} is {said[0][name]}, must be one of {', '.join(values)}")
     for name in ("org", "platform"):
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", said[0][name]):
-            raise InputError(f"submission.{name}={said[0][name]}: must be a name for a folder: letters, digits, . _ -")
+        check_name(said[0][name], f"submission.{name}")
     return said[0]
 
 
