@@ -24,7 +24,7 @@ import torch
 from params import SubmissionParams
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.evaluation import Evaluation
-from speech_recognition.files import atomic_folder, atomic_write, open_regular
+from speech_recognition.files import atomic_folder, atomic_write
 from speech_recognition.inference.loadgen import USER_CONF, Library, measured_speed, run
 from speech_recognition.inference.loadgen_plan import MODEL, Plan, user_conf
 from speech_recognition.inference.loadgen_results import SUMMARY, Verdict, read_accuracy, read_verdict, write_accuracy
@@ -141,7 +141,7 @@ def _measurements(subject: Subject) -> dict[str, str]:
 
 def _readme(plan: Plan, subject: Subject) -> str:
     """Return the text of the scenario's README.md: what ran last, and the command that repeats it."""
-    with open_regular(subject.checkpoint) as file:
+    with subject.checkpoint.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return _README.format(
         scenario=plan.scenario,

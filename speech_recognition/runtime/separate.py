@@ -32,7 +32,8 @@ def call(function: Callable[Given, Returned], *arguments: Given.args, **named: G
         outcome = receiver.recv()
     except EOFError:
         process.join()
-        how = f"signal {-process.exitcode}" if (process.exitcode or 0) < 0 else f"status {process.exitcode}"
+        status = process.exitcode or 0
+        how = f"status {status}" if status >= 0 else f"signal {-status}"
         raise WorkerError(
             f"process {process.pid}, which runs this command's work, ended with {how}: see what it printed above, or"
             " free some memory"
