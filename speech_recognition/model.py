@@ -53,6 +53,21 @@ def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
     )
 
 
+def frames_needed(shapes: Sequence[ConvShape]) -> int:
+    """Return the frames that one output frame of convolutions needs: 31 (310 ms) for the reference."""
+    needed = 1
+    for shape in reversed(shapes):
+        needed = (needed - 1) * shape.stride[1] + shape.kernel[1] - 2 * shape.padding[1]
+    return needed
+
+
+def output_frames(shapes: Sequence[ConvShape], frames: Size) -> Size:
+    """Return the number of output frames of convolutions for `frames` frames; below 1 if too short for one."""
+    for shape in shapes:
+        frames = shape.output(frames, axis=1)
+    return frames
+
+
 class ConvBlock(nn.Module):
     """Convolution, BatchNorm, Hardtanh (Hardtanh first if `activation_before_norm`). The output is zero on padding."""
 
@@ -154,9 +169,7 @@ class DeepSpeech2(nn.Module):
 
     def output_lengths(self, frames: Size) -> Size:
         """Return the number of output frames for spectrograms of `frames` frames; below 1 if too short for one."""
-        for shape in self.conv_shapes:
-            frames = shape.output(frames, axis=1)
-        return frames
+        return output_frames(self.conv_shapes, frames)
 
     def forward(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities [t, b, symbol], in float32 or wider, and their lengths [b] in output frames.
@@ -187,11 +200,7 @@ class DeepSpeech2(nn.Module):
 
         A convolution fails on an input that is shorter than its kernel, as in a batch of very short utterances.
         """
-        first, second = self.conv_shapes
-        # The frames that one output frame needs, from the last layer to the first: 31 (310 ms) for the reference.
-        needed = 1
-        for shape in (second, first):
-            needed = (needed - 1) * shape.stride[1] + shape.kernel[1] - 2 * shape.padding[1]
+        needed = frames_needed(self.conv_shapes)
         return F.pad(spectrograms, (0, max(0, needed - spectrograms.shape[2])))
 
 

@@ -4,6 +4,7 @@ Training, evaluation, checkpoints and inference all build on it, so that none of
 of different parameters.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,19 +90,26 @@ def new_recognizer(params: Params, seed: int, device: torch.device) -> Recognize
 def load_recognizer(params: Params, weights: dict[str, Tensor], device: torch.device) -> Recognizer:
     """Return a recognizer with the given weights, in evaluation mode.
 
-    Raises ValueError if the weights are not those of a model with these parameters, before memory is taken for one:
-    a small forged file can claim a model that fits in no memory. Raises InputError as `new_recognizer` does.
+    Raises ValueError as `check_weights` does, before memory is taken for the model, and InputError as `new_recognizer`.
     """
-    with torch.device("meta"):  # shapes without memory
-        wanted = DeepSpeech2(params.model, params.features.bins).state_dict()
-    if _shapes(wanted) != _shapes(weights):
-        raise ValueError("the weights do not fit the parameters")
+    check_weights(params, weights)
     recognizer = new_recognizer(params, 0, device)  # any seed: the weights are replaced
     recognizer.model.load_state_dict(weights)
     recognizer.model.eval()
     return recognizer
 
 
-def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+def check_weights(params: Params, weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the names and shapes of `weights` are those of a model with these parameters.
+
+    No memory is taken for the model: a small forged file can claim one that fits in no memory.
+    """
+    with torch.device("meta"):  # shapes without memory
+        wanted = DeepSpeech2(params.model, params.features.bins).state_dict()
+    if _shapes(wanted) != _shapes(weights):
+        raise ValueError("the weights do not fit the parameters")
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     """Return the shape of each tensor by its name."""
     return {name: tensor.shape for name, tensor in weights.items()}

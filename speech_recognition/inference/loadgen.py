@@ -21,6 +21,7 @@ from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import do_nothing
 from speech_recognition.inference.loadgen_plan import MODEL, Plan
+from speech_recognition.inference.packages import check_installed
 from speech_recognition.recognizer import AnyRecognizer
 from speech_recognition.runtime.progress import Progress
 
@@ -60,10 +61,9 @@ class Library:
 
 def load_generator() -> Any:
     """Return the module of LoadGen. Raises InputError, which says how to install it, if it is missing."""
-    try:
-        import mlperf_loadgen
-    except ImportError:
-        raise InputError("benchmark: mlcommons-loadgen is not installed; pip install mlcommons-loadgen") from None
+    check_installed("mlcommons-loadgen", "benchmark")
+    import mlperf_loadgen
+
     return mlperf_loadgen
 
 

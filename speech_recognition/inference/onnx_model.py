@@ -1,0 +1,158 @@
+"""ONNX files: written from a trained model, and run by ONNX Runtime on the CPU.
+
+The file's metadata say what a program needs besides the graph: the alphabet, the features and all parameters. Its last
+bytes are a digest of all bytes before them, as one more entry of the metadata: a protobuf message may be continued by
+appending to it. ONNX Runtime runs a file in which a byte has changed.
+"""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import torch
+import xxhash
+from torch import Tensor
+
+from params import SAMPLE_RATE, Params
+from speech_recognition import settings
+from speech_recognition.alphabet import SYMBOLS
+from speech_recognition.batches import Batch
+from speech_recognition.decoding.greedy import greedy
+from speech_recognition.errors import InputError
+from speech_recognition.features import Features
+from speech_recognition.files import atomic_write, open_regular
+from speech_recognition.inference.packages import check_installed
+from speech_recognition.model import conv_shapes, output_frames
+from speech_recognition.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+FORMAT = "deepspeech2 1"
+"""Name of the format and its version, which the metadata begin with."""
+
+_LARGEST = 2**31 - 2**20
+"""Most bytes of a file: protobuf's limit is 2 GB."""
+
+
+def write_onnx(path: Path, recognizer: Recognizer) -> None:
+    """Write the recognizer's model in float32, without its features, as an ONNX file.
+
+    Raises InputError if a package is missing or the model is too large for the format.
+    """
+    check_installed("onnx", f"{path}")
+    from onnx import helper
+
+    from speech_recognition.inference.onnx_graph import build_graph
+
+    params = recognizer.params
+    size = sum(weight.numel() * 4 for weight in recognizer.model.state_dict().values())
+    if size > _LARGEST:
+        raise InputError(f"{path}: the model has {size / 1e9:.1f} GB, an ONNX file 2 at most; export a .safetensors")
+    model = build_graph(recognizer.model, params.features.bins)
+    helper.set_model_props(model, _metadata(params))
+    content = model.SerializeToString()
+    with atomic_write(path) as partial:
+        partial.write_bytes(content + _digest_entry(xxhash.xxh3_128(content).hexdigest()))
+
+
+def _metadata(params: Params) -> dict[str, str]:
+    """Return the entries of a file's metadata, without the digest."""
+    sizes = ("window_samples", "hop_samples", "fft_samples", "bins")
+    features = dataclasses.asdict(params.features) | {name: getattr(params.features, name) for name in sizes}
+    return {
+        "format": FORMAT,
+        "alphabet": SYMBOLS,
+        "features": json.dumps(features | {"sample_rate": SAMPLE_RATE}),
+        "parameters": json.dumps(settings.to_dict(params)),
+    }
+
+
+def _digest_entry(digest: str) -> bytes:
+    """Return the bytes that append the entry `digest` to the metadata of a serialised model."""
+    pairs = b"".join(bytes([tag, len(text)]) + text for tag, text in ((0x0A, b"digest"), (0x12, digest.encode())))
+    return bytes([0x72, len(pairs)]) + pairs  # field 14 of ModelProto, metadata_props: key (1) and value (2)
+
+
+_ENTRY_BYTES = len(_digest_entry("0" * 32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxRecognizer:
+    """A model that ONNX Runtime computes, with the features that it was made for: an `AnyRecognizer`."""
+
+    params: Params
+    """Parameters of the run that trained the model."""
+    features: Features
+    """Features, from waveforms to spectrograms, which torch computes."""
+    session: "InferenceSession"
+    """Model, from spectrograms to log-probabilities."""
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU."""
+        return self.features.window.device
+
+    @torch.inference_mode()
+    def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities [t, b, symbol] and their lengths [b] in output frames for a batch on any device."""
+        batch = batch.to(self.device)
+        spectrograms, frames = self.features(batch.waveforms, batch.lengths)
+        inputs = {"spectrograms": spectrograms.contiguous().numpy(), "frames": frames.numpy()}
+        log_probs, lengths = self.session.run(["log_probs", "lengths"], inputs)
+        return torch.from_numpy(log_probs), torch.from_numpy(lengths)
+
+    def transcribe(self, batch: Batch) -> list[str]:
+        """Return the greedy text of each utterance of a batch on any device."""
+        return greedy(*self.log_probs(batch))
+
+    def output_lengths(self, samples: Tensor) -> Tensor:
+        """Return the number of output frames [b] for utterances of `samples` [b]."""
+        return output_frames(conv_shapes(self.params.model), self.features.frames(samples))
+
+
+def load_onnx(path: Path) -> OnnxRecognizer:
+    """Return the recognizer of an exported ONNX file, which computes on the CPU with torch's number of threads.
+
+    Raises InputError, which names the file, if it is damaged or foreign, or if ONNX Runtime is missing.
+    """
+    check_installed("onnxruntime", f"{path}")
+    import onnxruntime
+
+    with open_regular(path) as file:
+        if not _is_whole(file):
+            raise InputError(f"{path}: no ONNX file that `export` wrote, or damaged; export it again")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # errors are raised; ONNX Runtime would print them too
+    # Its threads would take the cores that the features need while they wait for work.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        params = _params(session.get_modelmeta().custom_metadata_map)
+    except Exception as error:  # ONNX Runtime's have no common base
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: cannot be run ({reason}); export it again with this version") from None
+    return OnnxRecognizer(params=params, features=Features(params.features), session=session)
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    """Return whether a file ends in the digest of what stands before it."""
+    size = file.seek(0, os.SEEK_END) - _ENTRY_BYTES
+    if size <= 0:
+        return False
+    file.seek(0)
+    digest = xxhash.xxh3_128()
+    for start in range(0, size, 2**24):
+        digest.update(file.read(min(2**24, size - start)))
+    return file.read() == _digest_entry(digest.hexdigest())
+
+
+def _params(metadata: dict[str, Any]) -> Params:
+    """Return the parameters in a file's metadata. Raises ValueError if this version does not know their format."""
+    if metadata.get("format") != FORMAT or metadata.get("alphabet") != SYMBOLS:
+        raise ValueError(f"its format is {metadata.get('format')!r}, this program reads {FORMAT!r}")
+    return settings.from_dict(json.loads(metadata["parameters"]))
