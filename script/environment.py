@@ -98,6 +98,7 @@ def choose_python() -> str:
 def missing_packages() -> list[str]:
     """Return the direct dependencies, extras included, that this Python lacks in their locked version.
 
+    Packages whose marker in pyproject.toml excludes this machine's processor are not asked for.
     The installed packages' metadata tells: importing torch would take seconds.
     """
     from importlib.metadata import PackageNotFoundError, version
