@@ -50,7 +50,7 @@ _README = """\
 Last run: {mode}, {label}, precision {precision}, at most {batch_size} utterances in a batch.
 
     python -m speech_recognition benchmark CHECKPOINT MANIFEST --scenario {scenario} --mode {mode} \\
-        --precision {precision} --batch-size {batch_size}{official} --output-dir DIR
+        --precision {precision} --batch-size {batch_size}{options} --output-dir DIR
 
 - CHECKPOINT: `{weights}`, SHA-256 {digest}
 - MANIFEST: `{manifest}`, {utterances} utterances
@@ -151,7 +151,8 @@ def _readme(plan: Plan, subject: Subject) -> str:
         label=plan.label,
         precision=subject.precision,
         batch_size=plan.batch_size,
-        official=" --official" if plan.official else "",
+        options=(" --official" if plan.official else "")
+        + (f" --target-qps {plan.target_qps:g}" if plan.target_qps else ""),
         weights=subject.checkpoint.name,
         digest=digest,
         manifest=subject.manifest.name,

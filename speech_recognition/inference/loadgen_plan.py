@@ -35,11 +35,11 @@ _MOST_OFFLINE = 24_576
 """Most utterances that Offline's one query has to have: the whole manifest, if it has no more."""
 
 _LOAD = 0.7
-"""Part of the measured speed at which Server's queries arrive. At 1 their queue would grow without end."""
+"""Fraction of the measured speed at which Server's queries arrive. At 1 their queue would grow without end."""
 
-_MARGIN = 2.0
+_SPARE = {"SingleStream": 5.0, "MultiStream": 5.0, "Offline": 2.0}
 """Factor by which the speed that LoadGen is told to expect exceeds the measured one. LoadGen makes queries for that
-speed, and a run that has used them up too early is not valid. Offline may take that much longer."""
+speed, and a run that uses them up too early is not valid. Unused queries cost nothing but Offline's, which are one."""
 
 _TIMED, _TIMED_BATCHES = 16, 3
 """Utterances whose speed is measured before the run; for Offline, batches."""
@@ -97,9 +97,9 @@ class Plan:
             chosen["target_latency"] = SERVER_MILLISECONDS
             chosen["target_qps"] = self.target_qps or _LOAD * per_second
         elif self.scenario == "Offline":
-            chosen["target_qps"] = self.target_qps or _MARGIN * per_second
+            chosen["target_qps"] = self.target_qps or _SPARE[self.scenario] * per_second
         else:
-            chosen["target_latency"] = 1000 * self.streams / (_MARGIN * per_second)
+            chosen["target_latency"] = 1000 * self.streams / (_SPARE[self.scenario] * per_second)
         return chosen
 
     def samples(self, per_second: float) -> int:
