@@ -21,7 +21,11 @@ FIGURES = {
     "result_99.00_percentile_per_query_latency_ns": 91_234_567,
     "result_samples_per_second": 64.25,
 }
-VALID = FIGURES | {"result_validity": "VALID", "early_stopping_met": True, "early_stopping_result": " * Run successful."}
+VALID = FIGURES | {
+    "result_validity": "VALID",
+    "early_stopping_met": True,
+    "early_stopping_result": " * Run successful.",
+}
 
 
 def write_detail(folder: Path, values: dict[str, Any], *errors: str) -> None:
