@@ -176,24 +176,40 @@ class DeepSpeech2(nn.Module):
 
         spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances.
         """
-        with torch.autocast(spectrograms.device.type, torch.bfloat16, enabled=self.bf16):
-            logits, lengths = self._logits(spectrograms, frames)
-        # bfloat16 would round log-probabilities between -8 and -16 to multiples of 1/16. Float64 stays as it is.
-        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1), lengths
-
-    def _logits(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the linear layer's output [t, b, symbol], the utterances in their own order, and the lengths [b]."""
         # Longest first, so that gru.py can skip ended utterances by slicing off the end of the batch.
         order = frames.argsort(descending=True, stable=True)
-        x, lengths = self._pad_to_kernels(spectrograms[order])[:, None], frames[order]  # [b, 1, f, t]
-        for block in self.conv:
-            x, lengths = block(x, lengths)
-        x = x.flatten(1, 2).permute(2, 0, 1)  # [b, c, f, t] to [t, b, d]
-        mask = length_mask(lengths, x.shape[0]).T[:, :, None]  # [t, b, 1]
-        for layer in self.rnn:
-            x = layer(x, lengths, mask)
+        x, lengths = self.convolve(spectrograms[order], frames[order])
         back = order.argsort()
-        return self.linear(self.norm(x, mask))[:, back], lengths[back]
+        return self.recur(x, lengths)[:, back], lengths[back]
+
+    def convolve(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output of the convolutions [t, b, d], zero on padding, and its lengths [b] in output frames.
+
+        spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances.
+        """
+        x, lengths = self._pad_to_kernels(spectrograms)[:, None], frames  # [b, 1, f, t]
+        with self._autocast(x):
+            for block in self.conv:
+                x, lengths = block(x, lengths)
+        return x.flatten(1, 2).permute(2, 0, 1), lengths  # [b, c, f, t] to [t, b, d]
+
+    def recur(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Return log-probabilities [t, b, symbol], in float32 or wider, for the output of the convolutions.
+
+        x: [t, b, d], zero on padding, the longest utterance first; lengths: [b], in output frames.
+        """
+        mask = length_mask(lengths, x.shape[0]).T[:, :, None]  # [t, b, 1]
+        with self._autocast(x):
+            for layer in self.rnn:
+                x = layer(x, lengths, mask)
+            logits = self.linear(self.norm(x, mask))
+        # bfloat16 would round log-probabilities between -8 and -16 to multiples of 1/16. Float64 stays as it is.
+        log_probs: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        return log_probs
+
+    def _autocast(self, x: Tensor) -> torch.autocast:
+        """Return a context in which products on the device of `x` are computed in bfloat16, if the model has it."""
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16)
 
     def _pad_to_kernels(self, spectrograms: Tensor) -> Tensor:
         """Return `spectrograms` [b, f, t], padded with zero frames to fit the kernels of one output frame.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
-from speech_recognition.commands.inference import DEVICES, add_inference_options, prepare_device
+from speech_recognition.commands.inference import DEVICES, add_inference_options, prepare_device, print_scores
 from speech_recognition.errors import ExitStatus, one_line
 from speech_recognition.runtime.allocator import keep_memory
 
@@ -263,9 +263,7 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
         return ExitStatus.DONE
     recognizer = load(options.checkpoint, device, options.precision)
     result = evaluate(recognizer, [utterance for each in sets for utterance in each])
-    for name, score in result.by_subset().items():
-        print(f"{name}: {score}")
-    print(f"all: {result.total}")
+    print_scores(result)
     if options.output:
         write_utterances(options.output, result)
     return ExitStatus.DONE

@@ -41,7 +41,7 @@ def save(path: Path, *assignments: str) -> Path:
 def test_a_checkpoint_computes_as_in_its_training(tmp_path: Path) -> None:
     path = save(tmp_path / "best.pt")
     loaded, plain = load(path, CPU), checkpoint.load(path, CPU)
-    assert loaded.log_probs(BATCH)[0].equal(plain.log_probs(BATCH)[0])
+    torch.testing.assert_close(loaded.log_probs(BATCH)[0], plain.log_probs(BATCH)[0], atol=1e-4, rtol=0)
     assert loaded.output_lengths(BATCH.lengths).equal(plain.output_lengths(BATCH.lengths))
 
 
