@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speech_recognition.commands import WIDTH, Commands
-from speech_recognition.commands.inference import add_inference_options, load_model
+from speech_recognition.commands.inference import add_inference_options, load_model, print_scores
 from speech_recognition.errors import ExitStatus
 
 if TYPE_CHECKING:
     from speech_recognition.corpus.manifest import Utterance
+    from speech_recognition.inference.loadgen_folder import Done
 
 _SCENARIOS = ("SingleStream", "MultiStream", "Offline", "Server")
 
@@ -83,23 +84,27 @@ def _rate(text: str) -> float:
 
 def _benchmark(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.manifest import read_manifest
+    from speech_recognition.evaluation import Evaluation
     from speech_recognition.files import check_writable
     from speech_recognition.inference.loadgen import load_generator
     from speech_recognition.runtime import separate
 
     load_generator()  # missing: said before anything is read
     check_writable(options.output_dir, 100_000_000, "--output-dir")
-    utterances = read_manifest(options.manifest)
     # LoadGen takes MLPerf's settings into account only in the first run of a process.
-    status, lines = separate.call(_run, options, utterances)
-    for line in lines:
-        print(line)
-    return status
+    done = separate.call(_run, options, read_manifest(options.manifest))
+    if isinstance(done.result, Evaluation):
+        print_scores(done.result)
+        valid = True
+    else:
+        valid = done.result.valid
+        print(f"{done.plan.label}: {'VALID' if valid else f'INVALID: {done.result.reasons}'}\n{done.result.figure}")
+    print(f"logs: {done.logs}")
+    return ExitStatus.DONE if valid else ExitStatus.FAILURE
 
 
-def _run(options: argparse.Namespace, utterances: "list[Utterance]") -> tuple[ExitStatus, list[str]]:
-    """Make the run in this process; return the exit status and the lines to print."""
-    from speech_recognition.evaluation import Evaluation
+def _run(options: argparse.Namespace, utterances: "list[Utterance]") -> "Done":
+    """Make the run in this process, and return what came of it."""
     from speech_recognition.inference.loadgen_folder import Subject, benchmark, describe
     from speech_recognition.inference.loadgen_plan import Plan
 
@@ -118,13 +123,4 @@ def _run(options: argparse.Namespace, utterances: "list[Utterance]") -> tuple[Ex
         precision=options.precision or recognizer.params.model.precision,
         system=describe(recognizer.params.submission, recognizer.device, options.manifest, options.system),
     )
-    logs, result = benchmark(recognizer, utterances, plan, subject, options.output_dir)
-    end = f"logs: {logs}"
-    if isinstance(result, Evaluation):
-        return ExitStatus.DONE, [f"{name}: {score}" for name, score in result.by_subset().items()] + [
-            f"all: {result.total}",
-            end,
-        ]
-    if result.valid:
-        return ExitStatus.DONE, [f"{plan.label}: VALID", result.figure, end]
-    return ExitStatus.FAILURE, [f"{plan.label}: INVALID: {result.reasons}", result.figure, end]
+    return benchmark(recognizer, utterances, plan, subject, options.output_dir)

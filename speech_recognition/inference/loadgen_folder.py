@@ -47,7 +47,7 @@ _TRANSFORMATIONS = {
 _README = """\
 # DeepSpeech2, {scenario}
 
-Last run: {mode}, {label}, precision {precision}, at most {batch_size} utterances in a batch.
+Last run: {label}, precision {precision}, at most {batch_size} utterances in a batch.
 
     python -m speech_recognition benchmark CHECKPOINT MANIFEST --scenario {scenario} --mode {mode} \\
         --precision {precision} --batch-size {batch_size}{options} --output-dir DIR
@@ -70,6 +70,18 @@ class Subject:
     """Precision of the products."""
     system: system.Description
     """Description of this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What came of a run."""
+
+    plan: Plan
+    """What was to be done."""
+    logs: Path
+    """Folder of LoadGen's logs."""
+    result: Verdict | Evaluation
+    """Verdict of a performance run; transcripts and scores of an accuracy run."""
 
 
 def describe(
@@ -100,8 +112,8 @@ def describe(
 
 def benchmark(
     recognizer: AnyRecognizer, utterances: Sequence[Utterance], plan: Plan, subject: Subject, output: Path
-) -> tuple[Path, Verdict | Evaluation]:
-    """Make one run of LoadGen in this process, and return the folder of its logs and its result.
+) -> Done:
+    """Make one run of LoadGen in this process, with its folder below `output`, and return what came of it.
 
     Raises InputError for audio that cannot be read, and as `loadgen.run` does.
     """
@@ -127,7 +139,7 @@ def benchmark(
     _put(submission / "systems" / f"{platform}.json", _json(subject.system))
     _put(submission / "model_mapping.json", _json({MODEL: "whisper"}))
     _put(submission / "src" / "README.md", f"The code of these results: {subject.system['sw_notes']}\n")
-    return logs, result
+    return Done(plan=plan, logs=logs, result=result)
 
 
 def _measurements(subject: Subject) -> dict[str, str]:

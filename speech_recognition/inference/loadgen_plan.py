@@ -68,7 +68,9 @@ class Plan:
 
     @property
     def label(self) -> str:
-        """Name of the run for people, which says whether its duration is MLPerf's."""
+        """Name of the run for people, which says whether the duration of a performance run is MLPerf's."""
+        if self.mode == "accuracy":
+            return f"{self.scenario}, accuracy"
         return f"{self.scenario}, {'official duration' if self.official else 'unofficial short run'}"
 
     @property
