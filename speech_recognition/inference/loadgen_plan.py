@@ -121,7 +121,7 @@ class Plan:
 
 def user_conf(plan: Plan, per_second: float) -> str:
     """Return the text of user.conf for a run of a recognizer with the measured speed `per_second`, in utterances."""
-    lines = [f"# {plan.label} ({_OFFICIAL_SECONDS} s is MLPerf's); latencies and durations in milliseconds"]
+    lines = [f"# {plan.label}; times in milliseconds; MLPerf's least duration is {1000 * _OFFICIAL_SECONDS}"]
     lines += [f"{MODEL}.{plan.scenario}.{key} = {value:g}" for key, value in plan.settings(per_second).items()]
     return "\n".join(lines) + "\n"
 

@@ -27,6 +27,7 @@ def test_a_short_run_says_so_and_has_the_least_queries(scenario: str, queries: i
     assert chosen["min_query_count"] == queries and chosen["min_duration"] == 1000
     assert chosen[speed[0]] == pytest.approx(speed[1])
     assert plan(scenario).label == f"{scenario}, unofficial short run"
+    assert plan(scenario, mode="accuracy").label == f"{scenario}, accuracy"
 
 
 @pytest.mark.parametrize("scenario", ["SingleStream", "MultiStream", "Offline", "Server"])
@@ -54,7 +55,7 @@ def test_a_rate_is_refused_where_queries_wait_for_the_answer_before() -> None:
 
 def test_the_file_names_model_and_scenario_on_every_line() -> None:
     comment, *lines = user_conf(plan("Server"), 50).splitlines()
-    assert comment.startswith("# Server, unofficial short run (600 s")
+    assert comment.startswith("# Server, unofficial short run; ")
     assert sorted(lines) == [
         "deepspeech2.Server.min_duration = 1000",
         "deepspeech2.Server.min_query_count = 662",
