@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.orders import make_batches
 from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import AnyRecognizer
@@ -42,7 +43,10 @@ def do_nothing() -> None:
 
 
 def evaluate(
-    recognizer: AnyRecognizer, utterances: Sequence[Utterance], after_batch: Callable[[], None] = do_nothing
+    recognizer: AnyRecognizer,
+    utterances: Sequence[Utterance],
+    after_batch: Callable[[], None] = do_nothing,
+    decode: Decode = greedy,
 ) -> Evaluation:
     """Return transcripts and scores of all utterances, computed by all processes together.
 
@@ -64,7 +68,7 @@ def evaluate(
         for turn in range(0, len(batches), size):
             if turn + distributed.rank() < len(batches):
                 batch = next(loaded)
-                texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch), strict=True)
+                texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch, decode), strict=True)
             progress.advance(sum(map(len, batches[turn : turn + size])))
             after_batch()
     texts = {index: text for share in distributed.gather(texts) for index, text in share.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
+from speech_recognition.commands.decoding import add_beam_options, chosen_decoder
 from speech_recognition.commands.inference import DEVICES, add_inference_options, prepare_device, print_scores
 from speech_recognition.errors import ExitStatus, one_line
 from speech_recognition.runtime.allocator import keep_memory
@@ -228,6 +229,7 @@ def add_evaluate(commands: Commands) -> None:
     add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or the folder of a run")
     add("manifest", type=Path, nargs="+", help="a file such as mini_dataset/manifests/test.csv")
     add_inference_options(parser)
+    add_beam_options(parser)
     add(
         "--output",
         type=Path,
@@ -249,11 +251,12 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
     if options.output:
         check_file(options.output, "--output")
         check_writable(options.output.absolute().parent, 1_000_000, "--output")
+    decode = chosen_decoder(options)
     sets, device = [read_manifest(path) for path in options.manifest], prepare_device(options)
     if options.checkpoint.is_dir():
         rows: list[quality_table.Row] = []
         load_state = partial(recognizer_of, device=device, precision=options.precision)
-        for row in quality_table.evaluate_epochs(options.checkpoint, sets, load_state):
+        for row in quality_table.evaluate_epochs(options.checkpoint, sets, load_state, decode):
             if not rows:
                 print(quality_table.markdown_head(row))
             print(quality_table.markdown(row), flush=True)
@@ -262,7 +265,7 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
             write_table(options.output, rows)
         return ExitStatus.DONE
     recognizer = load(options.checkpoint, device, options.precision)
-    result = evaluate(recognizer, [utterance for each in sets for utterance in each])
+    result = evaluate(recognizer, [utterance for each in sets for utterance in each], decode=decode)
     print_scores(result)
     if options.output:
         write_utterances(options.output, result)

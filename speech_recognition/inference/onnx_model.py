@@ -5,41 +5,34 @@ bytes are a digest of all bytes before them, as one more entry of the metadata: 
 appending to it. ONNX Runtime runs a file in which a byte has changed.
 """
 
-import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import torch
 import xxhash
 from torch import Tensor
 
-from params import SAMPLE_RATE, Params
-from speech_recognition import settings
-from speech_recognition.alphabet import SYMBOLS
+from params import Params
 from speech_recognition.batches import Batch
-from speech_recognition.decoding.greedy import greedy
-from speech_recognition.errors import InputError
+from speech_recognition.decoding.greedy import Decode, greedy
+from speech_recognition.errors import InputError, one_line
 from speech_recognition.features import Features
 from speech_recognition.files import atomic_write, open_regular
+from speech_recognition.inference.exported import describe, params_of
 from speech_recognition.inference.packages import check_installed
-from speech_recognition.model import conv_shapes, output_frames
-from speech_recognition.recognizer import Recognizer
+from speech_recognition.model import DeepSpeech2, conv_shapes, output_frames
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
-
-FORMAT = "deepspeech2 1"
-"""Name of the format and its version, which the metadata begin with."""
 
 _LARGEST = 2**31 - 2**20
 """Most bytes of a file: protobuf's limit is 2 GB."""
 
 
-def write_onnx(path: Path, recognizer: Recognizer) -> None:
-    """Write the recognizer's model in float32, without its features, as an ONNX file.
+def write_onnx(path: Path, params: Params, model: DeepSpeech2) -> None:
+    """Write a model in float32 as an ONNX file. params: of the run that trained it.
 
     Raises InputError if a package is missing or the model is too large for the format.
     """
@@ -48,27 +41,14 @@ def write_onnx(path: Path, recognizer: Recognizer) -> None:
 
     from speech_recognition.inference.onnx_graph import build_graph
 
-    params = recognizer.params
-    size = sum(weight.numel() * 4 for weight in recognizer.model.state_dict().values())
+    size = sum(weight.numel() * 4 for weight in model.state_dict().values())
     if size > _LARGEST:
         raise InputError(f"{path}: the model has {size / 1e9:.1f} GB, an ONNX file 2 at most; export a .safetensors")
-    model = build_graph(recognizer.model, params.features.bins)
-    helper.set_model_props(model, _metadata(params))
-    content = model.SerializeToString()
+    graph = build_graph(model, params.features.bins)
+    helper.set_model_props(graph, describe(params))
+    content = graph.SerializeToString()
     with atomic_write(path) as partial:
         partial.write_bytes(content + _digest_entry(xxhash.xxh3_128(content).hexdigest()))
-
-
-def _metadata(params: Params) -> dict[str, str]:
-    """Return the entries of a file's metadata, without the digest."""
-    sizes = ("window_samples", "hop_samples", "fft_samples", "bins")
-    features = dataclasses.asdict(params.features) | {name: getattr(params.features, name) for name in sizes}
-    return {
-        "format": FORMAT,
-        "alphabet": SYMBOLS,
-        "features": json.dumps(features | {"sample_rate": SAMPLE_RATE}),
-        "parameters": json.dumps(settings.to_dict(params)),
-    }
 
 
 def _digest_entry(digest: str) -> bytes:
@@ -105,9 +85,9 @@ class OnnxRecognizer:
         log_probs, lengths = self.session.run(["log_probs", "lengths"], inputs)
         return torch.from_numpy(log_probs), torch.from_numpy(lengths)
 
-    def transcribe(self, batch: Batch) -> list[str]:
-        """Return the greedy text of each utterance of a batch on any device."""
-        return greedy(*self.log_probs(batch))
+    def transcribe(self, batch: Batch, decode: Decode = greedy) -> list[str]:
+        """Return the text of each utterance of a batch on any device."""
+        return decode(*self.log_probs(batch))
 
     def output_lengths(self, samples: Tensor) -> Tensor:
         """Return the number of output frames [b] for utterances of `samples` [b]."""
@@ -132,10 +112,9 @@ def load_onnx(path: Path) -> OnnxRecognizer:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        params = _params(session.get_modelmeta().custom_metadata_map)
     except Exception as error:  # ONNX Runtime's have no common base
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be run ({reason}); export it again with this version") from None
+        raise InputError(f"{path}: cannot be run ({one_line(str(error)[:200])}); export it again") from None
+    params = params_of(path, session.get_modelmeta().custom_metadata_map)
     return OnnxRecognizer(params=params, features=Features(params.features), session=session)
 
 
@@ -149,10 +128,3 @@ def _is_whole(file: BinaryIO) -> bool:
     for start in range(0, size, 2**24):
         digest.update(file.read(min(2**24, size - start)))
     return file.read() == _digest_entry(digest.hexdigest())
-
-
-def _params(metadata: dict[str, Any]) -> Params:
-    """Return the parameters in a file's metadata. Raises ValueError if this version does not know their format."""
-    if metadata.get("format") != FORMAT or metadata.get("alphabet") != SYMBOLS:
-        raise ValueError(f"its format is {metadata.get('format')!r}, this program reads {FORMAT!r}")
-    return settings.from_dict(json.loads(metadata["parameters"]))

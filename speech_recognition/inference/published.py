@@ -73,17 +73,8 @@ class Published:
 
     @property
     def state(self) -> TrainingState:
-        """State that a checkpoint of this program holds: without optimizer, so that no run can go on from it."""
-        return TrainingState(
-            params=self.params,
-            seed=0,
-            train_set="",
-            val_set="",
-            tally={"epoch": self.epoch},
-            metrics=[],
-            model=self.weights,
-            optimizer={},
-        )
+        """State that a checkpoint of this program holds."""
+        return TrainingState.of_weights(self.params, self.weights, self.epoch)
 
 
 def read_published(path: Path) -> Published:
