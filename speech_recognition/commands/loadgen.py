@@ -26,7 +26,7 @@ def add_benchmark(commands: Commands) -> None:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=WIDTH),
     )
     add = parser.add_argument
-    add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt")
+    add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or an exported one")
     add("manifest", type=Path, help="a file such as mini_dataset/manifests/test.csv")
     add(
         "--scenario",
@@ -107,6 +107,7 @@ def _run(options: argparse.Namespace, utterances: "list[Utterance]") -> "Done":
     """Make the run in this process, and return what came of it."""
     from speech_recognition.inference.loadgen_folder import Subject, benchmark, describe
     from speech_recognition.inference.loadgen_plan import Plan
+    from speech_recognition.inference.loading import precision_of
 
     recognizer = load_model(options.checkpoint, options)
     plan = Plan(
@@ -120,7 +121,7 @@ def _run(options: argparse.Namespace, utterances: "list[Utterance]") -> "Done":
     subject = Subject(
         checkpoint=options.checkpoint,
         manifest=options.manifest,
-        precision=options.precision or recognizer.params.model.precision,
+        precision=precision_of(options.checkpoint, recognizer, options.precision),
         system=describe(recognizer.params.submission, recognizer.device, options.manifest, options.system),
     )
     return benchmark(recognizer, utterances, plan, subject, options.output_dir)

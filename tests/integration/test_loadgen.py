@@ -2,45 +2,25 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-import params
-from speech_recognition import settings
 from speech_recognition.cli import main
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.evaluation import evaluate
 from speech_recognition.inference.loadgen_plan import Plan
 from speech_recognition.inference.loading import load
-from speech_recognition.recognizer import new_recognizer
-from speech_recognition.runs import checkpoint
-from speech_recognition.training.optimizers import build_optimizer
 
 CPU = torch.device("cpu")
 RESULTS = Path("open/reference_implementation/results/reference_platform/deepspeech2")
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the checkpoint of an untrained model whose log-probabilities are far apart, so that it says something."""
-    chosen = settings.apply(params.mini(), ["model.conv_channels=2", "model.rnn_units=8", "data.eval_batch_size=4"])
-    untrained = new_recognizer(chosen, 1, CPU).model
-    torch.nn.init.normal_(untrained.linear.weight, std=2, generator=torch.Generator().manual_seed(0))
-    state = checkpoint.TrainingState(
-        params=chosen,
-        seed=1,
-        train_set="",
-        val_set="",
-        tally={},
-        metrics=[],
-        model=untrained.state_dict(),
-        optimizer=build_optimizer(chosen.optimizer, untrained).state_dict(),
-    )
-    path = tmp_path_factory.mktemp("model") / "tiny.pt"
-    checkpoint.save(path, state)
-    return path
+@pytest.fixture
+def model(save_model: Callable[..., Path]) -> Path:
+    return save_model("tiny.pt", "data.eval_batch_size=4")
 
 
 def run(model: Path, manifest: Path, output: Path, scenario: str, *options: str) -> int:
