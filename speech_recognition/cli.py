@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from speech_recognition.commands import dataset, export, inference, logs, training
+from speech_recognition.commands import dataset, export, inference, loadgen, logs, training
 from speech_recognition.errors import ExitStatus, InputError, PeerError, ReportedError, one_line
 from speech_recognition.runtime import exit_status, signals
 
@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         training.add_train,
         training.add_evaluate,
         inference.add_test,
+        loadgen.add_benchmark,
         export.add_export,
         export.add_import,
         export.add_lm,

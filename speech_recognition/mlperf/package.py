@@ -30,7 +30,7 @@ from speech_recognition.mlperf.package_checks import Check, check_commit, check_
 from speech_recognition.mlperf.package_layout import IMPLEMENTATION, Layout
 from speech_recognition.mlperf.score import FolderScore, score
 from speech_recognition.mlperf.score_table import outcome
-from speech_recognition.mlperf.system import STATUSES, completed, read_description
+from speech_recognition.mlperf.system import STATUSES, check_name, completed, read_description
 from speech_recognition.runs.series_folder import SeriesFolder
 
 _SUBMISSION = ("benchmark", "org", "platform", "division", "status")
@@ -123,8 +123,7 @@ def _submission(results: Sequence[Path]) -> dict[str, str]:
         if said[0][name] not in values:
             raise InputError(f"{results[0]}: submission_{name} is {said[0][name]}, must be one of {', '.join(values)}")
     for name in ("org", "platform"):
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", said[0][name]):
-            raise InputError(f"submission.{name}={said[0][name]}: must be a name for a folder: letters, digits, . _ -")
+        check_name(said[0][name], f"submission.{name}")
     if said[0]["platform"] == IMPLEMENTATION:
         raise InputError(
             f"submission.platform={IMPLEMENTATION}: is the name of the code's folder; choose a different one"

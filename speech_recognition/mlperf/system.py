@@ -75,6 +75,12 @@ def submitted(submission: Mapping[str, str]) -> Description:
     }
 
 
+def check_name(name: str, parameter: str) -> None:
+    """Raise InputError, its message beginning with `parameter`, unless `name` can name a folder of a submission."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise InputError(f"{parameter}={name}: must be a name for a folder: letters, digits, . _ -")
+
+
 def describe(submission: Mapping[str, str], *, nodes: int, gpus: int, storage: Path) -> Description:
     """Return the description of this machine, which is one of `nodes` equal machines and trains on `gpus` GPUs.
 
