@@ -7,6 +7,7 @@ Fields that software cannot find out (cooling, notes) are empty; `completed` fil
 
 import hashlib
 import platform
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
