@@ -67,6 +67,7 @@ def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int |
     cannot be used.
     """
     sources = [(split_of_manifest(path), source) for path in manifests for source in _read(path)]
+    # All transcripts and headers first: a fault in the last row is found before the first recording is converted.
     _check(sources)
     for _, source in sources:
         if source.audio.resolve().is_relative_to(resolved(data_dir)):
@@ -123,6 +124,7 @@ def _convert(sources: Sequence[tuple[str, Source]], writer: DatasetWriter, worke
     """Write the audio of every source; yield its recording."""
 
     def convert(item: tuple[str, Source]) -> Recording:
+        """Write the audio of one source, given with its split; return its recording."""
         split, source = item
         samples = read_any(source.audio)
         writer.write_audio(split, source.id, samples)
@@ -215,6 +217,7 @@ def check_recording(path: Path, whole: bool = True) -> "soundfile._SoundFileInfo
     except (soundfile.LibsndfileError, TypeError) as error:  # soundfile raises TypeError for a name ending in .raw
         raise _unreadable(path, error) from None
     for promised, there in _PROMISE.findall(info.extra_info):
+        # libsndfile only logs this, and returns the samples that are there as if they were all.
         if int(there) < int(promised) < _UNKNOWN_LENGTH:
             raise InputError(f"{path}: truncated, {there} of {promised} bytes; restore it or leave it out")
     if unclaimed:

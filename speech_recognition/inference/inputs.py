@@ -119,7 +119,7 @@ class _Beside:
         folder = recording.parent
         if folder not in self._folders:
             lines = [line for path in sorted(folder.glob("*.trans.txt")) for line in _read(path).splitlines()]
-            self._folders[folder] = dict(line.split(maxsplit=1) for line in lines if len(line.split()) > 1)  # type: ignore[misc]
+            self._folders[folder] = dict(line.split(maxsplit=1) for line in lines if len(line.split()) > 1)
         line = self._folders[folder].get(recording.stem)
         return None if line is None else comparable(line)
 

@@ -54,7 +54,7 @@ class PackedGRU(nn.Module):
 
         state: [1, b, u], the state before the first output frame; zero if it is left out.
         """
-        gates = self._inputs(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # [t, b, 3u]
+        gates = self._inputs(x.flatten(0, 1)).view(*x.shape[:2], -1)  # [t, b, 3u]
         units = gates.shape[2] // 3
         states = gates.new_empty(*gates.shape[:2], units, dtype=torch.float32)
         h = states.new_zeros(gates.shape[1], units) if state is None else state[0]

@@ -9,7 +9,7 @@ Shapes: s samples, f frequency bins, c channels, t frames of the spectrogram or 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TypeGuard
+from typing import TypeGuard, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from params import FeatureParams
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.features import Features, reflect_ends
 from speech_recognition.inference.blocks import LongRecording, Samples
-from speech_recognition.model import ConvBlock
+from speech_recognition.model import ConvBlock, Recurrent
 from speech_recognition.recognizer import AnyRecognizer, Recognizer
 
 
@@ -186,7 +186,7 @@ class StreamedModel:
                 return x.new_empty(0, len(SYMBOLS), dtype=torch.float32)
             x = x.flatten(1, 2).permute(2, 0, 1)  # [t, 1, d]
             mask = x.new_ones(1, 1, 1)
-            for index, layer in enumerate(model.rnn):
+            for index, layer in enumerate(cast(Iterable[Recurrent], model.rnn)):
                 if layer.norm is not None:
                     x = layer.norm(x, mask)
                 x, self._states[index] = layer.forwards(x, self._states[index])

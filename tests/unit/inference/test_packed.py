@@ -1,5 +1,7 @@
 """Tests of a recognizer for a CPU: an utterance's result is independent of its batch in every precision."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -50,7 +52,8 @@ def test_an_utterance_does_not_depend_on_its_batch_mates(
 ) -> None:
     recognizer = packed(preset, precision)
     log_probs, lengths = recognizer.log_probs(batch_of(*utterances))
-    assert lengths.tolist() == recognizer.output_lengths(torch.tensor([len(each) for each in utterances])).tolist()
+    wanted = recognizer.output_lengths(torch.tensor([len(each) for each in utterances]))
+    assert lengths.equal(wanted.clamp(min=0))
     for row, waveform in enumerate(utterances):
         alone, count = recognizer.log_probs(batch_of(waveform))
         torch.testing.assert_close(log_probs[: lengths[row], row], alone[: count[0], 0], atol=1e-5, rtol=1e-5)
@@ -92,6 +95,6 @@ def test_a_machine_that_lacks_a_precision_is_told_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("speech_recognition.inference.packed.has_bf16", lambda: False)
     with pytest.raises(InputError, match="--precision bf16: this CPU lacks AVX512; use fp32 or int8"):
         pack(untrained("mini"), "bf16")
-    monkeypatch.setattr("torch.backends.quantized.supported_engines", ["qnnpack"])
+    monkeypatch.setattr("torch.backends.quantized", SimpleNamespace(supported_engines=["qnnpack"]))
     with pytest.raises(InputError, match="--precision int8: this torch lacks FBGEMM"):
         pack(untrained("mini"), "int8")
