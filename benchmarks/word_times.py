@@ -1,12 +1,13 @@
-"""Word times and confidence of a trained `mini`, against the word events of the synthesiser that spoke its corpus.
+"""Word times and confidence of trained models, against the word events of the synthesiser that spoke `mini`'s corpus.
 
-    python benchmarks/word_times.py CHECKPOINT [--data-dir mini_dataset]
+    python benchmarks/word_times.py CHECKPOINT... [--data-dir mini_dataset]
 
 The val and test sets are spoken again, in a process of its own, this time for the moments at which the synthesiser
-begins a word. The script prints the lags that make the median error of beginnings and of ends zero on val, which are
-those of `speech_recognition/inference/words.py` if the model is of the same kind. On both sets it then prints, with the
-lags that stand in words.py and for the words that are right:
+begins a word. For each model the script prints the constant that makes the median error of the beginnings zero on val:
+FURTHER in `speech_recognition/inference/timing.py` is such a constant. With the one that stands there, it prints for
+the right words of both sets
 
+- the lag of the peaks that a single constant for the model would have to be, and the error that remained;
 - the error of the beginnings and of the ends in milliseconds, median and 90th percentile of absolute values;
 - the area under the curve of confidence, for right against wrong words, beside that of the geometric mean of the
   symbols' peaks;
@@ -20,6 +21,7 @@ import argparse
 import ctypes
 import json
 import math
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,7 +43,9 @@ from speech_recognition.corpus.manifest import read_manifest  # noqa: E402
 from speech_recognition.corpus.mini import espeak  # noqa: E402
 from speech_recognition.corpus.mini.plan import PlannedUtterance, planned_utterances  # noqa: E402
 from speech_recognition.inference.loading import load  # noqa: E402
-from speech_recognition.inference.words import Lags, Word, clock_of, read_words  # noqa: E402
+from speech_recognition.inference.segments import levels, sounds, speech  # noqa: E402
+from speech_recognition.inference.timing import FURTHER, placed  # noqa: E402
+from speech_recognition.inference.words import Word, clock_of, read_words  # noqa: E402
 from speech_recognition.recognizer import AnyRecognizer  # noqa: E402
 
 MOST_MEDIAN, MOST_P90, LEAST_AREA = 40.0, 100.0, 0.85
@@ -61,6 +65,8 @@ class Heard:
     """One recognised word: what the model says of it, and what was spoken."""
 
     word: Word
+    first_peak: float
+    """seconds"""
     peaks: float
     """geometric mean of its symbols' probabilities"""
     spoken: Spoken | None
@@ -113,7 +119,7 @@ def speak(utterances: Sequence[PlannedUtterance]) -> dict[str, list[Spoken]]:
         for phrase in each.phrases
     ]
     command = [sys.executable, __file__, "--worker"]
-    replies = subprocess.run(command, input="\n".join(jobs), capture_output=True, text=True, check=True).stdout
+    replies = subprocess.run(command, input="\n".join(jobs), stdout=subprocess.PIPE, text=True, check=True).stdout
     phrases = iter(map(json.loads, replies.splitlines()))
     return {each.utterance_id: list(_place(each, phrases)) for each in utterances}
 
@@ -130,18 +136,19 @@ def _place(utterance: PlannedUtterance, phrases: Iterator[tuple[list[int], int]]
 
 
 @torch.inference_mode()
-def hear(recognizer: AnyRecognizer, manifest: Path, spoken: dict[str, list[Spoken]], lags: Lags) -> list[Heard]:
+def hear(recognizer: AnyRecognizer, manifest: Path, spoken: dict[str, list[Spoken]]) -> list[Heard]:
     """Return the recognised words of all utterances of a manifest."""
-    clock, nothing = clock_of(recognizer.params)._replace(lags=lags), torch.zeros(0, dtype=torch.int64)
+    clock, nothing = clock_of(recognizer.params), torch.zeros(0, dtype=torch.int64)
     heard = []
     for utterance in read_manifest(manifest):
-        batch = collate([(0, torch.from_numpy(read_pcm(utterance.audio)), nothing)])
-        log_probs, lengths = recognizer.log_probs(batch)
+        samples = read_pcm(utterance.audio)
+        log_probs, lengths = recognizer.log_probs(collate([(0, torch.from_numpy(samples), nothing)]))
         log_probs = log_probs[: lengths[0], 0].cpu()
-        words = read_words(log_probs, log_probs.argmax(1).tolist(), clock)
+        peaks = read_words(log_probs, log_probs.argmax(1).tolist(), clock)
+        words = placed(peaks, sounds(speech(levels([samples]))), utterance.seconds)
         right = _right([each.word for each in words], spoken[utterance.id])
-        peaks = _peaks(log_probs)
-        heard += [Heard(word, peak, each) for word, peak, each in zip(words, peaks, right, strict=True)]
+        columns = (words, [each.start for each in peaks], _peaks(log_probs), right)
+        heard += [Heard(*row) for row in zip(*columns, strict=True)]
     return heard
 
 
@@ -176,22 +183,16 @@ def area(scores: Sequence[float], right: Sequence[bool]) -> float:
     return float(((good[:, None] > bad).mean() + (good[:, None] >= bad).mean()) / 2)
 
 
-def errors(heard: Sequence[Heard]) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how many milliseconds the beginnings and the ends of the right words are late."""
-    pairs = [(each.word, each.spoken) for each in heard if each.spoken]
-    late = [(word.start - spoken.start, word.end - spoken.end) for word, spoken in pairs]
-    starts, ends = 1000 * np.array(late).T
-    return starts, ends
-
-
 def report(name: str, heard: Sequence[Heard]) -> bool:
     """Print the figures of one set; return whether they meet the bars."""
     right = [each.spoken is not None for each in heard]
+    pairs = [(each, each.spoken) for each in heard if each.spoken]
     print(f"{name}: {len(heard)} words, {sum(right)} right")
-    sizes = {}
-    for edge, late in zip(("beginnings", "ends"), errors(heard), strict=True):
-        sizes[edge] = [float(np.quantile(np.abs(late), share)) for share in (0.5, 0.9)]
-        print(f"  {edge}: median error {sizes[edge][0]:.0f} ms, 90th percentile {sizes[edge][1]:.0f} ms")
+    late = np.array([each.first_peak - spoken.start for each, spoken in pairs])
+    print(f"  first peaks: {1000 * np.median(late):.0f} ms late; less that, {_sizes(late - np.median(late))}")
+    starts = _sizes(np.array([each.word.start - spoken.start for each, spoken in pairs]))
+    print(f"  beginnings: {starts}")
+    print(f"  ends: {_sizes(np.array([each.word.end - spoken.end for each, spoken in pairs]))}")
     own = area([each.word.confidence for each in heard], right)
     print(
         f"  confidence: area {own:.3f}, geometric mean of the peaks {area([each.peaks for each in heard], right):.3f}"
@@ -199,30 +200,45 @@ def report(name: str, heard: Sequence[Heard]) -> bool:
     for low in (0.0, 0.2, 0.4, 0.6, 0.8):
         classed = [good for each, good in zip(heard, right, strict=True) if low <= each.word.confidence <= low + 0.2]
         print(f"  confidence {low:.1f} to {low + 0.2:.1f}: {sum(classed)} of {len(classed)} right")
-    return sizes["beginnings"][0] <= MOST_MEDIAN and sizes["beginnings"][1] <= MOST_P90 and own >= LEAST_AREA
+    return starts.median <= MOST_MEDIAN and starts.p90 <= MOST_P90 and own >= LEAST_AREA
+
+
+class _Sizes(NamedTuple):
+    """Median and 90th percentile of errors, in milliseconds."""
+
+    median: float
+    p90: float
+
+    def __str__(self) -> str:
+        return f"median error {self.median:.0f} ms, 90th percentile {self.p90:.0f} ms"
+
+
+def _sizes(errors: np.ndarray) -> _Sizes:
+    return _Sizes(*(1000 * float(np.quantile(np.abs(errors), share)) for share in (0.5, 0.9)))
 
 
 def main() -> int:
-    """Fit the lags on val, print the figures of val and test, and return the exit status."""
+    """Print the figures of every model on val and test, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, nargs="?")
+    parser.add_argument("checkpoint", type=Path, nargs="*")
     parser.add_argument("--data-dir", type=Path, default=ROOT / "mini_dataset")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         serve()
         return 0
-    recognizer = load(options.checkpoint, torch.device("cpu"))
-    own = clock_of(recognizer.params).lags
     spoken = speak([each for each in planned_utterances() if each.speaker.subset != "train-mini"])
-    manifests = {name: options.data_dir / "manifests" / f"{name}.csv" for name in ("val", "test")}
-    # Without lags, words begin and end at their symbols; where another word follows at once, its beginning is the end.
-    starts, _ = errors(hear(recognizer, manifests["val"], spoken, Lags(0.0, 0.0)))
-    start = float(np.median(starts)) / 1000
-    _, ends = errors(hear(recognizer, manifests["val"], spoken, Lags(start, 0.0)))
-    print(f"lags fitted on val: {start:.3f} s and {np.median(ends) / 1000:.3f} s; in words.py: {own}")
-    met = [report(name, hear(recognizer, path, spoken, own)) for name, path in manifests.items()]
-    return 0 if met[-1] else 1
+    met = True
+    for path in options.checkpoint:
+        recognizer = load(path, torch.device("cpu"))
+        val, test = (
+            hear(recognizer, options.data_dir / "manifests" / f"{each}.csv", spoken) for each in ("val", "test")
+        )
+        late = statistics.median(each.word.start - each.spoken.start for each in val if each.spoken)
+        print(f"{path}\nconstant fitted on val: {FURTHER + late:.3f} s; in timing.py: {FURTHER} s")
+        report("val", val)
+        met = report("test", test) and met
+    return 0 if met else 1
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ _SHORTEST_SPEECH = 3
 _SHORTEST_PAUSE = 30
 """Frames of the shortest pause at which a recording may be cut; the closure of a stop consonant is shorter."""
 
+_SHORTEST_SILENCE = 15
+"""Frames of the shortest silence between two words that is not part of one."""
+
 _CLEAR_PAUSE = 50
 """Frames of the shortest pause at which a recording is always cut."""
 
@@ -81,13 +84,25 @@ def speech(level: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def stretches(is_speech: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Return the stretches of speech (first frame, end) that pauses separate, with margins of silence."""
-    sounds = [(start, stop) for start, stop in _runs(is_speech) if stop - start >= _SHORTEST_SPEECH]
+    joined = _joined(is_speech, _SHORTEST_PAUSE)
+    return [(max(0, start - _MARGIN), min(len(is_speech), stop + _MARGIN)) for start, stop in joined]
+
+
+def sounds(is_speech: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """Return the stretches of sound, in seconds, that are separated by the shortest silence between two words."""
+    return [(start / 100, stop / 100) for start, stop in _joined(is_speech, _SHORTEST_SILENCE)]
+
+
+def _joined(is_speech: NDArray[np.bool_], pause: int) -> list[tuple[int, int]]:
+    """Return the stretches of speech (first frame, end) without their margins, separated by at least `pause` frames."""
     joined: list[tuple[int, int]] = []
-    for start, stop in sounds:
-        if joined and start - joined[-1][1] < _SHORTEST_PAUSE:
+    for start, stop in _runs(is_speech):
+        if stop - start < _SHORTEST_SPEECH:
+            continue
+        if joined and start - joined[-1][1] < pause:
             start = joined.pop()[0]
         joined.append((start, stop))
-    return [(max(0, start - _MARGIN), min(len(is_speech), stop + _MARGIN)) for start, stop in joined]
+    return joined
 
 
 def _runs(mask: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

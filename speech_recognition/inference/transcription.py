@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from params import SAMPLE_RATE
@@ -19,8 +21,9 @@ from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.errors import InputError
 from speech_recognition.inference.blocks import LongRecording, Samples, cut
 from speech_recognition.inference.inputs import Input
-from speech_recognition.inference.segments import OVERLAP_SECONDS, Window, levels, speech, stretches, windows
+from speech_recognition.inference.segments import OVERLAP_SECONDS, Window, levels, sounds, speech, stretches, windows
 from speech_recognition.inference.streaming import can_stream, stream
+from speech_recognition.inference.timing import placed
 from speech_recognition.inference.transcript import Transcript
 from speech_recognition.inference.words import Clock, Word, WordReader, clock_of, likeliest_path, read_words
 from speech_recognition.recognizer import AnyRecognizer
@@ -82,13 +85,16 @@ class Transcriber:
                 try:
                     recording = LongRecording(each.path)
                     if recording.seconds > self.long_seconds:
-                        results[index] = _transcript(each, recording.seconds, self._long(recording, advance))
+                        is_speech = speech(levels(recording.blocks()))
+                        words = self._long(recording, is_speech, advance)
+                        results[index] = _transcript(each, recording.seconds, words, is_speech)
                     else:
                         short[index] = read_any(each.path)
                 except InputError as error:
                     results[index] = Failure(each.name, str(error).replace(str(each.path), each.name))
             for index, words in self._short(short, advance):
-                results[index] = _transcript(group[index], len(short[index]) / SAMPLE_RATE, words)
+                is_speech = speech(levels([short[index]]))
+                results[index] = _transcript(group[index], len(short[index]) / SAMPLE_RATE, words, is_speech)
             yield from (results[index] for index in range(len(group)))
 
     def _short(self, samples: dict[int, Samples], advance: Callable[[float], None]) -> Iterator[tuple[int, list[Word]]]:
@@ -100,8 +106,10 @@ class Transcriber:
                 yield index, self._words(log_probs, 0)
                 advance(len(samples[index]) / SAMPLE_RATE)
 
-    def _long(self, recording: LongRecording, advance: Callable[[float], None]) -> list[Word]:
-        """Return the words of a long recording."""
+    def _long(
+        self, recording: LongRecording, is_speech: NDArray[np.bool_], advance: Callable[[float], None]
+    ) -> list[Word]:
+        """Return the words of a long recording, for its speech in frames of 10 ms."""
         recognizer = self.recognizer
         if self.long == "carry" and self.decode is greedy and can_stream(recognizer):
             reader, words = WordReader(self._clock), []
@@ -110,7 +118,7 @@ class Transcriber:
                 advance(len(log_probs) * self._clock.frame)
             return words + reader.finish()
         step = round(self._clock.frame * SAMPLE_RATE)
-        found = windows(stretches(speech(levels(recording.blocks()))), step)
+        found = windows(stretches(is_speech), step)
         outputs = self._window_outputs(recording, found, advance)
         return [word for start, log_probs in stitched(outputs, step) for word in self._words(log_probs, start)]
 
@@ -188,6 +196,12 @@ def _batches(lengths: Sequence[tuple[Item, int]]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _transcript(each: Input, seconds: float, words: list[Word]) -> Transcript:
-    text = " ".join(word.word for word in words)
-    return Transcript(name=each.name, seconds=seconds, text=text, words=words, reference=each.reference)
+def _transcript(each: Input, seconds: float, words: list[Word], is_speech: NDArray[np.bool_]) -> Transcript:
+    """Return a transcript of words whose times are those of their peaks."""
+    return Transcript(
+        name=each.name,
+        seconds=seconds,
+        text=" ".join(word.word for word in words),
+        words=placed(words, sounds(is_speech), seconds),
+        reference=each.reference,
+    )

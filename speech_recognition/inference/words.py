@@ -1,11 +1,10 @@
-"""Words of a CTC model's output, with their times and confidence.
-
-CTC says when a symbol is likeliest, not when it is spoken: its peaks come late. `Lags` holds by how much, measured
-against the word events of the embedded corpus's synthesiser (benchmarks/word_times.py).
+"""Words of a CTC model's output, with their confidence and the times of their symbols' peaks.
 
 A word's confidence is the probability of its spelling: the sum over all paths that spell it in the frames between its
 two neighbours. It tells right from wrong words better than the symbols' own peaks do, because probability that is
-spread over several paths of the right word still counts for it (docs/INFERENCE.md).
+spread over several paths of the right word still counts for it (benchmarks/word_times.py).
+
+The peaks come later than the word is spoken; timing.py moves them to where the sound is.
 
 Shapes: t output frames.
 """
@@ -27,19 +26,6 @@ from speech_recognition.model import conv_shapes
 _SPACE = alphabet.encode(" ")[0]
 
 
-class Lags(NamedTuple):
-    """Seconds by which the peaks of a word's symbols come after the word."""
-
-    start: float
-    """From the beginning of a word to the first frame of its first symbol."""
-    end: float
-    """From the end of a word to the last frame of its last symbol."""
-
-
-BIDIRECTIONAL, UNIDIRECTIONAL = Lags(0.135, 0.045), Lags(0.15, 0.07)
-"""Lags of the two kinds of model, fitted on the val set of `mini`. A model that cannot look ahead decides later."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Word:
     """One recognised word."""
@@ -47,9 +33,9 @@ class Word:
     word: str
     """Its letters, in capitals."""
     start: float
-    """Seconds from the beginning of the recording to its beginning."""
+    """Seconds from the beginning of the recording to its beginning; its first peak, before `timing.placed`."""
     end: float
-    """Seconds from the beginning of the recording to its end."""
+    """Seconds from the beginning of the recording to its end; its last peak, before `timing.placed`."""
     confidence: float
     """Probability of its spelling, 0 to 1."""
 
@@ -61,16 +47,10 @@ class Clock(NamedTuple):
     """Seconds from one output frame to the next."""
     first: float
     """Seconds from the recording's beginning to the centre of the first output frame."""
-    lags: Lags
-    """Lags of the model."""
 
-    def start(self, frame: int) -> float:
-        """Return the beginning of a word whose first symbol is first likeliest in `frame`."""
-        return max(0.0, self.first + frame * self.frame - self.lags.start)
-
-    def end(self, frame: int) -> float:
-        """Return the end of a word whose last symbol is last likeliest in `frame`."""
-        return max(0.0, self.first + frame * self.frame - self.lags.end)
+    def seconds(self, frame: int) -> float:
+        """Return the time of the centre of an output frame."""
+        return self.first + frame * self.frame
 
 
 def clock_of(params: Params) -> Clock:
@@ -81,7 +61,7 @@ def clock_of(params: Params) -> Clock:
         # Without padding, a convolution's first output lies half a kernel after its first input.
         first += stride * ((shape.kernel[1] - 1) / 2 - shape.padding[1])
         stride *= shape.stride[1]
-    return Clock(stride * hop, first * hop, BIDIRECTIONAL if params.model.bidirectional else UNIDIRECTIONAL)
+    return Clock(stride * hop, first * hop)
 
 
 def likeliest_path(log_probs: Tensor, text: str) -> list[int]:
@@ -102,7 +82,10 @@ def likeliest_path(log_probs: Tensor, text: str) -> list[int]:
 
 
 def read_words(log_probs: Tensor, path: Sequence[int], clock: Clock, offset: float = 0.0) -> list[Word]:
-    """Return the words that `path` [t] spells, for log_probs [t, symbol] of a part that begins at `offset` seconds."""
+    """Return the words that `path` [t] spells, for log_probs [t, symbol] of a part that begins at `offset` seconds.
+
+    Their times are those of their peaks.
+    """
     reader = WordReader(clock._replace(first=clock.first + offset))
     return reader.read(log_probs, path) + reader.finish()
 
@@ -122,8 +105,6 @@ class WordReader:
         """Frames, counted from `_first`, in which a symbol of the current word begins."""
         self._complete = False
         """True once a space has followed the current word."""
-        self._ended = 0.0
-        """End of the last word in seconds, before the next one's beginning cuts it."""
 
     def read(self, log_probs: Tensor, path: Sequence[int]) -> list[Word]:
         """Return the words that are complete with these frames: log_probs [t, symbol] and path [t]."""
@@ -156,15 +137,12 @@ class WordReader:
         while last + 1 < until and path[last + 1] == path[last]:
             last += 1
         confidence = _probability(log_probs[:until], _collapse(path[:until]))
-        start = self._clock.start(self._first + self._word[0])
-        end = max(start, self._clock.end(self._first + last))
-        if until < len(path):  # a word follows
-            end = min(end, max(start, self._clock.start(self._first + until)))
+        start, end = (self._clock.seconds(self._first + frame) for frame in (self._word[0], last))
         self._path, self._log_probs = path[last + 1 :], [log_probs[last + 1 :]]
         self._first += last + 1
         self._scanned -= last + 1
         self._word, self._complete = [], False
-        return Word(word=letters, start=round(start, 3), end=round(end, 3), confidence=round(confidence, 4))
+        return Word(word=letters, start=start, end=end, confidence=round(confidence, 4))
 
 
 def _collapse(path: Sequence[int]) -> list[int]:

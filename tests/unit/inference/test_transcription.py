@@ -63,8 +63,8 @@ def test_a_damaged_recording_is_named_and_the_others_go_on(spoken: Path, tone_re
 def test_words_have_times_in_the_recording(spoken: Path, tone_reader: Any) -> None:
     (result,) = Transcriber(recognizer=tone_reader).transcribe(find_inputs([str(spoken / "a.wav")]))
     assert isinstance(result, Transcript) and result.seconds == 0.8
-    # AGO is spoken from 0.5 s to 0.78 s; the lags of a bidirectional model come off.
-    assert [(each.word, each.start) for each in result.words] == [("BACK", 0.0), ("AGO", 0.365)]
+    # AGO is spoken from 0.5 s to 0.78 s; nothing tells the lag of a recording that begins with speech.
+    assert [(each.word, each.start) for each in result.words] == [("BACK", 0.0), ("AGO", 0.4)]
     assert result.confidence > 0.5
 
 
@@ -82,7 +82,7 @@ def test_a_long_recording_is_cut_at_pauses_and_trimmed_to_speech(tmp_path: Path,
     transcriber = Transcriber(recognizer=tone_reader, long_seconds=3)
     (result,) = transcriber.transcribe(find_inputs([str(path)]), done.append)
     assert isinstance(result, Transcript) and result.text == "BACK AGO BIG FACE"
-    assert [each.start for each in result.words] == pytest.approx([0.865, 1.365, 2.665, 3.065], abs=0.011)
+    assert [each.start for each in result.words] == pytest.approx([0.975, 1.475, 2.775, 3.175], abs=0.011)
     (lengths,) = tone_reader.batches
     assert all(0.8 * 16_000 < length < 1.2 * 16_000 for length in lengths)
     assert sum(done) == pytest.approx(result.seconds) == pytest.approx(4.6)
@@ -94,7 +94,7 @@ def test_speech_without_pauses_is_joined_without_a_seam(tmp_path: Path, tones: A
     (result,) = Transcriber(recognizer=tone_reader).transcribe(find_inputs([str(path)]))
     assert isinstance(result, Transcript) and result.text == text
     assert len(tone_reader.batches[0]) > 1
-    assert result.words[-1].start == pytest.approx(53.5 - 0.135, abs=0.021)
+    assert result.words[-1].start == pytest.approx(53.5 - 0.1, abs=0.021)
 
 
 def test_silence_has_no_words(tmp_path: Path, tone_reader: Any) -> None:
