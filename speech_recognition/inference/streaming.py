@@ -191,4 +191,5 @@ class StreamedModel:
                     x = layer.norm(x, mask)
                 x, self._states[index] = layer.forwards(x, self._states[index])
             logits = model.linear(model.norm(x, mask))[:, 0]
-        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        log_probs: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        return log_probs
