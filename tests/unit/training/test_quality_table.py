@@ -9,6 +9,7 @@ import pytest
 import params
 from speech_recognition.cli import main
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
+from speech_recognition.decoding.ngrams import count, write_arpa
 from speech_recognition.model import build_model
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.metrics import EpochMetrics
@@ -71,6 +72,16 @@ def test_every_epoch_has_a_row_with_each_subset_and_the_recipe(
     assert all(row["WER of val-tones (%)"] == row["WER of dev-a + dev-b (%)"] for row in rows)  # the same utterances
     assert main(["evaluate", str(run / "checkpoints" / "epoch_02.pt"), str(val)]) == 0
     assert f"all: WER {rows[1]['WER of val-tones (%)']}" in capsys.readouterr().out
+
+
+def test_every_epoch_is_decoded_as_was_asked(
+    run: Path, tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_arpa(tmp_path / "lm.arpa", count([["BAD"]], 2))
+    words = ["evaluate", str(run), str(tone_dataset / "manifests" / "val.csv"), "--lm", str(tmp_path / "lm.arpa")]
+    assert main([*words, "--beta", "100"]) == 0  # for which the model that says nothing else writes words
+    rates = [float(line.split("|")[2]) for line in capsys.readouterr().out.splitlines()[2:]]
+    assert len(rates) == 2 and all(rate > 100 for rate in rates), "more words than were said"
 
 
 def test_a_folder_without_checkpoints_is_refused(
