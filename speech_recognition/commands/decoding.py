@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,12 @@ def chosen_decoder(options: argparse.Namespace) -> "Decode":
 
     check_installed("flashlight-text", "--lm" if options.lm else "--beam")
     model = load_language_model(options.lm) if options.lm else None
+    if model and model.left_out:
+        print(
+            f"note: {options.lm}: {model.left_out} of its {len(model.words) + model.left_out} words have characters"
+            " outside the alphabet and are never written",
+            file=sys.stderr,
+        )
     return BeamSearch(width=options.beam or WIDTH, language_model=model, **weights)
 
 
