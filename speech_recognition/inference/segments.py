@@ -19,6 +19,9 @@ FRAME = SAMPLE_RATE // 100
 _NEIGHBOURHOOD = 1000
 """Frames between two thresholds, each of which also considers as many frames before and after its own."""
 
+_QUIET_LOUD = (3, 95)
+"""Percentiles of the levels that count as quiet and as loud: a fluent speaker may pause for little of the time."""
+
 _THRESHOLD_SHARE, _THRESHOLD_DB = 0.3, 6.0
 """Height of the threshold above the quiet level: this share of the distance to the loud level, at least so many dB."""
 
@@ -69,7 +72,7 @@ def speech(level: NDArray[np.float32]) -> NDArray[np.bool_]:
     found = np.zeros(len(level), bool)
     for start in range(0, len(level), _NEIGHBOURHOOD):
         around = level[max(0, start - _NEIGHBOURHOOD) : start + 2 * _NEIGHBOURHOOD]
-        quiet, loud = np.percentile(around, [10, 95])
+        quiet, loud = np.percentile(around, _QUIET_LOUD)
         threshold = quiet + max(_THRESHOLD_DB, _THRESHOLD_SHARE * (loud - quiet))
         own = slice(start, start + _NEIGHBOURHOOD)
         found[own] = level[own] > threshold

@@ -29,13 +29,13 @@ class ToneReader:
         """Lengths in samples of each batch so far."""
 
     def log_probs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return log-probabilities with a probability of 0.9 for the symbol that is heard."""
+        """Return log-probabilities with a probability of 0.99 for the symbol that is heard."""
         self.batches.append(batch.lengths.tolist())
         lengths = batch.lengths // FRAME
         rows = [[_symbol(row[at * FRAME :][:160]) for at in range(max(lengths))] for row in batch.waveforms.numpy()]
         symbols = torch.tensor(rows).T  # [t, b]
-        log_probs = torch.full((*symbols.shape, len(SYMBOLS)), 0.1 / (len(SYMBOLS) - 1)).log()
-        return log_probs.scatter(2, symbols[:, :, None], np.log(0.9)), lengths
+        log_probs = torch.full((*symbols.shape, len(SYMBOLS)), 0.01 / (len(SYMBOLS) - 1)).log()
+        return log_probs.scatter(2, symbols[:, :, None], np.log(0.99)), lengths
 
     def transcribe(self, batch: Batch) -> list[str]:
         """Return the greedy texts."""
