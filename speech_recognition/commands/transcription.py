@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speech_recognition.commands import Commands
+from speech_recognition.commands.decoding import add_beam_options, chosen_decoder
 from speech_recognition.commands.inference import add_inference_options, load_model
 from speech_recognition.errors import ExitStatus, InputError, one_line
 
@@ -42,7 +43,7 @@ def add_transcribe(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt")
+    add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or one that export wrote")
     add(
         "audio",
         nargs="+",
@@ -80,6 +81,7 @@ def add_transcribe(commands: Commands) -> None:
         help="how: carry the state of a unidirectional model on, which is equal to one pass; or cut at pauses, as"
         " always with other models (default: carry)",
     )
+    add_beam_options(parser)
     add_inference_options(parser)
     parser.set_defaults(run=_transcribe)
 
@@ -130,8 +132,12 @@ def _transcribe_all(found: Sequence["Input"], options: argparse.Namespace, singl
     from speech_recognition.inference import formats
     from speech_recognition.inference.transcription import Failure, Transcriber
 
-    recognizer = load_model(options.checkpoint, options)
-    transcriber = Transcriber(recognizer=recognizer, long_seconds=options.long_seconds, long=options.long)
+    transcriber = Transcriber(
+        decode=chosen_decoder(options),
+        recognizer=load_model(options.checkpoint, options),
+        long_seconds=options.long_seconds,
+        long=options.long,
+    )
     totals = _Totals()
     with _progress(found, options.quiet) as advance:
         for each, result in zip(found, transcriber.transcribe(found, advance), strict=True):
@@ -174,14 +180,13 @@ class _Totals:
 
     def __str__(self) -> str:
         elapsed = time.monotonic() - self._begin
-        lines = [
-            f"{self._recordings} recordings, {self._seconds:.1f} s of audio in {elapsed:.1f} s:"
-            f" {self._seconds / max(elapsed, 1e-9):.1f} times real time"
-        ]
+        recordings = "1 recording" if self._recordings == 1 else f"{self._recordings} recordings"
+        speed = self._seconds / max(elapsed, 1e-9)
+        lines = [f"{recordings}, {self._seconds:.1f} s of audio in {elapsed:.1f} s: {speed:.1f} times real time"]
         if self._score.utterances:
             lines.append(f"against the transcripts beside them: {self._score}")
         if self.failed:
-            lines.append(f"{self.failed} recordings could not be transcribed; the errors above name them")
+            lines.append(f"{self.failed} of the recordings could not be transcribed; the errors above name them")
         return "\n".join(lines)
 
 
@@ -211,8 +216,8 @@ def _live(options: argparse.Namespace) -> ExitStatus:
 
     if options.audio != [inputs.STANDARD_INPUT]:
         raise InputError("--live: reads standard input; give - as the only recording")
-    if options.output_dir is not None or options.format != ("txt",):
-        raise InputError("--live: prints plain text; leave out --format and --output-dir")
+    if options.output_dir is not None or options.format != ("txt",) or options.beam or options.lm:
+        raise InputError("--live: prints the greedy text; leave out --format, --output-dir, --beam and --lm")
     recognizer = load_model(options.checkpoint, options)
     if not streaming.can_stream(recognizer):
         raise InputError(

@@ -15,7 +15,7 @@ from torch import Tensor
 from params import SAMPLE_RATE
 from speech_recognition.batches import collate
 from speech_recognition.corpus.recordings import read_any
-from speech_recognition.decoding.greedy import greedy
+from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.errors import InputError
 from speech_recognition.inference.blocks import LongRecording, Samples, cut
 from speech_recognition.inference.inputs import Input
@@ -24,9 +24,6 @@ from speech_recognition.inference.streaming import can_stream, stream
 from speech_recognition.inference.transcript import Transcript
 from speech_recognition.inference.words import Clock, Word, WordReader, clock_of, likeliest_path, read_words
 from speech_recognition.recognizer import AnyRecognizer
-
-Decoder = Callable[[Tensor, Tensor], list[str]]
-"""Function from log-probabilities [t, b, symbol] and lengths [b] to the text of each utterance, as `greedy`."""
 
 LONG_SECONDS = 40.0
 """Default length above which a recording is long; LibriSpeech's longest utterance lasts 35 s."""
@@ -59,7 +56,7 @@ class Transcriber:
 
     recognizer: AnyRecognizer
     """Recognizer, in evaluation mode."""
-    decode: Decoder = greedy
+    decode: Decode = greedy
     """Decoder of the log-probabilities."""
     long_seconds: float = LONG_SECONDS
     """Length above which a recording is long."""
