@@ -5,9 +5,10 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.orders import make_batches
 from speech_recognition.reading import load_batches
-from speech_recognition.recognizer import Recognizer
+from speech_recognition.recognizer import AnyRecognizer
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.scoring import Score, score
@@ -42,15 +43,17 @@ def do_nothing() -> None:
 
 
 def evaluate(
-    recognizer: Recognizer, utterances: Sequence[Utterance], after_batch: Callable[[], None] = do_nothing
+    recognizer: AnyRecognizer,
+    utterances: Sequence[Utterance],
+    after_batch: Callable[[], None] = do_nothing,
+    decode: Decode = greedy,
 ) -> Evaluation:
     """Return transcripts and scores of all utterances, computed by all processes together.
 
-    Leaves the model in evaluation mode. Batch size and workers are those of the recognizer's parameters. An
-    exception from `after_batch`, which is called after each batch, ends the evaluation. Raises InputError for audio
-    that cannot be read, and WorkerError if a process that reads it dies or hangs.
+    Expects evaluation mode. Batch size and workers are those of the recognizer's parameters. An exception from
+    `after_batch`, which is called after each batch, ends the evaluation. Raises InputError for audio that cannot be
+    read, and WorkerError if a process that reads it dies or hangs.
     """
-    recognizer.model.eval()
     data = recognizer.params.data
     texts: dict[int, str] = {}
     # In the manifest's order, which is by length, so that a batch has little padding.
@@ -65,7 +68,7 @@ def evaluate(
         for turn in range(0, len(batches), size):
             if turn + distributed.rank() < len(batches):
                 batch = next(loaded)
-                texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch), strict=True)
+                texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch, decode), strict=True)
             progress.advance(sum(map(len, batches[turn : turn + size])))
             after_batch()
     # Scored by every process, not only by the first: all of them must decide alike whether the target is reached.

@@ -1,12 +1,13 @@
 """DeepSpeech2: two convolutions over the spectrogram, recurrent layers, a linear layer.
 
-Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin"; `params.reference()` has
-the sizes of the MLPerf reference.
+Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin"; `params.reference()`
+has the sizes of MLPerf's reference of 2018.
 
 The output for an utterance does not depend on the other utterances of its batch: padding is zeroed wherever a layer
 could see it, BatchNorm's statistics leave it out, and a backward recurrent layer starts at the utterance's own end.
 
-The spectrogram has a frame every 10 ms. The first convolution has stride 2 in time, so an output frame covers 20 ms.
+The spectrogram has a frame every 10 ms, that of `mini` every 16 ms. The first convolution has stride 2 in time, so an
+output frame covers two of them.
 
 Shapes: b utterances, c channels, f frequency bins, t frames (output frames from the first convolution on),
 d = c * f features of an output frame, later the units of a recurrent layer.
@@ -51,6 +52,21 @@ def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
         ConvShape((41, 11), (2, 2), (20, 5) if params.conv_padding else (0, 0)),
         ConvShape((21, 11), (2, 1), (10, 5) if params.conv_padding else (0, 0)),
     )
+
+
+def frames_needed(shapes: Sequence[ConvShape]) -> int:
+    """Return the frames that one output frame of convolutions needs: 31 (310 ms) for the reference."""
+    needed = 1
+    for shape in reversed(shapes):
+        needed = (needed - 1) * shape.stride[1] + shape.kernel[1] - 2 * shape.padding[1]
+    return needed
+
+
+def output_frames(shapes: Sequence[ConvShape], frames: Size) -> Size:
+    """Return the number of output frames of convolutions for `frames` frames; below 1 if too short for one."""
+    for shape in shapes:
+        frames = shape.output(frames, axis=1)
+    return frames
 
 
 class ConvBlock(nn.Module):
@@ -154,50 +170,68 @@ class DeepSpeech2(nn.Module):
 
     def output_lengths(self, frames: Size) -> Size:
         """Return the number of output frames for spectrograms of `frames` frames; below 1 if too short for one."""
-        for shape in self.conv_shapes:
-            frames = shape.output(frames, axis=1)
-        return frames
+        return output_frames(self.conv_shapes, frames)
 
     def forward(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities [t, b, symbol], in float32 or wider, and their lengths [b] in output frames.
 
         spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances.
         """
-        with torch.autocast(spectrograms.device.type, torch.bfloat16, enabled=self.bf16):
-            logits, lengths = self._logits(spectrograms, frames)
-        # bfloat16 would round log-probabilities between -8 and -16 to multiples of 1/16. Float64 stays as it is.
-        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1), lengths
-
-    def _logits(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the linear layer's output [t, b, symbol], the utterances in their own order, and the lengths [b]."""
         # Longest first, so that gru.py can skip ended utterances by slicing off the end of the batch.
         order = frames.argsort(descending=True, stable=True)
-        x, lengths = self._pad_to_kernels(spectrograms[order])[:, None], frames[order]  # [b, 1, f, t]
-        for block in self.conv:
-            x, lengths = block(x, lengths)
-        x = x.flatten(1, 2).permute(2, 0, 1)  # [b, c, f, t] to [t, b, d]
-        mask = length_mask(lengths, x.shape[0]).T[:, :, None]  # [t, b, 1]
-        for layer in self.rnn:
-            x = layer(x, lengths, mask)
+        x, lengths = self.convolve(spectrograms[order], frames[order])
         back = order.argsort()
-        return self.linear(self.norm(x, mask))[:, back], lengths[back]
+        return self.recur(x, lengths)[:, back], lengths[back]
+
+    def convolve(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output of the convolutions [t, b, d], zero on padding, and its lengths [b] in output frames.
+
+        spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances.
+        """
+        x, lengths = self._pad_to_kernels(spectrograms)[:, None], frames  # [b, 1, f, t]
+        with self._autocast(x):
+            for block in self.conv:
+                x, lengths = block(x, lengths)
+        return x.flatten(1, 2).permute(2, 0, 1), lengths  # [b, c, f, t] to [t, b, d]
+
+    def recur(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Return log-probabilities [t, b, symbol], in float32 or wider, for the output of the convolutions.
+
+        x: [t, b, d], zero on padding, the longest utterance first; lengths: [b], in output frames.
+        """
+        mask = length_mask(lengths, x.shape[0]).T[:, :, None]  # [t, b, 1]
+        with self._autocast(x):
+            for layer in self.rnn:
+                x = layer(x, lengths, mask)
+            logits = self.linear(self.norm(x, mask))
+        # bfloat16 would round log-probabilities between -8 and -16 to multiples of 1/16. Float64 stays as it is.
+        log_probs: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        return log_probs
+
+    def _autocast(self, x: Tensor) -> torch.autocast:
+        """Return a context in which products on the device of `x` are computed in bfloat16, if the model has it."""
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16)
 
     def _pad_to_kernels(self, spectrograms: Tensor) -> Tensor:
         """Return `spectrograms` [b, f, t], padded with zero frames to fit the kernels of one output frame.
 
         A convolution fails on an input that is shorter than its kernel, as in a batch of very short utterances.
         """
-        first, second = self.conv_shapes
-        # The frames that one output frame needs, from the last layer to the first: 31 (310 ms) for the reference.
-        needed = 1
-        for shape in (second, first):
-            needed = (needed - 1) * shape.stride[1] + shape.kernel[1] - 2 * shape.padding[1]
+        needed = frames_needed(self.conv_shapes)
         return F.pad(spectrograms, (0, max(0, needed - spectrograms.shape[2])))
 
 
 def build_model(params: ModelParams, bins: int, seed: int) -> DeepSpeech2:
-    """Return a model initialised as torch does, from `seed` alone; torch's random generator is left as it is."""
+    """Return a model initialised as torch does, but for `params.batch_norm_scale`, from `seed` alone.
+
+    torch's random generator is left as it is.
+    """
     # devices=[]: weights are drawn on the CPU, so no GPU's generator needs to be saved.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return DeepSpeech2(params, bins)
+        model = DeepSpeech2(params, bins)
+        if params.batch_norm_scale == "uniform":
+            # After all other weights, which are the same with either scale.
+            for norm in (module for module in model.modules() if isinstance(module, MaskedBatchNorm)):
+                nn.init.uniform_(norm.weight)
+        return model

@@ -4,17 +4,44 @@ Training, evaluation, checkpoints and inference all build on it, so that none of
 of different parameters.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from params import Params
 from speech_recognition.batches import Batch
-from speech_recognition.decoding.greedy import greedy
+from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.features import Features
 from speech_recognition.model import DeepSpeech2, build_model
 from speech_recognition.runtime.devices import use_precision
+
+
+class AnyRecognizer(Protocol):
+    """What evaluation and inference need of a recognizer, whether torch or a different engine computes its model."""
+
+    @property
+    def params(self) -> Params:
+        """Parameters of the run that trained the model."""
+
+    @property
+    def features(self) -> Features:
+        """Features, from waveforms to spectrograms."""
+
+    @property
+    def device(self) -> torch.device:
+        """Device that computes."""
+
+    def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities [t, b, symbol] and their lengths [b] in output frames for a batch on any device."""
+
+    def transcribe(self, batch: Batch, decode: Decode = greedy) -> list[str]:
+        """Return the text of each utterance of a batch on any device."""
+
+    def output_lengths(self, samples: Tensor) -> Tensor:
+        """Return the number of output frames [b] for utterances of `samples` [b]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +69,9 @@ class Recognizer:
         return log_probs, lengths
 
     @torch.inference_mode()
-    def transcribe(self, batch: Batch) -> list[str]:
-        """Return the greedy text of each utterance of a batch on any device. Expects evaluation mode."""
-        return greedy(*self.log_probs(batch))
+    def transcribe(self, batch: Batch, decode: Decode = greedy) -> list[str]:
+        """Return the text of each utterance of a batch on any device. Expects evaluation mode."""
+        return decode(*self.log_probs(batch))
 
     def output_lengths(self, samples: Tensor, tempo: Tensor | None = None) -> Tensor:
         """Return the numbers of output frames [b] for lengths `samples` [b], spoken `tempo` [b] times as fast."""
@@ -65,13 +92,9 @@ def new_recognizer(params: Params, seed: int, device: torch.device) -> Recognize
 def load_recognizer(params: Params, weights: dict[str, Tensor], device: torch.device) -> Recognizer:
     """Return a recognizer with the given weights, in evaluation mode.
 
-    Raises ValueError if the weights are not those of a model with these parameters, before memory is taken for one:
-    a small forged file can claim a model that fits in no memory. Raises InputError as `new_recognizer` does.
+    Raises ValueError as `check_weights` does, before memory is taken for the model, and InputError as `new_recognizer`.
     """
-    with torch.device("meta"):  # shapes without memory
-        wanted = DeepSpeech2(params.model, params.features.bins).state_dict()
-    if _shapes(wanted) != _shapes(weights):
-        raise ValueError("the weights do not fit the parameters")
+    check_weights(params, weights)
     # Any seed: the weights are replaced. Until then `reference` takes 2 x 415 MB, its own weights and the given ones.
     recognizer = new_recognizer(params, 0, device)
     recognizer.model.load_state_dict(weights)
@@ -79,6 +102,17 @@ def load_recognizer(params: Params, weights: dict[str, Tensor], device: torch.de
     return recognizer
 
 
-def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+def check_weights(params: Params, weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the names and shapes of `weights` are those of a model with these parameters.
+
+    No memory is taken for the model: a small forged file can claim one that fits in no memory.
+    """
+    with torch.device("meta"):  # shapes without memory
+        wanted = DeepSpeech2(params.model, params.features.bins).state_dict()
+    if _shapes(wanted) != _shapes(weights):
+        raise ValueError("the weights do not fit the parameters")
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     """Return the shape of each tensor by its name."""
     return {name: tensor.shape for name, tensor in weights.items()}

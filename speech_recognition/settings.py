@@ -119,6 +119,12 @@ def differences(before: Params, now: Params) -> dict[str, tuple[object, object]]
     return {name: (old, values[1][name]) for name, old in values[0].items() if old != values[1][name]}
 
 
+def value(params: Params, name: str) -> object:
+    """Return the value of the parameter `section.name`."""
+    section, _, key = name.partition(".")
+    return getattr(getattr(params, section), key)
+
+
 def assignments(params: Params) -> list[str]:
     """Return the assignments `section.name=value` that turn the preset of `params` into `params`."""
     changes = differences(preset(params.preset), params)
@@ -126,9 +132,8 @@ def assignments(params: Params) -> list[str]:
 
 
 def _flat(params: Params) -> dict[str, object]:
-    sections = {f"{section}.{field.name}": getattr(params, section) for section, field in _fields()}
-    values = {name: getattr(section, name.partition(".")[2]) for name, section in sections.items()}
-    return values | {"preset": params.preset, "stages": params.stages}
+    names = [f"{section}.{field.name}" for section, field in _fields()]
+    return {name: value(params, name) for name in names} | {"preset": params.preset, "stages": params.stages}
 
 
 def sections() -> dict[str, type[Any]]:

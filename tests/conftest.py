@@ -1,17 +1,23 @@
-"""Fixture with a small dataset that can be learnt in seconds: every letter is a tone of its own."""
+"""Fixtures with a small dataset that can be learnt in seconds, every letter a tone of its own, and with checkpoints."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+import params
 from params import SAMPLE_RATE
+from speech_recognition import settings
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.corpus.counts import Counts, SplitCounts, write_counts
 from speech_recognition.corpus.manifest import Utterance, write_manifest
+from speech_recognition.recognizer import new_recognizer
+from speech_recognition.runs import checkpoint
 
 # No time limit for an example: the machine may be busy.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -65,3 +71,31 @@ def tone_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         splits[split] = SplitCounts.of([each.samples for each in utterances])
     write_counts(folder, Counts("custom", splits["train"], splits["val"], SplitCounts.of([])))
     return folder
+
+
+@pytest.fixture
+def save_model(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes the checkpoint of a tiny `mini` and returns its path.
+
+    The model is untrained, but its last layer is loud: it says something, and its log-probabilities are far apart.
+    """
+
+    def save(name: str = "best.pt", *assignments: str) -> Path:
+        sizes = ["model.conv_channels=2", "model.rnn_units=8", *assignments]
+        chosen = settings.apply(params.mini(), sizes)
+        model = new_recognizer(settings.apply(chosen, ["model.precision=fp32"]), 1, torch.device("cpu")).model
+        torch.nn.init.normal_(model.linear.weight, std=3, generator=torch.Generator().manual_seed(0))
+        state = checkpoint.TrainingState(
+            params=chosen,
+            seed=1,
+            train_set="",
+            val_set="",
+            tally={},
+            metrics=[],
+            model=model.state_dict(),
+            optimizer={},
+        )
+        checkpoint.save(tmp_path / name, state)
+        return tmp_path / name
+
+    return save

@@ -3,12 +3,15 @@
 import argparse
 import dataclasses
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
+from speech_recognition.commands.decoding import add_beam_options, chosen_decoder
+from speech_recognition.commands.inference import DEVICES, add_inference_options, prepare_device, print_scores
 from speech_recognition.errors import ExitStatus, one_line
 from speech_recognition.runtime.allocator import keep_memory
 
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
 
     from speech_recognition.runtime.distributed import Launch
     from speech_recognition.training.job import Job
-
-
-_DEVICES = "cpu, cuda, cuda:N, or auto: a GPU if there is one (default: auto)"
 
 
 def add_train(commands: Commands) -> None:
@@ -66,7 +66,7 @@ def add_train(commands: Commands) -> None:
         help="continue the run in --output-dir (default: the newest run of the preset) from the end of EPOCH (default:"
         " from its newest checkpoint)",
     )
-    add("--device", default="auto", metavar="NAME", help=_DEVICES)
+    add("--device", default="auto", metavar="NAME", help=DEVICES)
     add(
         "--num-gpus",
         "--num_gpus",
@@ -129,7 +129,7 @@ def _train(options: argparse.Namespace) -> int:
         from speech_recognition.commands.several import train_several
 
         return train_several(options)
-    from speech_recognition.runtime import distributed, launcher
+    from speech_recognition.runtime import distributed, launcher, page_cache
 
     keep_memory()
     launch = distributed.Launch.of(os.environ)
@@ -137,7 +137,8 @@ def _train(options: argparse.Namespace) -> int:
         return launcher.start(count, options.arguments)
     with distributed.joined(launch, options.device) as device:
         launch = dataclasses.replace(launch, restarts=distributed.maximum(launch.restarts))
-        job = distributed.from_first(lambda: _prepared(options, launch, device))
+        drops_caches = all(distributed.gather(page_cache.can_drop() if launch.first_on_its_machine else True))
+        job = distributed.from_first(lambda: _prepared(options, launch, device, drops_caches))
         return (
             job
             if isinstance(job, ExitStatus)
@@ -145,8 +146,13 @@ def _train(options: argparse.Namespace) -> int:
         )
 
 
-def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.device") -> "Job | ExitStatus":
-    """Return the job of all processes, or the exit status of the run that was to be resumed, if it has ended."""
+def _prepared(
+    options: argparse.Namespace, launch: "Launch", device: "torch.device", drops_caches: bool
+) -> "Job | ExitStatus":
+    """Return the job of all processes, or the exit status of the run that was to be resumed, if it has ended.
+
+    `drops_caches` says whether every machine may drop its page cache.
+    """
     from speech_recognition.training.prepare import NothingLeftError, Places, prepare
 
     chosen = settings.apply(settings.preset(options.preset), options.set)
@@ -168,7 +174,15 @@ def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.devi
     resuming, epoch = options.resume is not None, options.resume or None
     try:
         return prepare(
-            chosen, options.seed, places, launch, device, resuming=resuming, epoch=epoch, timed=options.timed
+            chosen,
+            options.seed,
+            places,
+            launch,
+            device,
+            resuming=resuming,
+            epoch=epoch,
+            timed=options.timed,
+            drops_caches=drops_caches,
         )
     except NothingLeftError as ended:
         return ended.status
@@ -228,7 +242,8 @@ def add_evaluate(commands: Commands) -> None:
     add = parser.add_argument
     add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or the folder of a run")
     add("manifest", type=Path, nargs="+", help="a file such as mini_dataset/manifests/test.csv")
-    add("--device", default="auto", metavar="NAME", help=_DEVICES)
+    add_inference_options(parser)
+    add_beam_options(parser)
     add(
         "--output",
         type=Path,
@@ -242,20 +257,20 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.manifest import read_manifest
     from speech_recognition.evaluation import evaluate
     from speech_recognition.files import check_file, check_writable
-    from speech_recognition.runs import checkpoint
+    from speech_recognition.inference.loading import load, recognizer_of
     from speech_recognition.runs.csv_tables import write_table
     from speech_recognition.runs.utterances import write_utterances
-    from speech_recognition.runtime.devices import choose_device
     from speech_recognition.training import quality_table
 
-    keep_memory()
     if options.output:
         check_file(options.output, "--output")
         check_writable(options.output.absolute().parent, 1_000_000, "--output")
-    sets, device = [read_manifest(path) for path in options.manifest], choose_device(options.device)
+    decode = chosen_decoder(options)
+    sets, device = [read_manifest(path) for path in options.manifest], prepare_device(options)
     if options.checkpoint.is_dir():
         rows: list[quality_table.Row] = []
-        for row in quality_table.evaluate_epochs(options.checkpoint, sets, device):
+        load_state = partial(recognizer_of, device=device, precision=options.precision)
+        for row in quality_table.evaluate_epochs(options.checkpoint, sets, load_state, decode):
             if not rows:
                 print(quality_table.markdown_head(row))
             print(quality_table.markdown(row), flush=True)
@@ -263,11 +278,9 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
         if options.output:
             write_table(options.output, rows)
         return ExitStatus.DONE
-    recognizer = checkpoint.load(options.checkpoint, device)
-    result = evaluate(recognizer, [utterance for each in sets for utterance in each])
-    for name, score in result.by_subset().items():
-        print(f"{name}: {score}")
-    print(f"all: {result.total}")
+    recognizer = load(options.checkpoint, device, options.precision)
+    result = evaluate(recognizer, [utterance for each in sets for utterance in each], decode=decode)
+    print_scores(result)
     if options.output:
         write_utterances(options.output, result)
     return ExitStatus.DONE

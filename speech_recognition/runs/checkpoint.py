@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import torch
 import xxhash
@@ -55,6 +55,20 @@ class TrainingState:
     """Weights and BatchNorm statistics by name."""
     optimizer: dict[str, Any]
     """State of the optimizer, as its `state_dict` returns it."""
+
+    @classmethod
+    def of_weights(cls, params: Params, weights: dict[str, Tensor], epoch: int = 0) -> Self:
+        """Return a state that came from no run of this program: a run cannot go on from it."""
+        return cls(
+            params=params,
+            seed=0,
+            train_set="",
+            val_set="",
+            tally={"epoch": epoch},
+            metrics=[],
+            model=weights,
+            optimizer={},
+        )
 
     @property
     def wer(self) -> float:

@@ -46,8 +46,8 @@ def read_data(job: Job, recognizer: Recognizer, output: TextIOBase) -> RunData:
 
 
 def _read(manifest: Path, samples: int) -> list[Utterance]:
-    """Return the utterances of a manifest. Raises InputError unless there are as many as the log says."""
-    # The log states the counts of counts.json before any manifest is opened, since reading data is on the clock.
+    """Return the utterances of a manifest. Raises InputError unless there are as many as counts.json says."""
+    # The division and the warm-up were decided by counts.json, since reading a manifest is on the clock.
     utterances = read_manifest(manifest)
     if len(utterances) != samples:
         raise InputError(

@@ -23,6 +23,10 @@ class EpochPlan:
     run_steps: int
     """Number of steps of the whole run, if it does not reach its target before the last epoch."""
 
+    def utterances(self, steps: int) -> int:
+        """Return the number of utterances in the first `steps` batches."""
+        return sum(map(len, self.batches[:steps]))
+
 
 class TrainingSet:
     """The utterances that a run trains on, from which the number of its steps follows."""

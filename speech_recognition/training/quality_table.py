@@ -1,13 +1,13 @@
 """The quality table of a run: the WER of every epoch's checkpoint, in the form that mlcommons/inference published."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import torch
-
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation, evaluate
+from speech_recognition.recognizer import AnyRecognizer
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.folder import RunFolder
 
@@ -15,10 +15,16 @@ Row = dict[str, str]
 """Columns of a row, in order: epoch; WER in percent of each subset, and of each set with several subsets; recipe."""
 
 
-def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torch.device) -> Iterator[Row]:
+def evaluate_epochs(
+    run: Path,
+    sets: Sequence[Sequence[Utterance]],
+    recognizer_of: Callable[[checkpoint.TrainingState, Path], AnyRecognizer],
+    decode: Decode = greedy,
+) -> Iterator[Row]:
     """Yield a row for each epoch's checkpoint in the folder `run`, the first epoch first.
 
-    Raises InputError if there is none, or if one cannot be read.
+    recognizer_of: makes the recognizer of a state from the path that it was read from. Raises InputError if there is
+    no checkpoint, or if one cannot be read.
     """
     paths = checkpoint.epoch_paths(RunFolder(run).checkpoints)
     if not paths:
@@ -28,7 +34,7 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
     for path in reversed(paths):
         # One at a time: a checkpoint of `reference` takes 1.2 GB.
         state = checkpoint.read(path)
-        recognizer = checkpoint.recognizer_of(state, path, device)
+        recognizer = recognizer_of(state, path)
         try:
             row, recipe = {"epoch": str(state.evaluated_epoch)}, {"recipe": _recipe(state)}
         except (LookupError, TypeError, ValueError):
@@ -36,7 +42,7 @@ def evaluate_epochs(run: Path, sets: Sequence[Sequence[Utterance]], device: torc
                 f"{path}: lacks the epoch or the rate of its training; train again or name a different one"
             ) from None
         for utterances in sets:
-            row |= _rates(evaluate(recognizer, utterances))
+            row |= _rates(evaluate(recognizer, utterances, decode=decode))
         yield row | recipe
 
 

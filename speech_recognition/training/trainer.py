@@ -104,6 +104,10 @@ class Trainer:
         if self.params.augmentation.noise_folder:
             self.augmentation.noise = read_noise(Path(self.params.augmentation.noise_folder))
 
+    def steps_done(self, epoch: int) -> int:
+        """Return the number of steps of an epoch that the checkpoint has behind it; 0 for an epoch that begins."""
+        return self.tally.steps if self.tally.epoch == epoch else 0
+
     def train(self, train_set: TrainingSet, plan: EpochPlan) -> Generator[Tally, None, None]:
         """Train for an epoch, or for what a checkpoint has left of it; yield the epoch's sums after each step.
 

@@ -92,6 +92,20 @@ def test_run_and_time_trains_the_preset_timed(copy: Copy, arguments: list[str], 
     assert copy.recorded() == ["-m", "speech_recognition", "train", *expected]
 
 
+def test_the_test_script_passes_its_arguments_and_options_on(copy: Copy) -> None:
+    arguments = ["20", "libri", "-1", "1", "-1", "--output", "here/my table.csv"]
+    assert copy.run("script/test.sh", *arguments).returncode == 0
+    assert copy.recorded() == ["-m", "speech_recognition", "test", *arguments]
+
+
+def test_the_test_script_needs_five_arguments_before_an_environment(copy: Copy) -> None:
+    result = copy.run("script/test.sh", "20", "libri", "-1", "1", PYTHON="/nowhere/python")
+    assert result.returncode == 2
+    assert result.stderr.decode().splitlines() == [
+        "error: five arguments are needed: sh script/test.sh EPOCH libri|mini HOLD_IDX HOLD_SEC N_TRIALS"
+    ]
+
+
 @pytest.mark.parametrize(("name", "command"), [("download_dataset.sh", "download"), ("verify_dataset.sh", "verify")])
 def test_dataset_scripts_pass_everything_on(copy: Copy, name: str, command: str) -> None:
     copy.run(name, "mini", "--data-dir", "here/my data", "")

@@ -119,7 +119,18 @@ def test_help_names_every_command_and_parameter(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     listed = capsys.readouterr().out
-    for name in ("download", "synthesize", "prepare", "verify", "train", "evaluate", "check-log", "report", "package"):
+    for name in (
+        "download",
+        "synthesize",
+        "prepare",
+        "verify",
+        "train",
+        "evaluate",
+        "check-log",
+        "report",
+        "score",
+        "package",
+    ):
         assert name in listed
         with pytest.raises(SystemExit, match="0"):
             main([name, "--help"])

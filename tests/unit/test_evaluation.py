@@ -26,6 +26,7 @@ def run(utterances: list[Utterance], batch_size: int) -> Evaluation:
     recognizer = new_recognizer(chosen, 3, torch.device("cpu"))
     # An untrained model hardly speaks: a louder last layer makes hypotheses worth comparing.
     torch.nn.init.normal_(recognizer.model.linear.weight, std=5, generator=torch.Generator().manual_seed(0))
+    recognizer.model.eval()
     return evaluate(recognizer, utterances)
 
 

@@ -176,7 +176,7 @@ LOG_DAMAGES: dict[str, Callable[[str], Damage]] = {
     "time a list": lambda log: replaced(log, r'"time_ms": \d+', '"time_ms": [1]'),
     "metadata a list": lambda log: replaced(log, r'"metadata": {[^}]*}', '"metadata": []'),
     "metadata nothing": lambda log: replaced(log, r'"metadata": {[^}]*}', '"metadata": null'),
-    "nested": lambda log: replaced(log, r'"value": false', '"value": ' + "[" * 900 + "]" * 900),
+    "nested": lambda log: replaced(log, r'"value": true', '"value": ' + "[" * 900 + "]" * 900),
     "no object": lambda log: text(log, ":::MLLOG []\n"),
     "too long a line": lambda log: text(log, ":::MLLOG " + "x" * 3_000_000 + "\n"),
     "too many lines": lambda log: text(log, ":::MLLOG \n" * 100_001),
