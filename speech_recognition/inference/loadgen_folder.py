@@ -93,16 +93,12 @@ def describe(
     from the machine. Raises InputError if the file cannot be read, or if org or platform cannot name a folder.
     """
     described = system.describe(vars(submission), nodes=1, gpus=int(device.type == "cuda"), storage=storage)
-    cards = [each for each in described["host_networking"].split(", ") if each]
     described |= {
         "division": DIVISION,
         "status": _AVAILABILITY[submission.status],
-        "system_type": "edge",
+        "system_type": described["system_type"] or "edge",  # MLPerf inference accepts no other value
         "system_type_detail": "",
-        "host_network_card_count": str(len(cards)),
     }
-    if described["accelerators_per_node"] == "0":  # the checker refuses empty fields
-        described |= {name: value or "N/A" for name, value in described.items() if name.startswith("accelerator_")}
     if completion:
         described = system.completed(described, completion)
     for field, parameter in (("submitter", "submission.org"), ("system_name", "submission.platform")):
