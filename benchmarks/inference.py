@@ -136,7 +136,8 @@ def compare(options: argparse.Namespace) -> list[str]:
         p50, p90, p99 = (statistics.median(each[share] for each in runs) for share in ("p50", "p90", "p99"))
         bar, others = BARS.get((form, threads), 0.0), max(each["others"] for each in runs)
         print(
-            f"{form}, {threads}: {spread(factors)}, {spread(ratios)}, {spread([each['by_processor'] for each in runs])},"
+            f"{form}, {threads}: {spread(factors)}, {spread(ratios)},"
+            f" {spread([each['by_processor'] for each in runs])},"
             f" {p50:.2f} s, {p90:.2f} s, {p99:.2f} s, {max(each['peak'] for each in runs) / 1e6:.0f} MB, {others:.2f}"
         )
         if statistics.median(factors) < bar:
