@@ -87,19 +87,20 @@ def new_recognizer(params: Params, seed: int, device: torch.device) -> Recognize
 
 
 def load_recognizer(params: Params, weights: dict[str, Tensor], device: torch.device) -> Recognizer:
-    """Return a recognizer with the given weights, in evaluation mode.
+    """Return a recognizer with the given weights, in evaluation mode. On a CPU it shares their memory.
 
     Raises ValueError if the weights are not those of a model with these parameters, before memory is taken for one:
     a small forged file can claim a model that fits in no memory. Raises InputError as `new_recognizer` does.
     """
     with torch.device("meta"):  # shapes without memory
-        wanted = DeepSpeech2(params.model, params.features.bins).state_dict()
-    if _shapes(wanted) != _shapes(weights):
+        model = DeepSpeech2(params.model, params.features.bins)
+    if _shapes(model.state_dict()) != _shapes(weights):
         raise ValueError("the weights do not fit the parameters")
-    recognizer = new_recognizer(params, 0, device)  # any seed: the weights are replaced
-    recognizer.model.load_state_dict(weights)
-    recognizer.model.eval()
-    return recognizer
+    use_precision(params.model.precision, device)
+    # The tensors become the model's own: no random weights are drawn first, and none are held twice.
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    model.arrange()
+    return Recognizer(params=params, features=Features(params.features).to(device), model=model.to(device).eval())
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
