@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in __main__; OpenMP reads it when torch is imported
 
-from benchmarks.others import MOST_CORES, Others  # noqa: E402
+from benchmarks._others import MOST_CORES, Others  # noqa: E402
 
 if TYPE_CHECKING:
     from speech_recognition.evaluation import Evaluation

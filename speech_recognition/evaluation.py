@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.orders import make_batches
 from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import AnyRecognizer
@@ -38,11 +39,14 @@ class Evaluation:
 
 
 def do_nothing() -> None:
-    """Do nothing: the default of `after_batch` and `after_step`."""
+    """Do nothing: the default of `after_batch`."""
 
 
 def evaluate(
-    recognizer: AnyRecognizer, utterances: Sequence[Utterance], after_batch: Callable[[], None] = do_nothing
+    recognizer: AnyRecognizer,
+    utterances: Sequence[Utterance],
+    after_batch: Callable[[], None] = do_nothing,
+    decode: Decode = greedy,
 ) -> Evaluation:
     """Return transcripts and scores of all utterances, computed by all processes together.
 
@@ -64,9 +68,10 @@ def evaluate(
         for turn in range(0, len(batches), size):
             if turn + distributed.rank() < len(batches):
                 batch = next(loaded)
-                texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch), strict=True)
+                texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch, decode), strict=True)
             progress.advance(sum(map(len, batches[turn : turn + size])))
             after_batch()
+    # Scored by every process, not only by the first: all of them must decide alike whether the target is reached.
     texts = {index: text for share in distributed.gather(texts) for index, text in share.items()}
     hypotheses = [texts[index] for index in range(len(utterances))]
     scores = [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]

@@ -1,12 +1,13 @@
 """DeepSpeech2: two convolutions over the spectrogram, recurrent layers, a linear layer.
 
-Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin"; `params.reference()` has
-the sizes of the MLPerf reference.
+Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin"; `params.reference()`
+has the sizes of MLPerf's reference of 2018.
 
 The output for an utterance does not depend on the other utterances of its batch: padding is zeroed wherever a layer
 could see it, BatchNorm's statistics leave it out, and a backward recurrent layer starts at the utterance's own end.
 
-The spectrogram has a frame every 10 ms. The first convolution has stride 2 in time, so an output frame covers 20 ms.
+The spectrogram has a frame every 10 ms, that of `mini` every 16 ms. The first convolution has stride 2 in time, so an
+output frame covers two of them.
 
 Shapes: b utterances, c channels, f frequency bins, t frames (output frames from the first convolution on),
 d = c * f features of an output frame, later the units of a recurrent layer.
@@ -51,6 +52,21 @@ def conv_shapes(params: ModelParams) -> tuple[ConvShape, ConvShape]:
         ConvShape((41, 11), (2, 2), (20, 5) if params.conv_padding else (0, 0)),
         ConvShape((21, 11), (2, 1), (10, 5) if params.conv_padding else (0, 0)),
     )
+
+
+def frames_needed(shapes: Sequence[ConvShape]) -> int:
+    """Return the frames that one output frame of convolutions needs: 31 (310 ms) for the reference."""
+    needed = 1
+    for shape in reversed(shapes):
+        needed = (needed - 1) * shape.stride[1] + shape.kernel[1] - 2 * shape.padding[1]
+    return needed
+
+
+def output_frames(shapes: Sequence[ConvShape], frames: Size) -> Size:
+    """Return the number of output frames of convolutions for `frames` frames; below 1 if too short for one."""
+    for shape in shapes:
+        frames = shape.output(frames, axis=1)
+    return frames
 
 
 class ConvBlock(nn.Module):
@@ -112,7 +128,7 @@ class Recurrent(nn.Module):
         return torch.cat([y, z], dim=2) if self.concat else y + z
 
     def _run(self, layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], mask: Tensor) -> Sequence[Tensor]:
-        """Return the output [t, b, u] of each of `layers` for its own of `inputs`, all with the same mask [t, b, 1]."""
+        """Return the output [t, b, u] of each layer for its input, at the same place in `inputs`; mask: [t, b, 1]."""
         # On a CPU, gru.py takes a third off a step of `mini` (docs/LOG.md); on a GPU, cuDNN has a fused layer.
         if isinstance(self.forwards, nn.GRU) and not inputs[0].is_cuda:
             return gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
@@ -158,9 +174,7 @@ class DeepSpeech2(nn.Module):
 
     def output_lengths(self, frames: Size) -> Size:
         """Return the number of output frames for spectrograms of `frames` frames; below 1 if too short for one."""
-        for shape in self.conv_shapes:
-            frames = shape.output(frames, axis=1)
-        return frames
+        return output_frames(self.conv_shapes, frames)
 
     def forward(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities [t, b, symbol], in float32 or wider, and their lengths [b] in output frames.
@@ -207,17 +221,21 @@ class DeepSpeech2(nn.Module):
 
         A convolution fails on an input that is shorter than its kernel, as in a batch of very short utterances.
         """
-        first, second = self.conv_shapes
-        # The frames that one output frame needs, from the last layer to the first: 31 (310 ms) for the reference.
-        needed = 1
-        for shape in (second, first):
-            needed = (needed - 1) * shape.stride[1] + shape.kernel[1] - 2 * shape.padding[1]
+        needed = frames_needed(self.conv_shapes)
         return F.pad(spectrograms, (0, max(0, needed - spectrograms.shape[2])))
 
 
 def build_model(params: ModelParams, bins: int, seed: int) -> DeepSpeech2:
-    """Return a model initialised as torch does, from `seed` alone; torch's random generator is left as it is."""
+    """Return a model initialised as torch does, but for `params.batch_norm_scale`, from `seed` alone.
+
+    torch's random generator is left as it is.
+    """
     # devices=[]: weights are drawn on the CPU, so no GPU's generator needs to be saved.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return DeepSpeech2(params, bins)
+        model = DeepSpeech2(params, bins)
+        if params.batch_norm_scale == "uniform":
+            # After all other weights, which are the same with either scale.
+            for norm in (module for module in model.modules() if isinstance(module, MaskedBatchNorm)):
+                nn.init.uniform_(norm.weight)
+        return model

@@ -4,6 +4,7 @@ Training, evaluation, checkpoints and inference all build on it, so that none of
 of different parameters.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,14 +13,14 @@ from torch import Tensor
 
 from params import Params
 from speech_recognition.batches import Batch
-from speech_recognition.decoding.greedy import greedy
+from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.features import Features
 from speech_recognition.model import DeepSpeech2, build_model
 from speech_recognition.runtime.devices import use_precision
 
 
 class AnyRecognizer(Protocol):
-    """What evaluation and inference need of a recognizer, whether torch or a different engine computes its model."""
+    """Interface of every recognizer, whether torch or ONNX Runtime computes its model."""
 
     @property
     def params(self) -> Params:
@@ -36,8 +37,8 @@ class AnyRecognizer(Protocol):
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return log-probabilities [t, b, symbol] and their lengths [b] in output frames for a batch on any device."""
 
-    def transcribe(self, batch: Batch) -> list[str]:
-        """Return the greedy text of each utterance of a batch on any device."""
+    def transcribe(self, batch: Batch, decode: Decode = greedy) -> list[str]:
+        """Return the text of each utterance of a batch on any device."""
 
     def output_lengths(self, samples: Tensor) -> Tensor:
         """Return the number of output frames [b] for utterances of `samples` [b]."""
@@ -61,17 +62,19 @@ class Recognizer:
 
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return log-probabilities [t, b, symbol] and their lengths [b] in output frames for a batch on any device."""
+        # Waveforms go to the device, not spectrograms: for `reference`, a second of audio is 32 kB as 16-bit samples
+        # and 64 kB as 100 frames of 161 bins.
         batch = batch.to(self.device)
         log_probs, lengths = self.model(*self.features(batch.waveforms, batch.lengths))
         return log_probs, lengths
 
     @torch.inference_mode()
-    def transcribe(self, batch: Batch) -> list[str]:
-        """Return the greedy text of each utterance of a batch on any device. Expects evaluation mode."""
-        return greedy(*self.log_probs(batch))
+    def transcribe(self, batch: Batch, decode: Decode = greedy) -> list[str]:
+        """Return the text of each utterance of a batch on any device. Expects evaluation mode."""
+        return decode(*self.log_probs(batch))
 
     def output_lengths(self, samples: Tensor, tempo: Tensor | None = None) -> Tensor:
-        """Return the number of output frames [b] for utterances of `samples` [b], spoken at the factors `tempo` [b]."""
+        """Return the numbers of output frames [b] for lengths `samples` [b], spoken `tempo` [b] times as fast."""
         return self.model.output_lengths(self.features.frames(samples, tempo))
 
 
@@ -89,20 +92,29 @@ def new_recognizer(params: Params, seed: int, device: torch.device) -> Recognize
 def load_recognizer(params: Params, weights: dict[str, Tensor], device: torch.device) -> Recognizer:
     """Return a recognizer with the given weights, in evaluation mode. On a CPU it shares their memory.
 
-    Raises ValueError if the weights are not those of a model with these parameters, before memory is taken for one:
-    a small forged file can claim a model that fits in no memory. Raises InputError as `new_recognizer` does.
+    Raises ValueError as `check_weights` does, before memory is taken for the model, and InputError as `new_recognizer`.
     """
-    with torch.device("meta"):  # shapes without memory
-        model = DeepSpeech2(params.model, params.features.bins)
-    if _shapes(model.state_dict()) != _shapes(weights):
-        raise ValueError("the weights do not fit the parameters")
+    check_weights(params, weights)
     use_precision(params.model.precision, device)
-    # The tensors become the model's own: no random weights are drawn first, and none are held twice.
+    with torch.device("meta"):
+        model = DeepSpeech2(params.model, params.features.bins)
+    # The tensors become the model's own: no random weights are drawn before, and none are held twice.
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
     model.arrange()
     return Recognizer(params=params, features=Features(params.features).to(device), model=model.to(device).eval())
 
 
-def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+def check_weights(params: Params, weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the names and shapes of `weights` are those of a model with these parameters.
+
+    No memory is taken for the model: a small forged file can claim one that fits in no memory.
+    """
+    with torch.device("meta"):  # shapes without memory
+        wanted = DeepSpeech2(params.model, params.features.bins).state_dict()
+    if _shapes(wanted) != _shapes(weights):
+        raise ValueError("the weights do not fit the parameters")
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     """Return the shape of each tensor by its name."""
     return {name: tensor.shape for name, tensor in weights.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
+from speech_recognition.commands.decoding import add_beam_options, chosen_decoder
 from speech_recognition.commands.inference import DEVICES, add_inference_options, prepare_device, print_scores
 from speech_recognition.errors import ExitStatus, one_line
 from speech_recognition.runtime.allocator import keep_memory
@@ -34,6 +35,34 @@ def add_train(commands: Commands) -> None:
     add("--preset", default="reference", metavar="NAME", help=f"{', '.join(params.PRESETS)} (default: reference)")
     add("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="change a parameter (repeatable)")
     add("--seed", type=_seed, metavar="N", help="from 0 to 4294967295 (default: drawn by the operating system)")
+    _add_places(parser)
+    add("--device", default="auto", metavar="NAME", help=DEVICES)
+    add(
+        "--num-gpus",
+        "--num_gpus",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="train on N GPUs of this machine, or in N processes with --device cpu; -1: on all GPUs (default: 1)",
+    )
+    add(
+        "--runs",
+        type=_runs,
+        default=1,
+        metavar="N",
+        help="train N times with different seeds and print the score (with --timed)",
+    )
+    add(
+        "--timed",
+        action="store_true",
+        help="run the benchmark: make the mini dataset if it is missing, print the timing block, check the log",
+    )
+    parser.set_defaults(run=_train)
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the data and the run's folder; the names with underscores are the model garden's."""
+    add = parser.add_argument
     add("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: data.dataset)")
     add(
         "--train-manifest",
@@ -65,28 +94,6 @@ def add_train(commands: Commands) -> None:
         help="continue the run in --output-dir (default: the newest run of the preset) from the end of EPOCH (default:"
         " from its newest checkpoint)",
     )
-    add("--device", default="auto", metavar="NAME", help=DEVICES)
-    add(
-        "--num-gpus",
-        "--num_gpus",
-        type=_count,
-        default=1,
-        metavar="N",
-        help="train on N GPUs of this machine, or in N processes with --device cpu; -1: on all GPUs (default: 1)",
-    )
-    add(
-        "--runs",
-        type=_runs,
-        default=1,
-        metavar="N",
-        help="train N times with different seeds and print the score (with --timed)",
-    )
-    add(
-        "--timed",
-        action="store_true",
-        help="run the benchmark: make the mini dataset if it is missing, print the timing block, check the log",
-    )
-    parser.set_defaults(run=_train)
 
 
 def _parameters() -> str:
@@ -128,7 +135,7 @@ def _train(options: argparse.Namespace) -> int:
         from speech_recognition.commands.several import train_several
 
         return train_several(options)
-    from speech_recognition.runtime import distributed, launcher
+    from speech_recognition.runtime import distributed, launcher, page_cache
 
     keep_memory()
     launch = distributed.Launch.of(os.environ)
@@ -136,7 +143,8 @@ def _train(options: argparse.Namespace) -> int:
         return launcher.start(count, options.arguments)
     with distributed.joined(launch, options.device) as device:
         launch = dataclasses.replace(launch, restarts=distributed.maximum(launch.restarts))
-        job = distributed.from_first(lambda: _prepared(options, launch, device))
+        drops_caches = all(distributed.gather(page_cache.can_drop() if launch.first_on_its_machine else True))
+        job = distributed.from_first(lambda: _prepared(options, launch, device, drops_caches))
         return (
             job
             if isinstance(job, ExitStatus)
@@ -144,8 +152,13 @@ def _train(options: argparse.Namespace) -> int:
         )
 
 
-def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.device") -> "Job | ExitStatus":
-    """Return the job of all processes, or the exit status of the run that was to be resumed, if it has ended."""
+def _prepared(
+    options: argparse.Namespace, launch: "Launch", device: "torch.device", drops_caches: bool
+) -> "Job | ExitStatus":
+    """Return the job of all processes, or the exit status of the run that was to be resumed, if it has ended.
+
+    `drops_caches` says whether every machine may drop its page cache.
+    """
     from speech_recognition.training.prepare import NothingLeftError, Places, prepare
 
     chosen = settings.apply(settings.preset(options.preset), options.set)
@@ -167,7 +180,15 @@ def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.devi
     resuming, epoch = options.resume is not None, options.resume or None
     try:
         return prepare(
-            chosen, options.seed, places, launch, device, resuming=resuming, epoch=epoch, timed=options.timed
+            chosen,
+            options.seed,
+            places,
+            launch,
+            device,
+            resuming=resuming,
+            epoch=epoch,
+            timed=options.timed,
+            drops_caches=drops_caches,
         )
     except NothingLeftError as ended:
         return ended.status
@@ -228,6 +249,7 @@ def add_evaluate(commands: Commands) -> None:
     add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or the folder of a run")
     add("manifest", type=Path, nargs="+", help="a file such as mini_dataset/manifests/test.csv")
     add_inference_options(parser)
+    add_beam_options(parser)
     add(
         "--output",
         type=Path,
@@ -249,11 +271,12 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
     if options.output:
         check_file(options.output, "--output")
         check_writable(options.output.absolute().parent, 1_000_000, "--output")
+    decode = chosen_decoder(options)
     sets, device = [read_manifest(path) for path in options.manifest], prepare_device(options)
     if options.checkpoint.is_dir():
         rows: list[quality_table.Row] = []
         load_state = partial(recognizer_of, device=device, precision=options.precision)
-        for row in quality_table.evaluate_epochs(options.checkpoint, sets, load_state):
+        for row in quality_table.evaluate_epochs(options.checkpoint, sets, load_state, decode):
             if not rows:
                 print(quality_table.markdown_head(row))
             print(quality_table.markdown(row), flush=True)
@@ -262,7 +285,7 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
             write_table(options.output, rows)
         return ExitStatus.DONE
     recognizer = load(options.checkpoint, device, options.precision)
-    result = evaluate(recognizer, [utterance for each in sets for utterance in each])
+    result = evaluate(recognizer, [utterance for each in sets for utterance in each], decode=decode)
     print_scores(result)
     if options.output:
         write_utterances(options.output, result)

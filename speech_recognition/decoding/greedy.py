@@ -1,10 +1,16 @@
 """Greedy CTC decoding: the text of the likeliest path, without a language model."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 
 from speech_recognition import alphabet
 from speech_recognition.lengths import length_mask
+
+Decode: TypeAlias = Callable[[Tensor, Tensor], list[str]]
+"""Function from log-probabilities [t, b, symbol] and lengths [b] to the text of each utterance."""
 
 
 def greedy(log_probs: Tensor, lengths: Tensor) -> list[str]:

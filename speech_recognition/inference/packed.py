@@ -36,6 +36,14 @@ def has_bf16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def check_machine(precision: Precision) -> None:
+    """Raise InputError for a precision that this machine lacks."""
+    if precision == "int8" and "fbgemm" not in torch.backends.quantized.supported_engines:
+        raise InputError("--precision int8: this torch lacks FBGEMM, which needs an x86-64 CPU; use fp32")
+    if precision == "bf16" and not has_bf16():
+        raise InputError("--precision bf16: this CPU lacks AVX512; use fp32 or int8")
+
+
 def pack(recognizer: Recognizer, precision: Precision) -> PackedRecognizer:
     """Return the recognizer with its recurrent layers packed in `precision`; the model is changed in place.
 
@@ -45,9 +53,6 @@ def pack(recognizer: Recognizer, precision: Precision) -> PackedRecognizer:
     kind = recognizer.params.model.rnn_type
     if precision == "int8" and kind != "gru":
         raise InputError(f"--precision int8: only models with GRU layers have it, this one has model.rnn_type={kind}")
-    if precision == "int8" and "fbgemm" not in torch.backends.quantized.supported_engines:
-        raise InputError("--precision int8: this torch lacks FBGEMM, which needs an x86-64 CPU; use fp32")
-    if precision == "bf16" and not has_bf16():
-        raise InputError("--precision bf16: this CPU lacks AVX512; use fp32 or int8")
+    check_machine(precision)
     pack_layers(recognizer.model, precision)
     return PackedRecognizer(**{each.name: getattr(recognizer, each.name) for each in dataclasses.fields(recognizer)})

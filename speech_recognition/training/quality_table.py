@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation, evaluate
 from speech_recognition.recognizer import AnyRecognizer
@@ -18,6 +19,7 @@ def evaluate_epochs(
     run: Path,
     sets: Sequence[Sequence[Utterance]],
     recognizer_of: Callable[[checkpoint.TrainingState, Path], AnyRecognizer],
+    decode: Decode = greedy,
 ) -> Iterator[Row]:
     """Yield a row for each epoch's checkpoint in the folder `run`, the first epoch first.
 
@@ -30,6 +32,7 @@ def evaluate_epochs(
             f"{run}: no checkpoints/epoch_NN.pt in it; name a run that has evaluated an epoch, or a checkpoint"
         )
     for path in reversed(paths):
+        # One at a time: a checkpoint of `reference` takes 1.2 GB.
         state = checkpoint.read(path)
         recognizer = recognizer_of(state, path)
         try:
@@ -39,7 +42,7 @@ def evaluate_epochs(
                 f"{path}: lacks the epoch or the rate of its training; train again or name a different one"
             ) from None
         for utterances in sets:
-            row |= _rates(evaluate(recognizer, utterances))
+            row |= _rates(evaluate(recognizer, utterances, decode=decode))
         yield row | recipe
 
 

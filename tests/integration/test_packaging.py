@@ -28,8 +28,8 @@ def normal(name: str) -> str:
 
 def split(requirement: str) -> tuple[str, str, tuple[int, ...]]:
     """Return the name, the operator and the version of a requirement."""
-    match = re.fullmatch(r"([\w.-]+?)(==|>=)([\d.]+)", requirement)
-    assert match is not None, f"{requirement}: write NAME==VERSION or NAME>=VERSION"
+    match = re.fullmatch(r"([\w.-]+?)(==|>=)([\d.]+)( ; .+)?", requirement)
+    assert match is not None, f"{requirement}: write NAME==VERSION or NAME>=VERSION, and perhaps ' ; MARKER'"
     return normal(match[1]), match[2], numbers(match[3])
 
 
@@ -70,7 +70,7 @@ def test_the_lock_is_for_both_pythons() -> None:
     assert PROJECT["requires-python"] == ">=3.11,<3.13"
 
 
-@pytest.mark.parametrize("requirement", requirements("mini", "tensorboard", "dev"))
+@pytest.mark.parametrize("requirement", requirements("mini", "inference", "tensorboard", "dev"))
 def test_the_lock_has_what_is_asked(requirement: str) -> None:
     name, operator, asked = split(requirement)
     locked = numbers({name: version for name, version, _ in ENTRIES}[name])
@@ -92,18 +92,18 @@ def imported(*paths: Path) -> set[str]:
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
-    own = {"params", "speech_recognition", "tests", "environment", *(path.stem for path in paths)}
+    own = {"params", "speech_recognition", "tests", "script", "environment", *(path.stem for path in paths)}
     # python-levenshtein only depends on the distribution that has the module.
     distributions = packages_distributions() | {"Levenshtein": ["python-levenshtein"]}
     return {normal(distributions[module][0]) for module in modules - sys.stdlib_module_names - own - {"_ctypes"}}
 
 
 def test_the_package_imports_what_is_declared_and_all_of_it() -> None:
-    assert imported(ROOT / "params.py", *(ROOT / "speech_recognition").rglob("*.py")) == declared("mini")
+    assert imported(ROOT / "params.py", *(ROOT / "speech_recognition").rglob("*.py")) == declared("mini", "inference")
 
 
 def test_the_tests_import_what_is_declared() -> None:
-    assert imported(*(ROOT / "tests").rglob("*.py")) <= declared("mini", "tensorboard", "dev")
+    assert imported(*(ROOT / "tests").rglob("*.py")) <= declared("mini", "inference", "tensorboard", "dev")
 
 
 def test_the_wheel_has_the_modules_and_their_data(tmp_path: Path) -> None:
@@ -167,6 +167,6 @@ def test_what_the_installed_command_starts_finds_no_module_of_the_caller(monkeyp
 def test_the_licences_are_there() -> None:
     assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE").read_text()
     notice = (ROOT / "NOTICE").read_text()
-    missing = {name for name in declared("mini", "tensorboard", "dev") if name not in notice.lower()}
+    missing = {name for name in declared("mini", "inference", "tensorboard", "dev") if name not in notice.lower()}
     assert missing == set()
     assert "CC BY 4.0" in notice

@@ -132,15 +132,16 @@ def _say(job: Speech, library_path: str, data_path: str) -> bytes:
     pieces: list[bytes] = []
 
     def receive(samples: int | None, count: int, _events: int | None) -> int:
+        """Keep a copy of the samples, whose memory the library uses again; return 0 to go on."""
         if samples and count > 0:
             pieces.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    callback = _Callback(receive)
+    callback = _Callback(receive)  # in a variable, or ctypes would free it while the library still calls it
     library = ctypes.CDLL(library_path)
     try:
-        rate = library.espeak_Initialize(_SYNCHRONOUS_OUTPUT, 0, data_path.encode(), 0)
-        if rate != ESPEAK_RATE:
+        rate = library.espeak_Initialize(_SYNCHRONOUS_OUTPUT, 0, data_path.encode(), 0)  # 0: its default buffer
+        if rate != ESPEAK_RATE:  # also -1, for a failure
             raise SynthesisError(f"espeak_Initialize returned {rate}, not the rate {ESPEAK_RATE}")
         _check(library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED)), "espeak_ng_SetRandSeed")
         _set_voice(library, job, Path(data_path))
