@@ -45,6 +45,7 @@ from speech_recognition.orders import epoch_batches  # noqa: E402
 from speech_recognition.runtime.allocator import keep_memory  # noqa: E402
 from speech_recognition.runtime.devices import choose_device, use_precision  # noqa: E402
 from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
+from speech_recognition.training.prepare import resolve_precision  # noqa: E402
 from speech_recognition.training.step import ctc_loss, training_step  # noqa: E402
 
 SYMBOLS_PER_SECOND = 14
@@ -246,11 +247,11 @@ def main() -> None:
         keep_memory()
     if options.form:
         return measure_form(options)
-    chosen = params.PRESETS[options.preset]()
+    chosen, device = params.PRESETS[options.preset](), choose_device(options.device)
     model = dataclasses.replace(chosen.model, precision=options.precision or chosen.model.precision)
     data = dataclasses.replace(chosen.data, batch_size=options.batch_size or chosen.data.batch_size)
-    chosen = dataclasses.replace(chosen, model=model, data=data)
-    measure_preset(chosen, choose_device(options.device), options.steps, options.workers, options.peak_tflops)
+    chosen = resolve_precision(dataclasses.replace(chosen, model=model, data=data), device, None)
+    measure_preset(chosen, device, options.steps, options.workers, options.peak_tflops)
     return None
 
 

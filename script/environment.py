@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import select
 import shutil
@@ -97,6 +98,7 @@ def choose_python() -> str:
 def missing_packages() -> list[str]:
     """Return the direct dependencies, extras included, that this Python lacks in their locked version.
 
+    Packages whose marker in pyproject.toml excludes this machine's processor are not asked for.
     The installed packages' metadata tells: importing torch would take seconds.
     """
     from importlib.metadata import PackageNotFoundError, version
@@ -108,6 +110,8 @@ def missing_packages() -> list[str]:
     locked = locked_packages()
     missing = []
     for requirement in sum(extras, start=project["dependencies"]):
+        if f"platform_machine != '{platform.machine()}'" in requirement:
+            continue
         name = re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-")
         try:
             installed = version(name).partition("+")[0]  # torch's build for the CPU is 2.11.0+cpu

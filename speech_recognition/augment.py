@@ -35,6 +35,7 @@ def plain(features: Features) -> Featurize:
     """Return the function that makes spectrograms without augmentation."""
 
     def featurize(part: Batch) -> tuple[Tensor, Tensor]:
+        """Return the spectrograms of a batch and their lengths, as `Featurize` says."""
         device = features.window.device
         spectrograms, frames = features(part.waveforms.to(device), part.lengths.to(device))
         return spectrograms, frames
@@ -138,7 +139,7 @@ class Augmentation:
         return (waveforms * scale[:, None]).clamp(-32768, 32767), lengths  # sox clips at 16 bits too
 
     def _noise(self, waveforms: Tensor, lengths: Tensor, draw: Draw) -> Tensor:
-        """Return noise [b, s], scaled to each utterance's signal-to-noise ratio; it starts again after its end."""
+        """Return noise [b, s], scaled to each utterance's signal-to-noise ratio; short noise is repeated."""
         device, samples = waveforms.device, torch.arange(waveforms.shape[1])
         starts = (draw.noise_start * len(self.noise)).long()
         noise = self.noise[(starts[:, None] + samples) % len(self.noise)].to(device).float()

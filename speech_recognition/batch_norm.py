@@ -66,7 +66,7 @@ class MaskedBatchNorm(nn.Module):
         return y
 
     def _by_running_statistics(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return y by the running averages, with both shifts and both factors combined into one of each."""
+        """Return y from the running averages, by one multiplication and one addition for each cell."""
         shape = _along(x, self.axis)
         scale = self.weight / (self.running_var + self.epsilon).sqrt()
         y = torch.addcmul((self.bias - self.running_mean * scale).view(shape), x, scale.view(shape))

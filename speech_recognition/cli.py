@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from speech_recognition.commands import dataset, export, inference, logs, training
+from speech_recognition.commands import dataset, export, inference, loadgen, logs, training, transcription
 from speech_recognition.errors import ExitStatus, InputError, PeerError, ReportedError, one_line
 from speech_recognition.runtime import exit_status, signals
 
@@ -114,12 +114,15 @@ def _parser() -> argparse.ArgumentParser:
         dataset.add_verify,
         training.add_train,
         training.add_evaluate,
+        transcription.add_transcribe,
         inference.add_test,
+        loadgen.add_benchmark,
         export.add_export,
         export.add_import,
         export.add_lm,
         logs.add_check_log,
         logs.add_report,
+        logs.add_score,
         logs.add_check_rcp,
         logs.add_package,
     ):

@@ -39,7 +39,7 @@ class Evaluation:
 
 
 def do_nothing() -> None:
-    """Do nothing: the default of `after_batch` and `after_step`."""
+    """Do nothing: the default of `after_batch`."""
 
 
 def evaluate(
@@ -71,6 +71,7 @@ def evaluate(
                 texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch, decode), strict=True)
             progress.advance(sum(map(len, batches[turn : turn + size])))
             after_batch()
+    # Scored by every process, not only by the first: all of them must decide alike whether the target is reached.
     texts = {index: text for share in distributed.gather(texts) for index, text in share.items()}
     hypotheses = [texts[index] for index in range(len(utterances))]
     scores = [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]

@@ -1,6 +1,7 @@
 """Normalised spectrograms from waveforms, computed for a whole batch on its device.
 
-Shapes: b utterances, s samples, f frequency bins (or bands, or coefficients), t frames of 10 ms, k bins of the FFT.
+Shapes: b utterances, s samples, f frequency bins (or bands, or coefficients), t frames of 10 ms (16 ms in `mini`), k
+bins of the FFT.
 """
 
 import torch
@@ -77,20 +78,25 @@ class Features(nn.Module):
         """
         frames = self.frames(lengths, tempo)
         # 16-bit integers to the range from -1 to 1.
-        padded = _reflect_ends(waveforms.to(self.window.dtype) / 32768, lengths, self.params.fft_samples // 2)
+        padded = reflect_ends(waveforms.to(self.window.dtype) / 32768, lengths, self.params.fft_samples // 2)
         if tempo is None:
-            spectrum = torch.stft(
-                padded,
-                n_fft=self.params.fft_samples,
-                hop_length=self.params.hop_samples,
-                win_length=self.params.window_samples,
-                window=self.window,
-                center=False,  # torch would mirror at the end of the batch: see _reflect_ends
-                return_complex=True,
-            )
+            raw = self.raw(padded)
         else:
-            spectrum = self._spectrum_at_tempo(padded, int(frames.max()), tempo)
-        return _NORMALIZE[self.params.normalize](self._compress(spectrum), frames), frames
+            raw = self._compress(self._spectrum_at_tempo(padded, int(frames.max()), tempo))
+        return _NORMALIZE[self.params.normalize](raw, frames), frames
+
+    def raw(self, padded: Tensor) -> Tensor:
+        """Return features [b, f, t] before normalisation, of every whole window in `padded` [b, s], from -1 to 1."""
+        spectrum = torch.stft(
+            padded,
+            n_fft=self.params.fft_samples,
+            hop_length=self.params.hop_samples,
+            win_length=self.params.window_samples,
+            window=self.window,
+            center=False,  # torch would mirror at the end of the batch: see reflect_ends
+            return_complex=True,
+        )
+        return self._compress(spectrum)
 
     def _spectrum_at_tempo(self, padded: Tensor, frames: int, tempo: Tensor) -> Tensor:
         """Return the complex spectrum [b, k, t] of windows that are `tempo` hops apart: faster speech at its own pitch.
@@ -120,7 +126,7 @@ class Features(nn.Module):
         return bands if self.params.kind == "mel" else torch.einsum("bmt,mc->bct", bands, self.dct)
 
 
-def _reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
+def reflect_ends(waveforms: Tensor, lengths: Tensor, margin: int) -> Tensor:
     """Return each of `waveforms` [b, s] with `margin` samples mirrored at both ends, [b, s + 2 * margin].
 
     As librosa's `center=True`, but at each utterance's own end and not at the end of the batch, so that a

@@ -84,7 +84,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())  # before the renaming, or a power cut could leave the new name without its content
-        os.replace(partial, path)
+        os.replace(partial, path)  # the folder is not synced: a power cut may bring back the old file, but no half one
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,12 +1,13 @@
 """DeepSpeech2: two convolutions over the spectrogram, recurrent layers, a linear layer.
 
-Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin"; `params.reference()` has
-the sizes of the MLPerf reference.
+Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin"; `params.reference()`
+has the sizes of MLPerf's reference of 2018.
 
 The output for an utterance does not depend on the other utterances of its batch: padding is zeroed wherever a layer
 could see it, BatchNorm's statistics leave it out, and a backward recurrent layer starts at the utterance's own end.
 
-The spectrogram has a frame every 10 ms. The first convolution has stride 2 in time, so an output frame covers 20 ms.
+The spectrogram has a frame every 10 ms, that of `mini` every 16 ms. The first convolution has stride 2 in time, so an
+output frame covers two of them.
 
 Shapes: b utterances, c channels, f frequency bins, t frames (output frames from the first convolution on),
 d = c * f features of an output frame, later the units of a recurrent layer.
@@ -127,7 +128,7 @@ class Recurrent(nn.Module):
         return torch.cat([y, z], dim=2) if self.concat else y + z
 
     def _run(self, layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], mask: Tensor) -> Sequence[Tensor]:
-        """Return the output [t, b, u] of each of `layers` for its own of `inputs`, all with the same mask [t, b, 1]."""
+        """Return the output [t, b, u] of each layer for its input, at the same place in `inputs`; mask: [t, b, 1]."""
         # On a CPU, gru.py takes a third off a step of `mini` (docs/LOG.md); on a GPU, cuDNN has a fused layer.
         if isinstance(self.forwards, nn.GRU) and not inputs[0].is_cuda:
             return gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
@@ -221,8 +222,16 @@ class DeepSpeech2(nn.Module):
 
 
 def build_model(params: ModelParams, bins: int, seed: int) -> DeepSpeech2:
-    """Return a model initialised as torch does, from `seed` alone; torch's random generator is left as it is."""
+    """Return a model initialised as torch does, but for `params.batch_norm_scale`, from `seed` alone.
+
+    torch's random generator is left as it is.
+    """
     # devices=[]: weights are drawn on the CPU, so no GPU's generator needs to be saved.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return DeepSpeech2(params, bins)
+        model = DeepSpeech2(params, bins)
+        if params.batch_norm_scale == "uniform":
+            # After all other weights, which are the same with either scale.
+            for norm in (module for module in model.modules() if isinstance(module, MaskedBatchNorm)):
+                nn.init.uniform_(norm.weight)
+        return model

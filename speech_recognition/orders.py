@@ -37,6 +37,7 @@ def make_batches(order: Iterable[int], samples: Sequence[int], batch_size: int, 
     batches: list[Indices] = []
     longest = 0
     for index in order:
+        # In ascending order this is the newest utterance; in a shuffled bucket, any of the batch can be the longest.
         longest = max(longest, samples[index])
         full = not batches or len(batches[-1]) == batch_size
         if full or (max_samples and (len(batches[-1]) + 1) * longest > max_samples):
@@ -53,6 +54,7 @@ def batch_shuffle(batches: Sequence[Indices], draw: np.random.Generator) -> list
     every epoch.
     """
     whole, rest = list(batches), []
+    # LibriSpeech's 281,241 utterances in batches of 8 leave a last batch of a single utterance.
     if whole and len(whole[-1]) < len(whole[0]):
         rest = [whole.pop()]
     return [whole[index] for index in draw.permutation(len(whole))] + rest

@@ -27,6 +27,8 @@ class Score:
     """sum over utterances of word errors / words"""
 
     def __add__(self, other: "Score") -> "Score":
+        # All counts but `utterance_rates` are integers, whose sum is the same in any order. That float's last bits
+        # depend on the order, which evaluation.py takes from the manifest in every process.
         return Score(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
     @property
@@ -57,6 +59,7 @@ def score(reference: str, hypothesis: str) -> Score:
     `reference` must have at least one word.
     """
     words = reference.split()
+    # Of two lists, the distance counts whole words; of two texts, characters.
     errors = Levenshtein.distance(words, hypothesis.split())
     return Score(
         utterances=1,

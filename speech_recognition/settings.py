@@ -37,6 +37,7 @@ def apply(params: Params, assignments: Sequence[str]) -> Params:
         section, _, key = name.partition(".")
         changes.setdefault(section, {})[key] = _parse(name, text, _type(section, key))
     try:
+        # All changes of a section at once: one after the other, two valid values could pass through an invalid pair.
         sections = {name: dataclasses.replace(getattr(params, name), **keys) for name, keys in changes.items()}
         return dataclasses.replace(params, **sections)
     except ValueError as error:
@@ -55,7 +56,7 @@ def from_dict(values: object) -> Params:
     and be within its bounds. Files of a different version are refused, since their parameters may mean something else.
     """
     content = _complete("", values, ["preset", *sections(), "stages"])
-    if content["preset"] not in [*PRESETS]:
+    if content["preset"] not in [*PRESETS]:  # a list, as the value may be an object, which cannot be hashed
         raise ValueError(f"preset={content['preset']!r}: must be one of {', '.join(PRESETS)}")
     made = {name: _made(f"{name}.", kind, content[name]) for name, kind in sections().items()}
     if not isinstance(content["stages"], list | tuple):
@@ -99,9 +100,10 @@ def _typed(name: str, value: object, kind: Any) -> object:
             raise ValueError(f"{name}={value!r}: must be one of {', '.join(typing.get_args(kind))}")
         return value
     kinds = typing.get_args(kind) or (kind,)
+    # JSON may write 5.0 as 5. Above 2^53 a float would be a different number, and above 10^308 an error.
     if float in kinds and type(value) is int and abs(value) <= 2**53:
         return float(value)
-    if type(value) not in kinds:
+    if type(value) not in kinds:  # the exact type: True would pass for an int
         raise ValueError(f"{name}={value!r}: must be {_NOUNS[kinds[0]]}")
     if isinstance(value, str) and not value.isprintable():
         raise ValueError(f"{name}={value!r}: must be printable")
@@ -117,6 +119,12 @@ def differences(before: Params, now: Params) -> dict[str, tuple[object, object]]
     return {name: (old, values[1][name]) for name, old in values[0].items() if old != values[1][name]}
 
 
+def value(params: Params, name: str) -> object:
+    """Return the value of the parameter `section.name`."""
+    section, _, key = name.partition(".")
+    return getattr(getattr(params, section), key)
+
+
 def assignments(params: Params) -> list[str]:
     """Return the assignments `section.name=value` that turn the preset of `params` into `params`."""
     changes = differences(preset(params.preset), params)
@@ -124,9 +132,8 @@ def assignments(params: Params) -> list[str]:
 
 
 def _flat(params: Params) -> dict[str, object]:
-    sections = {f"{section}.{field.name}": getattr(params, section) for section, field in _fields()}
-    values = {name: getattr(section, name.partition(".")[2]) for name, section in sections.items()}
-    return values | {"preset": params.preset, "stages": params.stages}
+    names = [f"{section}.{field.name}" for section, field in _fields()]
+    return {name: value(params, name) for name in names} | {"preset": params.preset, "stages": params.stages}
 
 
 def sections() -> dict[str, type[Any]]:

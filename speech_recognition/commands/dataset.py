@@ -124,7 +124,7 @@ def add_prepare(commands: Commands) -> None:
         action="append",
         default=[],
         choices=["mlperf", "tensorflow", "deepspeech.pytorch"],
-        help="also write the manifests in the form that this program reads (repeatable)",
+        help="also write the manifests in the form of this system (repeatable)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the dataset in --data-dir DIR")
     parser.set_defaults(run=_prepare)

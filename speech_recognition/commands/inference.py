@@ -97,7 +97,13 @@ def add_test(commands: Commands) -> None:
         help="repeat every clip, then cut it to this length; error rates have no meaning then",
     )
     add_inference_options(parser)
-    add("--run", type=Path, metavar="DIR", help="run of EPOCH (default: the newest of preset reference, or mini)")
+    add(
+        "--run",
+        dest="run_folder",
+        type=Path,
+        metavar="DIR",
+        help="run of EPOCH (default: the newest of preset reference, or mini)",
+    )
     add("--data-dir", type=Path, metavar="DIR", help=f"dataset (default: {LIBRISPEECH_FOLDER} or {MINI_FOLDER})")
     add("--output", type=Path, metavar="FILE.csv", help="also write a row for each input")
     parser.set_defaults(run=_test)
@@ -158,7 +164,7 @@ def _checkpoint(options: argparse.Namespace) -> Path:
     if not (options.epoch.isascii() and options.epoch.isdigit() and len(options.epoch) < 9):
         return Path(options.epoch)
     preset = _SETS[options.set][1]
-    runs = [RunFolder(options.run)] if options.run else newest_runs(preset, ROOT / "results")
+    runs = [RunFolder(options.run_folder)] if options.run_folder else newest_runs(preset, ROOT / "results")
     if not runs:
         raise InputError(
             f"{ROOT / 'results'}: no run of preset {preset} in it; name one with --run, or a file instead of the epoch"

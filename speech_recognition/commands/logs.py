@@ -1,11 +1,11 @@
-"""The commands that read the logs and results of runs: check-log, report, package, check-rcp."""
+"""The commands that read the logs and results of runs: check-log, report, score, check-rcp, package."""
 
 import argparse
 from pathlib import Path
 
 from speech_recognition.commands import ROOT, Commands
 from speech_recognition.errors import ExitStatus, InputError
-from speech_recognition.files import check_writable
+from speech_recognition.files import atomic_write, check_file, check_writable
 
 _SERIES = "folder that `run_and_time.sh PRESET --runs 10` made, with result_0.txt and so on"
 
@@ -72,12 +72,56 @@ def _report(options: argparse.Namespace) -> ExitStatus:
     return ExitStatus.DONE
 
 
+def add_score(commands: Commands) -> None:
+    """Add the command `score`."""
+    parser = commands.add_parser(
+        "score",
+        help="score the runs in folders of result files, made here or elsewhere",
+        description="For each run, print the minutes between run_start and run_stop, epochs, samples, batch size, final"
+        " WER and verdict; for each folder, the mean without the fastest and the slowest run, the convergence verdict"
+        " and the score: the mean times the verdict's factor. Exit status 1 if a run is not compliant or missed its"
+        " target, or if convergence is refused.",
+    )
+    add = parser.add_argument
+    add(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="folder with result_*.txt, run_*/speech_ds2.out or *.out, or with folders that have result_*.txt",
+    )
+    add(
+        "--format",
+        choices=["table", "markdown"],
+        default="table",
+        help="form of what is printed (default: table)",
+    )
+    add("--json", type=Path, metavar="FILE", help="write the figures to FILE as JSON, too")
+    parser.set_defaults(run=_score)
+
+
+def _score(options: argparse.Namespace) -> ExitStatus:
+    from speech_recognition.mlperf.score import find_scores
+    from speech_recognition.mlperf.score_table import FORMATS, as_json
+
+    if options.json:
+        check_file(options.json, "--json")
+        check_writable(options.json.parent, 1, "--json")
+    scores = [score for folder in options.folders for score in find_scores(folder)]
+    if options.json:
+        with atomic_write(options.json) as partial:
+            partial.write_text(as_json(scores) + "\n", encoding="utf-8")
+    print(FORMATS[options.format](scores))
+    return ExitStatus.DONE if all(score.fine for score in scores) else ExitStatus.FAILURE
+
+
 def add_package(commands: Commands) -> None:
     """Add the command `package`."""
     parser = commands.add_parser(
         "package",
         help="make and check a submission folder in MLPerf's layout",
-        description="Make a submission folder from a series of runs and check it. Exit status 1 if a check fails.",
+        description="Make a submission folder from a series of runs, score and check it. Exit status 1 if a check"
+        " fails.",
     )
     parser.add_argument("runs", type=Path, metavar="RUNS", help=_SERIES)
     parser.add_argument(
@@ -98,13 +142,24 @@ def add_package(commands: Commands) -> None:
 
 def _package(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf.package import make_package
+    from speech_recognition.mlperf.score_table import outcome
 
-    checks = make_package(options.runs, options.output_dir, ROOT, options.system)
-    for check in checks:
+    package = make_package(options.runs, options.output_dir, ROOT, options.system)
+    for check in package.checks:
         print(f"{check.name}: {check.verdict}")
         for finding in check.findings:
             print(f"  {finding}")
-    return ExitStatus.FAILURE if any(check.failed for check in checks) else ExitStatus.DONE
+    for name, text in outcome(package.score).items():
+        print(f"{name}: {text}")
+    failed = sum(check.failed for check in package.checks)
+    if failed:
+        print(
+            f"FAILED: {failed} of {len(package.checks)} checks of {package.folder}; correct what they name, remove that"
+            " folder and run package again"
+        )
+        return ExitStatus.FAILURE
+    print(f"SUCCESS: {package.folder} is a submission in which no check finds a fault")
+    return ExitStatus.DONE
 
 
 def add_check_rcp(commands: Commands) -> None:
@@ -117,20 +172,31 @@ def add_check_rcp(commands: Commands) -> None:
         " MLPerf's test.",
     )
     parser.add_argument("runs", type=Path, metavar="RUNS", help=_SERIES)
-    add = parser.add_argument
-    add("--preset", default="mini", metavar="NAME", help="compare with the points of this preset (default: mini)")
-    add("--points", type=Path, metavar="FILE.json", help="compare with these points, in MLPerf's form")
+    parser.add_argument(
+        "--points",
+        type=Path,
+        metavar="FILE.json",
+        help="compare with these points, in MLPerf's form (default: those of the benchmark that the logs name)",
+    )
     parser.set_defaults(run=_check_rcp)
 
 
 def _check_rcp(options: argparse.Namespace) -> ExitStatus:
-    from speech_recognition.mlperf.convergence import check_convergence, points_table, reference_points
+    from speech_recognition.mlperf import convergence
+    from speech_recognition.runs.series_folder import SeriesFolder
 
-    points = options.points or reference_points(options.preset)
+    results = SeriesFolder(options.runs).results()
+    benchmark = convergence.named_benchmark(results)
+    points = options.points or convergence.reference_points(benchmark)
     if points is None:
-        raise InputError(f"--preset {options.preset}: has no reference convergence points; give a file with --points")
-    print(points_table(points))
-    verdict = check_convergence(options.runs, points)
+        raise InputError(f"{options.runs}: {benchmark} has no reference convergence points; give a file with --points")
+    print(convergence.points_table(points))
+    faults = convergence.closed_faults(results)
+    if faults:
+        print("\n".join(faults))
+        print(f"REFUSED: only runs that pass the closed rules are compared; violations: {len(faults)}")
+        return ExitStatus.FAILURE
+    verdict = convergence.check_convergence(options.runs, points)
     print(f"{'SUCCESS' if verdict.passed else 'REFUSED'}: {verdict.message}")
     if verdict.normalization > 1 and verdict.passed:
         print(f"faster than the reference: multiply the score by {verdict.normalization:.4f}")

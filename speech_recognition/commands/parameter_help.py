@@ -30,7 +30,7 @@ def parameters_help() -> str:
 
 
 def _differing(values: dict[str, object], default: object) -> str:
-    """Return ` (mini 16; tuned, tensorflow 128)`: the presets whose value is not the default."""
+    """Return the presets whose value is not the default, such as ` (reference, tensorflow 128; mini 16)`."""
     groups: dict[str, list[str]] = {}
     for name, value in values.items():
         if value != default:

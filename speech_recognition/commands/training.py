@@ -129,7 +129,7 @@ def _train(options: argparse.Namespace) -> int:
         from speech_recognition.commands.several import train_several
 
         return train_several(options)
-    from speech_recognition.runtime import distributed, launcher
+    from speech_recognition.runtime import distributed, launcher, page_cache
 
     keep_memory()
     launch = distributed.Launch.of(os.environ)
@@ -137,7 +137,8 @@ def _train(options: argparse.Namespace) -> int:
         return launcher.start(count, options.arguments)
     with distributed.joined(launch, options.device) as device:
         launch = dataclasses.replace(launch, restarts=distributed.maximum(launch.restarts))
-        job = distributed.from_first(lambda: _prepared(options, launch, device))
+        drops_caches = all(distributed.gather(page_cache.can_drop() if launch.first_on_its_machine else True))
+        job = distributed.from_first(lambda: _prepared(options, launch, device, drops_caches))
         return (
             job
             if isinstance(job, ExitStatus)
@@ -145,8 +146,13 @@ def _train(options: argparse.Namespace) -> int:
         )
 
 
-def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.device") -> "Job | ExitStatus":
-    """Return the job of all processes, or the exit status of the run that was to be resumed, if it has ended."""
+def _prepared(
+    options: argparse.Namespace, launch: "Launch", device: "torch.device", drops_caches: bool
+) -> "Job | ExitStatus":
+    """Return the job of all processes, or the exit status of the run that was to be resumed, if it has ended.
+
+    `drops_caches` says whether every machine may drop its page cache.
+    """
     from speech_recognition.training.prepare import NothingLeftError, Places, prepare
 
     chosen = settings.apply(settings.preset(options.preset), options.set)
@@ -168,7 +174,15 @@ def _prepared(options: argparse.Namespace, launch: "Launch", device: "torch.devi
     resuming, epoch = options.resume is not None, options.resume or None
     try:
         return prepare(
-            chosen, options.seed, places, launch, device, resuming=resuming, epoch=epoch, timed=options.timed
+            chosen,
+            options.seed,
+            places,
+            launch,
+            device,
+            resuming=resuming,
+            epoch=epoch,
+            timed=options.timed,
+            drops_caches=drops_caches,
         )
     except NothingLeftError as ended:
         return ended.status

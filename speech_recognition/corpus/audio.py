@@ -102,6 +102,7 @@ def decode_flac(content: bytes, where: str) -> NDArray[np.int16]:
         raise InputError(f"{where}: truncated or damaged ({error.error_string}); {_MEND}") from None
     if header.samples != len(samples):
         raise InputError(f"{where}: truncated, {len(samples)} of {header.samples} samples; {_MEND}")
+    # The header's MD5 is that of little-endian bytes, which is how x86-64 and ARM hold int16 in memory.
     if any(header.md5) and hashlib.md5(samples.data, usedforsecurity=False).digest() != header.md5:
         raise InputError(f"{where}: damaged, its samples do not match the MD5 in its header; {_MEND}")
     return samples
@@ -109,6 +110,7 @@ def decode_flac(content: bytes, where: str) -> NDArray[np.int16]:
 
 def write_wav(path: Path, samples: NDArray[np.int16]) -> None:
     """Write int16 [samples] as a 16 kHz mono WAV file: WAV_HEADER_BYTES of header, then only samples."""
+    # Python's own writer: its header has no version or date in it, so the dataset's checksum depends on samples alone.
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -126,7 +128,7 @@ def read_pcm(path: Path, expected_samples: int | None = None) -> NDArray[np.int1
     with _opened(path) as file:
         promised = file.getnframes()
         content = file.readframes(promised)
-    if len(content) != 2 * promised:
+    if len(content) != 2 * promised:  # wave returns what is there, without an error
         raise InputError(f"{path}: truncated, {len(content) // 2} of {promised} samples; {_REMAKE}")
     if expected_samples is not None and promised != expected_samples:
         raise InputError(f"{path}: {promised} samples, the manifest says {expected_samples}; {_REMAKE}")

@@ -1,7 +1,7 @@
 """Comparison of a dataset with its reference, byte for byte.
 
 A reference is NAME.json (SHA-256 of the tar stream, sizes, counts) and NAME.files (a line with
-the short sum of each file, which tells the files that differ). It is pinned in the repository
+the short sum of each file, which shows which files differ). It is pinned in the repository
 or, where nobody has pinned one yet, was recorded in the dataset's own folder when the dataset
 was made. A recorded reference is accepted only if it names the catalog's archives with their
 SHA-256 and has as many utterances as they have.
@@ -84,6 +84,7 @@ def verify(folder: Path, reference: Reference, tar_path: Path | None = None) -> 
     names = sorted(found.sums | reference.sums, key=os.fsencode)
     kinds = {name: _compare(found.sums.get(name), reference.sums.get(name)) for name in names}
     differences = [FileDifference(name, kind) for name, kind in kinds.items() if kind]
+    # A damaged file keeps its 64-bit sum with a chance of 1 in 2^64, so the fault is more likely in the reference.
     if not differences and (found.sha256, found.bytes) != (reference.sha256, reference.tar_bytes):
         raise InputError(
             f"reference of {reference.dataset}: its checksum and its list of files contradict each other; restore both"
@@ -107,6 +108,7 @@ def find_reference(name: str, pinned: Path, folder: Path) -> Reference:
     catalog's archives.
     """
     recorded = folder / RECORDED
+    # The pinned one first: whoever can change the dataset can also change what is recorded in its folder.
     if (pinned / f"{name}.json").exists():
         return read_reference(pinned, name, f"pinned in {pinned.name}")
     present = read_counts(folder).dataset
@@ -134,7 +136,7 @@ def _check_record(reference: Reference, archives: Sequence[Archive], folder: Pat
     counts = {split: getattr(reference.counts, split).utterances for split in SPLITS}
     listed = {split: sum(_is_recording(name, split) for name in reference.sums) for split in SPLITS}
     made_of = {archive.file: archive.sha256 for archive in archives}
-    own = read_counts(folder) == reference.counts
+    own = read_counts(folder) == reference.counts  # the log of a run states the dataset's own counts
     if not (own and reference.archives == made_of and counts == listed == expected):
         raise InputError(
             f"{folder / RECORDED}: the record of {reference.dataset!r} does not name the catalog's archives, or its"
@@ -164,6 +166,7 @@ def write_reference(folder: Path, reference_dir: Path, name: str, archives: Sequ
     summary |= {"counts": asdict(counts)}
     if archives:
         summary |= {"archives": {archive.file: archive.sha256 for archive in archives}}
+    # The list first: a kill between the two then leaves no NAME.json, by which `find_reference` knows a reference.
     with atomic_write(reference_dir / f"{name}.files") as partial:
         lines = [f"{digits} {path}\n" for path, digits in found.sums.items()]
         partial.write_text("".join(lines), encoding="utf-8", newline="\n")
@@ -177,6 +180,7 @@ def read_reference(reference_dir: Path, name: str, origin: str) -> Reference:
     try:
         summary = json.loads(read_regular(path, _LARGEST_SUMMARY).decode())
         lines = read_regular(reference_dir / f"{name}.files", _LARGEST_LIST).decode().splitlines()
+        # Cut at a fixed place, because a path may have spaces in it.
         sums = {line[_DIGITS + 1 :]: line[:_DIGITS] for line in lines}
         sha256, tar_bytes, files = summary["sha256"], summary["tar_bytes"], summary["files"]
         if not re.fullmatch("[0-9a-f]{64}", sha256) or not 0 < tar_bytes < _LARGEST_TAR:

@@ -62,6 +62,7 @@ def _unclaimed(file: BinaryIO, position: int, end: int, order: _Order) -> int:
         file.seek(position)
         name, size = _chunk(file, order)
         whole = position + 8 + size
+        # A second chunk of samples is audio that the reader would miss.
         if not (name.isascii() and name.decode("latin-1").isprintable()) or name in _SAMPLES or whole > end:
             return end - position
         position = whole + size % 2

@@ -40,6 +40,7 @@ class SplitCounts:
 
         Samples are added as integers: the sum of floats would depend on the order.
         """
+        # 16,000 = 2^7 x 125, so most durations have no exact float; this division rounds once.
         return cls(len(samples), sum(samples) / SAMPLE_RATE, max(samples, default=0) / SAMPLE_RATE)
 
 
@@ -83,7 +84,7 @@ def read_counts(dataset_folder: Path) -> Counts:
         raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
     except InputError:  # a ValueError too, but its message is complete
         raise
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):  # RecursionError: deeply nested brackets
         raise InputError(f"{path}: damaged; remove {dataset_folder} and {_how_to_make(dataset_folder)}") from None
 
 
@@ -121,6 +122,7 @@ def missing_dataset(folder: Path) -> InputError:
 
 def _how_to_make(folder: Path) -> str:
     """Return the command that makes the dataset which is expected in `folder`, guessed from the folder's name."""
+    # A folder with a name of the user's own is most likely meant for recordings of the user's own.
     if folder.name == MINI_FOLDER:
         return f"make it with: sh download_dataset.sh mini --data-dir {folder}"
     if folder.name == LIBRISPEECH_FOLDER:

@@ -55,7 +55,8 @@ class Recording:
 
 def disk_bytes(utterances: int, samples: int) -> int:
     """Return the bytes of disk for this many utterances with `samples` 16-bit samples in total."""
-    # Two blocks per utterance: its text file, and the last block of its WAV file, which is only partly filled.
+    # Two blocks per utterance: its text file, and the last block of its WAV file, which is only partly filled. For
+    # LibriSpeech's 292,367 utterances that makes 2.4 GB.
     return utterances * (WAV_HEADER_BYTES + 2 * _BLOCK_BYTES) + 2 * samples
 
 
@@ -82,8 +83,9 @@ class DatasetWriter:
         for each in recordings:
             splits[each.split].append(each)
         for split, members in splits.items():
-            members.sort(key=lambda each: (each.samples, each.id))
+            members.sort(key=lambda each: (each.samples, each.id))  # the order of `manifest.by_length`
             if members:
+                # Row by row: all of LibriSpeech's utterances with their paths would take 360 MB.
                 write_manifest(self.folder / "manifests" / f"{split}.csv", map(self._finish_one, members))
             else:
                 for kind in ("wav", "txt", ""):  # "" is the split's own folder, empty by then

@@ -117,7 +117,7 @@ def _fields(each: Utterance, base: Path) -> dict[str, str]:
 
 def _portable(path: Path, base: Path) -> str:
     """Return `path` relative to `base` if it lies there, so that the dataset can be moved, or else absolute."""
-    absolute = path.absolute()
+    absolute = path.absolute()  # not resolve(): a dataset whose wav folder is a link elsewhere stays movable
     return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else absolute.as_posix()
 
 
@@ -129,10 +129,12 @@ def read_manifest(path: Path) -> list[Utterance]:
 
     Raises InputError, naming the file and the line, if the file is missing, has none of the four
     forms, or has no rows; and if a row has a bad number, a repeated id, an empty transcript, a
-    character outside the alphabet, or an audio file that does not exist or whose header, if the
-    length is read from it, `audio.read_pcm` would refuse.
+    character outside the alphabet, or an audio file that does not exist. Where the length comes
+    from the audio file's header, raises it for a header that `audio.read_pcm` would refuse, too.
     """
     base = base_folder(path)
+    # By id, which finds a repeated one at once. LibriSpeech's 281,241 rows take 10 s, 1 s of it for the look whether
+    # each audio file exists, and 360 MB.
     utterances: dict[str, Utterance] = {}
     for row in read_rows(path):
         source = find_source(row, base, path)
@@ -167,13 +169,14 @@ def find_source(row: Row, base: Path, manifest: Path) -> Source:
                 f"{where}: {column} {value!r} must be printable and have at most {_LONGEST_NAME} characters;"
                 " use a different one"
             )
+    # Before anything is trained: a missing recording would else end a run when its batch is due, hours later.
     _check_audio(audio, where)
     transcript = fields["transcript"] if "transcript" in fields else _read_text(text, where)
     return Source(
         id=name,
         audio=audio,
         text=text,
-        transcript=transcript.upper(),
+        transcript=transcript.upper(),  # TensorFlow's manifests are lower case
         speaker=names["speaker"],
         subset=names["subset"],
         where=where,
@@ -198,6 +201,7 @@ def is_plain(name: str) -> bool:
 
 def check_id(utterance_id: str, where: str) -> None:
     """Raise InputError, its message beginning with `where`, for an id that cannot name a dataset's files."""
+    # A slash could lead out of the dataset, and a file that begins with a dot is hidden.
     fit = is_plain(utterance_id) and "/" not in utterance_id and not utterance_id.startswith(".")
     if not fit or len(os.fsencode(utterance_id)) > _LONGEST_ID_BYTES:
         raise InputError(
@@ -233,6 +237,8 @@ def repeated(source: Source) -> InputError:
 def _utterance(fields: dict[str, str], source: Source) -> Utterance:
     """Return the utterance of a row. A length or size that the row lacks is read from the WAV file."""
     where = source.where
+    # The row's number is believed here, since opening LibriSpeech's 281,241 headers takes 8 s even from memory.
+    # `read_pcm` compares it with the file when the audio is read.
     if "samples" in fields:
         samples = _positive_whole(fields["samples"], "samples", where)
         if samples > LONGEST_SECONDS * SAMPLE_RATE:
@@ -274,7 +280,7 @@ def _positive(value: str, column: str, where: str) -> float:
         number = float(value)
     except ValueError:
         number = math.nan
-    if not (math.isfinite(number) and number > 0):
+    if not (math.isfinite(number) and number > 0):  # float() accepts "nan", "inf" and "1e999"
         raise InputError(f"{where}: {column} is {value!r}, must be a number above 0; correct the row")
     return number
 

@@ -61,7 +61,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         # utf-8-sig, because spreadsheets on Windows begin a CSV file with a byte order mark.
         with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
             read = _reader(file.readline(_FIRST_LINE_CHARACTERS), path)
-            file.seek(0)
+            file.seek(0)  # resets the decoder too, which then skips a byte order mark again
             yield from read(file, path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a manifest that can be read") from None
@@ -82,6 +82,7 @@ def _reader(first: str, path: Path) -> Callable[[TextIO, Path], Iterator[Row]]:
     fields = next(csv.reader([first]), [])
     if "audio" in fields:
         return _read_csv
+    # Last, as this form has no header: any two fields are a row of it.
     if len(fields) == len(_MLPERF_COLUMNS):
         return _read_mlperf
     raise InputError(f"{path}:1: not the first line of a manifest; it must be {_KNOWN}")
@@ -111,6 +112,7 @@ def _read_table(
     file: TextIO, path: Path, columns: Sequence[str], delimiter: str = ",", header: bool = True
 ) -> Iterator[Row]:
     """Yield the rows of a table. Raises InputError, naming the line, for a row with the wrong number of fields."""
+    # strict: without it, a quote that is never closed would swallow all lines after it in silence.
     reader = csv.reader(_lines(file, path), delimiter=delimiter, strict=True)
     if header:
         next(reader)
@@ -170,6 +172,7 @@ def _write_tensorflow(file: TextIO, rows: Iterable[dict[str, str]], base: Path) 
 
 def _write_json(file: TextIO, rows: Iterable[dict[str, str]], base: Path) -> None:
     samples = [{"wav_path": row["audio"], "transcript_path": _text(row)} for row in rows]
+    # After a dataset has moved, only root_path has to be changed; the two tables above have absolute paths in each row.
     json.dump({"root_path": str(base), "samples": samples}, file, indent=1)
     file.write("\n")
 

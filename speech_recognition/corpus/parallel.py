@@ -30,6 +30,7 @@ def in_threads(
     that has begun is waited for.
     """
     threads = workers or os.cpu_count() or 1
+    # Not executor.map(), which takes all items before it yields a result: those of the largest archive hold 31 GB.
     executor = ThreadPoolExecutor(threads)
     try:
         yield _results(executor, work, items, _AHEAD * threads)

@@ -48,6 +48,9 @@ _FULL_SCALE = 32_767
 _MOST_VALUES = LONGEST_SECONDS * 96_000
 """Most samples of all channels together, as 8-byte floats in memory (2.8 GB): an hour of stereo at 48 kHz."""
 
+_BLOCK_VALUES = 2**18
+"""Samples of all channels together that are decoded at once, as 8-byte floats in memory."""
+
 _UNKNOWN_LENGTH = 0x7FFF_0000
 """Lowest length in a header, in bytes, that means "unknown": programs that write to a pipe cannot know the length."""
 
@@ -64,6 +67,7 @@ def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int |
     cannot be used.
     """
     sources = [(split_of_manifest(path), source) for path in manifests for source in _read(path)]
+    # All transcripts and headers first: a fault in the last row is found before the first recording is converted.
     _check(sources)
     for _, source in sources:
         if source.audio.resolve().is_relative_to(resolved(data_dir)):
@@ -120,6 +124,7 @@ def _convert(sources: Sequence[tuple[str, Source]], writer: DatasetWriter, worke
     """Write the audio of every source; yield its recording."""
 
     def convert(item: tuple[str, Source]) -> Recording:
+        """Write the audio of one source, given with its split; return its recording."""
         split, source = item
         samples = read_any(source.audio)
         writer.write_audio(split, source.id, samples)
@@ -142,42 +147,67 @@ def read_any(path: Path) -> NDArray[np.int16]:
     longer than an hour, has bytes that its header does not account for, or samples that are
     infinite or NaN.
     """
-    promised = _info(path).frames
+    samples = np.concatenate([*decoded(path, check_recording(path))])
+    return to_16_bits(samples, gain(samples.min(), samples.max()))
+
+
+def decoded(path: Path, info: "soundfile._SoundFileInfo") -> Iterator[NDArray[np.float64]]:
+    """Yield blocks of a recording as float64 [samples] at 16 kHz, in units of a 16-bit sample, for its checked header.
+
+    Any division into blocks is the same signal to the bit. Raises InputError as `read_any` does.
+    """
+    resampler = soxr.ResampleStream(info.samplerate, SAMPLE_RATE, 1, dtype="float64", quality="VHQ")
+    read = resampled = 0
     try:
-        # In float64, processors differ by about 1e-16 of full scale; rounding to 16 bits hides that.
-        channels, rate = soundfile.read(os.fsencode(path), dtype="float64", always_2d=True)
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            while read < info.frames:
+                # In float64, processors differ by about 1e-16 of full scale; rounding to 16 bits hides that.
+                channels = file.read(_BLOCK_VALUES // info.channels, dtype="float64", always_2d=True)
+                if len(channels) == 0:
+                    raise InputError(f"{path}: truncated, {read} of {info.frames} samples; restore it or leave it out")
+                if not np.isfinite(channels).all():
+                    raise InputError(f"{path}: has samples that are infinite or not a number; record it again")
+                read += len(channels)
+                # Mixed before the resampling, which is the slow part and then has one channel to do.
+                samples = channels.mean(axis=1)
+                if info.samplerate != SAMPLE_RATE:
+                    samples = resampler.resample_chunk(samples, last=read == info.frames)
+                resampled += len(samples)
+                # 32,768, as libsndfile divides by it: 16-bit input at 16 kHz comes out as it went in.
+                yield samples * (_FULL_SCALE + 1)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise _unreadable(path, error) from None
-    if len(channels) != promised:
-        raise InputError(f"{path}: truncated, {len(channels)} of {promised} samples; restore it or remove its row")
-    if not np.isfinite(channels).all():
-        raise InputError(f"{path}: has samples that are infinite or not a number; record it again or remove its row")
-    samples = channels.mean(axis=1)
-    if rate != SAMPLE_RATE:
-        samples = soxr.resample(samples, rate, SAMPLE_RATE, quality="VHQ")
-    samples *= _FULL_SCALE + 1
-    if len(samples) == 0:
-        raise InputError(f"{path}: too short for one sample at {SAMPLE_RATE} Hz; remove its row")
-    # Float files may exceed full scale, and resampling overshoots. Scaling keeps the waveform; clipping distorts it.
-    if np.rint(samples).max(initial=0) > _FULL_SCALE or np.rint(samples).min(initial=0) < -_FULL_SCALE - 1:
-        samples *= _FULL_SCALE / np.abs(samples).max()
-    rounded: NDArray[np.int16] = np.rint(samples).astype(np.int16)
+    if resampled == 0:
+        raise InputError(f"{path}: too short for one sample at {SAMPLE_RATE} Hz; leave it out")
+
+
+def gain(lowest: float, highest: float) -> float:
+    """Return the factor that brings a recording with these extremes, in units of a 16-bit sample, into 16 bits.
+
+    Float files may exceed full scale, and resampling overshoots. Scaling keeps the waveform; clipping distorts it.
+    """
+    if np.rint(highest) > _FULL_SCALE or np.rint(lowest) < -_FULL_SCALE - 1:
+        return float(_FULL_SCALE / max(-lowest, highest))
+    return 1.0
+
+
+def to_16_bits(samples: NDArray[np.float64], factor: float) -> NDArray[np.int16]:
+    """Return `samples` times `factor`, rounded to int16."""
+    rounded: NDArray[np.int16] = np.rint(samples * factor).astype(np.int16)
     return rounded
-
-
-def check_recording(path: Path) -> None:
-    """Raise InputError for every fault that `read_any` refuses and the header alone shows."""
-    _info(path)
 
 
 def _expected_samples(path: Path) -> int:
     """Return the number of samples at 16 kHz that the header promises, or one more."""
-    info = _info(path)
+    info = check_recording(path)
     return int(info.frames * SAMPLE_RATE // info.samplerate) + 1
 
 
-def _info(path: Path) -> "soundfile._SoundFileInfo":
-    """Return the checked header of a recording. Raises InputError for every fault that it shows."""
+def check_recording(path: Path, whole: bool = True) -> "soundfile._SoundFileInfo":
+    """Return the header of a recording. Raises InputError for every fault that `read_any` refuses and the header shows.
+
+    `whole` is false for callers that read the recording in blocks: it may then have any length.
+    """
     try:
         with open_regular(path) as file:
             unclaimed = unclaimed_bytes(file)
@@ -187,19 +217,20 @@ def _info(path: Path) -> "soundfile._SoundFileInfo":
     except (soundfile.LibsndfileError, TypeError) as error:  # soundfile raises TypeError for a name ending in .raw
         raise _unreadable(path, error) from None
     for promised, there in _PROMISE.findall(info.extra_info):
+        # libsndfile only logs this, and returns the samples that are there as if they were all.
         if int(there) < int(promised) < _UNKNOWN_LENGTH:
-            raise InputError(f"{path}: truncated, {there} of {promised} bytes; restore it or remove its row")
+            raise InputError(f"{path}: truncated, {there} of {promised} bytes; restore it or leave it out")
     if unclaimed:
         raise InputError(
             f"{path}: its header promises {info.frames} samples, after which {unclaimed} bytes are unaccounted for;"
-            " convert it again or remove its row"
+            " convert it again or leave it out"
         )
-    if not 0 < info.frames <= LONGEST_SECONDS * info.samplerate:
+    if not 0 < info.frames <= (LONGEST_SECONDS * info.samplerate if whole else info.frames):
         raise InputError(
             f"{path}: {info.frames} samples at {info.samplerate} Hz, must be between one sample and an hour;"
-            " remove its row"
+            " leave it out"
         )
-    if info.frames * info.channels > _MOST_VALUES:
+    if whole and info.frames * info.channels > _MOST_VALUES:
         raise InputError(
             f"{path}: {info.frames} samples of {info.channels} channels, must be at most {_MOST_VALUES} in total;"
             " convert it to 16 kHz and one channel"

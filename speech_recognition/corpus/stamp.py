@@ -35,6 +35,7 @@ def verify_and_stamp(folder: Path, reference: Reference, tar_path: Path | None =
 
     No stamp is written if a file changes during the verification or the folder is read-only.
     """
+    # Taken before and after: a file that is changed while its neighbours are read must not get a stamp.
     before = _looks(folder) if folder.is_dir() else ""
     differences = verify(folder, reference, tar_path)
     if not differences and _looks(folder) == before:
@@ -64,6 +65,7 @@ def _looks(folder: Path) -> str:
 
     Programs can set a file's mtime back after a change, but not its ctime.
     """
+    # LibriSpeech's 562,000 files take about 5 s if the system has their inodes in memory.
     digest = xxhash.xxh3_128()
     regular, special = list_files(folder)
     for name in regular + special:

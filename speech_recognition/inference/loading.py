@@ -58,7 +58,9 @@ def recognizer_of(
     """Return the recognizer of a state read from `path`, as `load` does."""
     if precision == "int8" and device.type != "cpu":
         raise InputError(f"--precision int8: only CPUs have it, but the device is {device}; add --device cpu")
-    model = dataclasses.replace(state.params.model, precision=_precision(state, device, precision))
+    model = dataclasses.replace(
+        state.params.model, precision=_precision(state.params.model.precision, device, precision)
+    )
     computed = dataclasses.replace(state, params=dataclasses.replace(state.params, model=model))
     # The parameters say what it was trained with, not how it computes.
     recognizer = dataclasses.replace(checkpoint.recognizer_of(computed, path, device), params=state.params)
@@ -67,11 +69,23 @@ def recognizer_of(
     return pack(recognizer, precision or ("bf16" if model.precision == "bf16" else "fp32"))
 
 
+def precision_of(path: Path, recognizer: AnyRecognizer, wanted: Precision | None) -> Precision | Literal["tf32"]:
+    """Return the precision of `recognizer`, which `load` returned for the file `path` and the precision `wanted`."""
+    if wanted:
+        return wanted
+    kind = kind_of(path)
+    if kind == "onnx":
+        return "fp32"
+    if kind == "safetensors" and read_weights(path).int8:
+        return "int8"
+    return _precision(recognizer.params.model.precision, recognizer.device, None)
+
+
 def _precision(
-    state: checkpoint.TrainingState, device: torch.device, wanted: Precision | None
+    trained: Literal["auto", "fp32", "tf32", "bf16"], device: torch.device, wanted: Precision | None
 ) -> Literal["fp32", "tf32", "bf16"]:
     """Return the precision of the products that are not int8: that of the training where `device` has it."""
-    trained = state.params.model.precision
+    assert trained != "auto", "a run decides its precision before it trains"
     if wanted:
         return "bf16" if wanted == "bf16" else "fp32"
     if device.type == "cpu" and not (trained == "bf16" and has_bf16()):

@@ -9,6 +9,7 @@ _MODULES = {
     "onnxruntime": "onnxruntime",
     "safetensors": "safetensors",
     "flashlight-text": "flashlight.lib.text",
+    "mlcommons-loadgen": "mlperf_loadgen",
 }
 """Module of each package by the name under which pip installs it."""
 

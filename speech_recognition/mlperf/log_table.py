@@ -60,7 +60,11 @@ def log_table(path: Path | str) -> pd.DataFrame:
 
 def run_seconds(path: Path) -> float:
     """Return the seconds from run_start to run_stop, or NaN if either is missing. Raises InputError as `log_table`."""
-    table = log_table(path)
+    return stop_seconds(log_table(path))
+
+
+def stop_seconds(table: pd.DataFrame) -> float:
+    """Return the seconds from run_start to run_stop in the table of a log, or NaN if either is missing."""
     stops = table.loc[table["key"] == "run_stop", "seconds"]
     return float(stops.iloc[0]) if len(stops) else float("nan")
 

@@ -63,13 +63,20 @@ def run_result(folder: SeriesFolder, number: int, seed: int, status: int) -> Run
 def series_score(results: Sequence[RunResult]) -> SeriesScore:
     """Return the score of a series of runs, by the rule at the top of this module."""
     good = [result.seconds for result in results if result.status == ExitStatus.DONE]
-    failed = len(results) - len(good)
-    kept = sorted(good)[1 : len(good) if failed else -1]  # a failed run counts as the slowest and is dropped
     return SeriesScore(
-        olympic=statistics.mean(kept) if len(results) >= 3 and failed <= 1 and kept else None,
+        olympic=olympic_mean(good, failed=len(results) - len(good)),
         mean=statistics.mean(good) if good else None,
         spread=statistics.stdev(good) if len(good) > 1 else None,
     )
+
+
+def olympic_mean(times: Sequence[float], failed: int) -> float | None:
+    """Return the mean without the fastest and the slowest of the runs that took `times` and of `failed` others.
+
+    A failed run counts as the slowest. Returns None with fewer than three runs, or if two or more failed.
+    """
+    kept = sorted(times)[1 : len(times) if failed else -1]
+    return statistics.mean(kept) if failed <= 1 and kept else None
 
 
 def write_summary(folder: SeriesFolder, results: Sequence[RunResult]) -> None:

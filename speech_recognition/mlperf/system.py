@@ -1,15 +1,13 @@
-"""The description of a system for a submission, read from the machine that runs this code.
+"""The description of a system for a submission: the machine, the software, and who submits it.
 
-The fields are those that mlperf_logging.system_desc_checker requires; every value is a string. Fields that software
-cannot find out (cooling, host interconnects, notes) are empty; `completed` fills them from a JSON file.
+The fields are those that mlperf_logging.system_desc_checker asks for, and two more from the MLPerf submission rules
+(mlcommons/policies, submission_rules.adoc): `system_type` and `host_network_card_count`. Every value is a string.
+Fields that software cannot find out (cooling, notes) are empty; `completed` fills them from a JSON file.
 """
 
 import hashlib
-import os
 import platform
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +16,8 @@ import torch
 
 from speech_recognition.errors import InputError
 from speech_recognition.files import read_json
+from speech_recognition.mlperf import machine
+from speech_recognition.mlperf.machine import NOT_APPLICABLE, said_by
 from speech_recognition.mlperf.mllog_writer import REPOSITORY
 
 Description = dict[str, str]
@@ -30,6 +30,37 @@ STATUSES = {
     "preview": "Preview",
 }
 """Value of the description's `status` for each value of the log's `submission_status`."""
+
+REQUIRED = (
+    "submitter",
+    "division",
+    "system_type",
+    "status",
+    "system_name",
+    "number_of_nodes",
+    "host_processors_per_node",
+    "host_processor_model_name",
+    "host_processor_core_count",
+    "host_processor_vcpu_count",
+    "host_memory_capacity",
+    "host_memory_configuration",
+    "host_storage_type",
+    "host_storage_capacity",
+    "host_networking",
+    "host_network_card_count",
+    "host_networking_topology",
+    "accelerators_per_node",
+    "accelerator_model_name",
+    "accelerator_host_interconnect",
+    "accelerator_memory_capacity",
+    "accelerator_memory_configuration",
+    "accelerator_interconnect",
+    "cooling",
+    "framework",
+    "other_software_stack",
+    "operating_system",
+)
+"""Fields for which the submission rules require a meaningful response; the official checker accepts empty ones."""
 
 _PACKAGES = ("torchaudio", "numpy", "soundfile", "mlperf-logging")
 """Packages whose versions the description states; torch is its `framework`."""
@@ -45,13 +76,34 @@ def submitted(submission: Mapping[str, str]) -> Description:
     }
 
 
+def check_name(name: str, parameter: str) -> None:
+    """Raise InputError, its message beginning with `parameter`, unless `name` can name a folder of a submission."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise InputError(f"{parameter}={name}: must be a name for a folder: letters, digits, . _ -")
+
+
 def describe(submission: Mapping[str, str], *, nodes: int, gpus: int, storage: Path) -> Description:
     """Return the description of this machine, which is one of `nodes` equal machines and trains on `gpus` GPUs.
 
     `submission` holds org, platform, division and status as in the log; `storage` is a path on the disk with the data.
     """
-    own = submitted(submission) | {"number_of_nodes": str(nodes)}
-    return own | _processors() | _memory_and_storage(storage) | _accelerators(gpus) | _software()
+    return {
+        **submitted(submission),
+        **machine.system_type(),
+        "number_of_nodes": str(nodes),
+        **machine.processors(),
+        **machine.memory(),
+        **machine.storage(storage),
+        **machine.network(),
+        "host_networking_topology": NOT_APPLICABLE if nodes == 1 else "",
+        **machine.accelerators(gpus),
+        **_software(),
+    }
+
+
+def blanks(description: Description) -> list[str]:
+    """Return the names of the required fields that are missing or empty."""
+    return [name for name in REQUIRED if not description.get(name, "").strip()]
 
 
 def read_description(path: Path) -> Description:
@@ -65,100 +117,6 @@ def read_description(path: Path) -> Description:
 def completed(description: Description, completion: Path) -> Description:
     """Return `description` with the values in the JSON file `completion`, which replace its own."""
     return description | read_description(completion)
-
-
-def _processors() -> Description:
-    """Return the fields of the host's processors, from /proc/cpuinfo and /sys."""
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace") if Path("/proc/cpuinfo").exists() else ""
-
-    def values(name: str) -> list[str]:
-        """Return the value of a field for each virtual core."""
-        return re.findall(rf"^{name}\s*: (.*)$", info, re.MULTILINE)
-
-    sockets = len(set(values("physical id"))) or 1
-    # A core's id is unique on its socket only. Where /proc/cpuinfo has no ids, each virtual core counts as a core.
-    cores = len(set(zip(values("physical id"), values("core id"), strict=False))) or os.cpu_count() or 1
-    caches = []
-    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        level, kind, size = (_text(index / name) for name in ("level", "type", "size"))
-        caches.append(f"L{level} {kind.lower()} {size}")
-    return {
-        "host_processors_per_node": str(sockets),
-        "host_processor_model_name": next(iter(values("model name")), platform.processor()),
-        "host_processor_core_count": str(cores // sockets),
-        "host_processor_vcpu_count": str(os.cpu_count()),
-        "host_processor_frequency": f"{float(next(iter(values('cpu MHz')), '0')):.0f} MHz",
-        "host_processor_caches": ", ".join(caches),
-        "host_processor_interconnect": "",
-    }
-
-
-def _memory_and_storage(storage: Path) -> Description:
-    """Return the fields of memory, of the disk that holds `storage`, and of the network."""
-    existing = next(path for path in (storage.absolute(), *storage.absolute().parents) if path.exists())
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "host_memory_capacity": f"{pages / 2**30:.0f} GiB",
-        "host_memory_configuration": "",
-        "host_storage_type": _file_system(existing),
-        "host_storage_capacity": f"{shutil.disk_usage(existing).total / 1e9:.0f} GB",
-        "host_networking": ", ".join(_networks()),
-        "host_networking_topology": "",
-    }
-
-
-def _file_system(path: Path) -> str:
-    """Return the type of the file system that holds `path`, or "" if /proc/mounts cannot be read.
-
-    That is the file system with the longest mount point above the path.
-    """
-    try:
-        content = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
-        mounts = [line.split()[1:3] for line in content.splitlines()]
-    except OSError:
-        return ""
-    above = [(len(point), kind) for point, kind in mounts if path.is_relative_to(point)]
-    return max(above, default=(0, ""))[1]
-
-
-def _networks() -> list[str]:
-    """Return the network interfaces except the loopback, with their speed if the system knows it."""
-    names = []
-    for interface in sorted(Path("/sys/class/net").glob("*")):
-        speed = _text(interface / "speed")
-        if interface.name != "lo":
-            names.append(f"{interface.name} {speed} Mbit/s" if speed.isdigit() else interface.name)
-    return names
-
-
-def _accelerators(gpus: int) -> Description:
-    """Return the fields of `gpus` equal GPUs, read from the first; all empty but the number if there is none."""
-    described = {
-        "accelerators_per_node": str(gpus),
-        "accelerator_model_name": "",
-        "accelerator_memory_capacity": "",
-        "accelerator_frequency": "",
-        "accelerator_host_interconnect": "",
-        "accelerator_on-chip_memories": "",
-        "accelerator_memory_configuration": "",
-        "accelerator_interconnect": "",
-        "accelerator_interconnect_topology": "",
-    }
-    if gpus:
-        properties = torch.cuda.get_device_properties(0)
-        described["accelerator_model_name"] = properties.name
-        described["accelerator_memory_capacity"] = f"{properties.total_memory / 2**30:.0f} GiB"
-        described["accelerator_frequency"] = _gpu("clocks.max.sm")
-        generation, width = _gpu("pcie.link.gen.max"), _gpu("pcie.link.width.max")
-        described["accelerator_host_interconnect"] = f"PCIe generation {generation}, x{width}" if generation else ""
-        links = re.findall(r"Link \d+: (.+)", _said_by("nvidia-smi", "nvlink", "--status", "--id=0"))
-        described["accelerator_interconnect"] = f"NVLink, {len(links)} links of {links[0]}" if links else ""
-    return described
-
-
-def _gpu(query: str) -> str:
-    """Return what nvidia-smi says of the first GPU for `query`, or "" if it fails."""
-    return _said_by("nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader", "--id=0")
 
 
 def software_notes() -> str:
@@ -177,7 +135,7 @@ def _git(*command: str) -> str:
     """
     settings = (f"safe.directory={REPOSITORY.resolve()}", "core.fsmonitor=false", "core.hooksPath=/dev/null")
     options = [option for setting in settings for option in ("-c", setting)]
-    return _said_by("git", "-C", str(REPOSITORY), *options, *command, GIT_NO_LAZY_FETCH="1", GIT_ALLOW_PROTOCOL="")
+    return said_by("git", "-C", str(REPOSITORY), *options, *command, GIT_NO_LAZY_FETCH="1", GIT_ALLOW_PROTOCOL="")
 
 
 def _differs() -> bool:
@@ -201,16 +159,6 @@ def _blob(path: Path) -> str:
         return hashlib.file_digest(file, lambda: start).hexdigest()
 
 
-def _said_by(*command: str, **variables: str) -> str:
-    """Return the output of a command, with `variables` in its environment; "" if it fails or takes over 30 s."""
-    environment = os.environ | variables
-    try:
-        said = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=True).stdout
-        return said.decode(errors="replace").strip()
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return ""
-
-
 def _software() -> Description:
     """Return the fields of the software, and the empty ones that only a person can fill."""
     packages = [f"{name} {version(name)}" for name in _PACKAGES]
@@ -225,11 +173,3 @@ def _software() -> Description:
         "hw_notes": "",
         "sw_notes": software_notes(),
     }
-
-
-def _text(path: Path) -> str:
-    """Return the text of a file of the system, or "" if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:  # reading the speed of a virtual or unplugged interface fails
-        return ""

@@ -71,7 +71,7 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
 
 @contextmanager
 def own_report(folder: Path, launch: Launch) -> Iterator[None]:
-    """Run the block, which is a run, then write the run's page and its `curves.png` into `folder`.
+    """Write the page and the `curves.png` of the run in the block into `folder`, when the block has ended.
 
     Nothing is written before the first evaluation, nor after a failure for which torchrun restarts the run. The other
     processes wait until the first has written the page, because torchrun ends all processes as soon as one exits

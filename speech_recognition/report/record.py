@@ -61,7 +61,7 @@ class Record:
 
     @property
     def dataset(self) -> str:
-        """Name and SHA-256 of the dataset that was verified before the run; else its folder, and why it has none."""
+        """Name and SHA-256 of the dataset that was verified before the run; else its folder, and why none was."""
         for log in self.logs:
             for row in log.loc[log["key"] == "dataset_checksum"].to_dict("records"):
                 name, sha256 = row.get("dataset"), row["value"]

@@ -1,6 +1,6 @@
 """Checkpoints: the state of a run between two steps, on disk. A run that goes on from one computes the same bits.
 
-A checkpoint carries a digest of its own content, because torch loads a file in which a byte has changed.
+A checkpoint carries a digest of its own content, because torch loads a file with a flipped byte without an error.
 """
 
 import math
@@ -86,15 +86,17 @@ def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
 
     Raises OSError, which names the file and the remedy, if the disk is full.
     """
+    # Dictionaries, lists, numbers, texts and tensors only: `weights_only` refuses to load classes of this program.
     content = {field.name: getattr(state, field.name) for field in fields(state)}
     content |= {"version": VERSION, "params": settings.to_dict(state.params)}
-    content["digest"] = digest(content)
+    content["digest"] = digest(content)  # of the 1.2 GB of `reference` in about 1.5 s
     try:
         with atomic_write(path) as partial, partial.open("wb") as file:
             _write(content, file)
         for name in others:
             with atomic_write(path.with_name(name)) as partial:
                 try:
+                    # A link takes no disk: for `reference`, three names of one file of 1.2 GB.
                     os.link(path, partial)
                 except OSError:  # a file system without hard links
                     shutil.copyfile(path, partial)
@@ -147,7 +149,9 @@ def _content(path: Path) -> dict[str, Any]:
             raise ValueError("digest")
         return content
     except Exception:  # torch raises errors of any kind on damaged bytes
-        raise InputError(f"{path}: no checkpoint of this benchmark, or damaged; train again or name another") from None
+        raise InputError(
+            f"{path}: no checkpoint of this benchmark, or damaged; train again or name a different one"
+        ) from None
 
 
 def _check_size(file: IO[bytes]) -> None:
@@ -164,6 +168,7 @@ def _check_size(file: IO[bytes]) -> None:
 def _state(content: dict[str, Any]) -> TrainingState:
     """Return `content` as a state. Raises an error that says which part of it this version does not know."""
     version = content.pop("version", 1)
+    # type(), not isinstance(): Python's True is an int.
     if type(version) is not int or version != VERSION:
         raise ValueError(f"it has version {version!r} of the format, this program reads version {VERSION}")
     state = TrainingState(**content | {"params": settings.from_dict(content["params"])})
@@ -192,7 +197,9 @@ def recognizer_of(state: TrainingState, path: Path, device: torch.device) -> Rec
     except InputError:
         raise
     except ValueError:
-        raise InputError(f"{path}: its weights do not fit its parameters; train again or name another") from None
+        raise InputError(
+            f"{path}: its weights do not fit its parameters; train again or name a different one"
+        ) from None
 
 
 def newest(folder: Path) -> tuple[Path, TrainingState] | None:
@@ -211,7 +218,7 @@ def newest(folder: Path) -> tuple[Path, TrainingState] | None:
         except InputError as error:
             print(f"note: {one_line(str(error))}; the one before is used", file=sys.stderr)
     if paths:
-        raise InputError(f"{folder}: no checkpoint is whole; train again with another --output-dir")
+        raise InputError(f"{folder}: no checkpoint is whole; train again with a different --output-dir")
     return None
 
 

@@ -26,6 +26,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
     Texts are `guarded` against spreadsheets. The file replaces an old one as a whole.
     """
+    # A dictionary keeps the order of the first appearance, which a set would not.
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
     lines: list[list[object]] = [[*names], *([row.get(name, "") for name in names] for row in rows)]
@@ -43,13 +44,14 @@ def read_table(path: Path) -> list[dict[str, str]]:
     advice = "remove it"
     content = read_input(path, advice)
     try:
+        # newline="": a text in quotes keeps its line ends.
         lines = [line for line in csv.reader(io.StringIO(content.decode(), newline=""), strict=True) if line]
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a table ({error}); {advice}") from None
     if not lines:
         raise InputError(f"{path}: cannot be read as a table (it is empty); {advice}")
     if any(len(line) != len(lines[0]) for line in lines):
-        raise InputError(f"{path}: cannot be read as a table (a row has another length than the header); {advice}")
+        raise InputError(f"{path}: cannot be read as a table (a row and the header differ in length); {advice}")
     names, *rows = [[unguarded(cell) for cell in line] for line in lines]
     return [dict(zip(names, row, strict=True)) for row in rows]
 

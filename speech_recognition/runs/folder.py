@@ -110,6 +110,7 @@ class RunFolder:
 def newest_runs(preset: str, root: Path) -> list[RunFolder]:
     """Return the folders of a preset's runs in `root`, the newest first by the time of the start in their names."""
     name = re.compile(rf"{re.escape(preset)}_\d{{8}}_\d{{6}}_\d+")
+    # By name, not by the folder's time, which changes when somebody writes a report into it.
     found = sorted((path for path in root.glob("*") if name.fullmatch(path.name)), reverse=True)
     return [RunFolder(path) for path in found]
 
@@ -129,7 +130,10 @@ def open_folder(
         yield Silence()
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with held(folder, f"--output-dir {folder}: another run is writing there; wait for it, or choose another"):
+    with held(
+        folder, f"--output-dir {folder}: another run is writing there; wait for it, or choose a different folder"
+    ):
+        # Before the removal of partial files, which must not reach files outside the folder.
         _check_entries(folder)
         for remains in folder.rglob(".*.partial"):
             remains.unlink(missing_ok=True)
@@ -151,12 +155,13 @@ def _check_entries(folder: Path) -> None:
         target = Path(os.path.realpath(path))
         if not target.is_relative_to(inside) or not (target.is_file() or target.is_dir()):
             raise InputError(
-                f"{path}: leads out of the run's folder, or is no file; remove it, or choose another --output-dir"
+                f"{path}: leads out of the run's folder, or is no file; remove it, or choose a different --output-dir"
             )
 
 
 def _fill(folder: RunFolder, params: Params, system: Mapping[str, str], launch: Launch) -> Output:
     """Write the files that a run begins with, and return its open log."""
+    # Anew when a run goes on: its dataset may have moved, and it may be on a different machine.
     for path, content in ((folder.params, settings.to_dict(params)), (folder.system, system)):
         with atomic_write(path) as partial:
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -164,6 +169,7 @@ def _fill(folder: RunFolder, params: Params, system: Mapping[str, str], launch: 
         with atomic_write(folder._torchrun_id) as partial:
             partial.write_text(launch.run_id + "\n", encoding="utf-8")
     logs = folder.logs()
+    # Restarted processes belong to the same run on the same clock; a run that a user resumes is a different one.
     if launch.restarted and logs:
         return Output(sys.stdout, logs[-1], go_on=True)
     return Output(sys.stdout, folder.next_log())

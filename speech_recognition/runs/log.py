@@ -25,7 +25,8 @@ class Output(io.TextIOBase):
         self._console, self._line = console, ""
         self._terminal = console.isatty()
         self._there = _repair(log) if go_on else set()
-        # A file's name may be any bytes, as on standard output.
+        # A file's name may be any bytes, as on standard output. Each line is written at once, so that a kill loses
+        # none. "x" refuses to write over the log of an earlier run.
         self._file = log.open("a" if go_on else "x", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def write(self, text: str) -> int:

@@ -36,6 +36,16 @@ class SeriesFolder:
             )
         return expected
 
+    def all_logs(self) -> list[Path]:
+        """Return the logs of runs made here or elsewhere, in order; [] if there are none.
+
+        They are the result files, whatever their numbers; without those, the logs in run_*; else every *.out.
+        """
+        found = (
+            list(self.path.glob("result_*.txt")) or [run.log for run in self.runs()] or list(self.path.glob("*.out"))
+        )
+        return sorted(found, key=lambda path: (len(str(path)), str(path)))
+
     def runs(self) -> list[RunFolder]:
         """Return the folders of the runs that have begun a log, in order."""
         found = [path for path in self.path.glob("run_*") if RunFolder(path).log.is_file()]

@@ -11,7 +11,7 @@ from speech_recognition.files import atomic_write, read_input
 from speech_recognition.runs.csv_tables import LAST_EPOCH, number
 from speech_recognition.runs.tally import Tally
 
-_EVERY = 10
+_EVERY = 10  # steps: 219 rows for an epoch of `reference`, of 0.14 ms each
 _COLUMNS = list(vars(Tally()))
 
 

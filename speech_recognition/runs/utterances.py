@@ -1,4 +1,4 @@
-"""The table of val's utterances in a run's best epoch, `utterances.csv`: what was said, and what was recognised."""
+"""The table of val's utterances in a run's best epoch, `utterances.csv`: reference, recognised text, edit counts."""
 
 from pathlib import Path
 from typing import Any

@@ -23,6 +23,7 @@ def told_to_launcher(status: int, environment: Mapping[str, str]) -> int:
     if status != ExitStatus.TARGET_MISSED or "TORCHELASTIC_RUN_ID" not in environment:
         return status
     if FILE in environment:
+        # Every process writes the same digit, so their order does not matter.
         Path(environment[FILE]).write_text(str(status), encoding="utf-8")
         return ExitStatus.DONE
     if environment.get("RANK") == "0":
@@ -32,4 +33,5 @@ def told_to_launcher(status: int, environment: Mapping[str, str]) -> int:
 
 def from_processes(file: Path) -> ExitStatus:
     """Return the exit status of a run whose processes all ended with DONE and may have left theirs in `file`."""
+    # Nobody writes on success: the file is empty.
     return ExitStatus(int(file.read_text(encoding="utf-8") or ExitStatus.DONE))

@@ -27,14 +27,18 @@ def between_steps() -> Iterator[Callable[[], None]]:
     first, ending = 0.0, False
 
     def restore() -> None:
+        """Restore the handlers from before the block, or ignore the signals if all processes are ending."""
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if ending else handler)
 
     def hold(number: int, _: FrameType | None) -> None:
+        """Keep the signal for the next check, or pass on a second one of a different event."""
         nonlocal first
         if not held:
             first = time.monotonic()
         elif distributed.size() == 1 and time.monotonic() - first >= signals.SAME_SECONDS:
+            # A step can take 45 s (docs/RESULTS.md), too long for some users. Not with several processes: the others
+            # would wait for this one in the step's next message.
             held.clear()
             restore()
             signal.raise_signal(number)
@@ -42,7 +46,9 @@ def between_steps() -> Iterator[Callable[[], None]]:
         held.append(number)
 
     def check() -> None:
+        """Raise Stopped if any process holds a signal."""
         nonlocal ending
+        # 0 is no signal. All processes take the highest number, so that all of them end with the same status.
         number = distributed.maximum(held[0] if held else 0)
         if not number:
             return

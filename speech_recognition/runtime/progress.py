@@ -39,7 +39,7 @@ class Progress:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(count)
-        elif time.monotonic() - self._printed >= LINE_SECONDS:
+        elif time.monotonic() - self._printed >= LINE_SECONDS:  # 8,640 lines for each day of a long run
             self._printed = time.monotonic()
             self._print_line(note)
 

@@ -1,7 +1,6 @@
 """Which division a run belongs to: the closed one, or the open one and why.
 
-The closed division has its preset's data, model and optimizer; learning rate, its schedule and the batch size are
-free. mlperf/rules/closed.yaml holds the log to the same. What is decided here is said before the clock runs.
+mlperf/rules/benchmarks.yaml defines what a closed run may change. What is decided here is said before the clock runs.
 """
 
 import subprocess
@@ -9,72 +8,53 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from params import MINI_FOLDER, Params
-from speech_recognition import settings
+from params import Params
 from speech_recognition.corpus.checksum import find_reference
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.stamp import Verified, read_stamp
 from speech_recognition.errors import ExitStatus, VerificationError, one_line
-
-MOST_EPOCHS = 10
-"""Passes over the training data that the closed division allows."""
-
-_CLOSED = (
-    "model.",
-    "features.",
-    "augmentation.",
-    "data.order",
-    "data.longest_seconds",
-    "training.target_wer",
-    "optimizer.name",
-    "optimizer.momentum",
-    "optimizer.beta",
-    "optimizer.epsilon",
-    "optimizer.weight_decay",
-    "optimizer.clip_norm",
-)
-"""Beginnings of the names of the parameters that a closed run takes from its preset."""
-
-_FREE = ("model.precision", "augmentation.pictures")
-"""Parameters that are free in a closed run although a beginning in _CLOSED matches them."""
+from speech_recognition.mlperf.benchmarks import benchmark_of
+from speech_recognition.mlperf.closed import data_reasons, open_reasons
 
 _SHOWN = 10
 """Most lines of a command's output that are shown: a dataset can differ in every file."""
 
 
-def decide(params: Params, data_dir: Path, references: Path, own_manifests: bool) -> tuple[Params, Verified | None]:
+def decide(
+    params: Params, data_dir: Path, references: Path, *, own_manifests: bool = False, drops_caches: bool = True
+) -> tuple[Params, Verified | None]:
     """Return `params` with the division that they belong to, and the verified dataset of a closed run.
 
     A run that is open by its parameters stays open, and its dataset is not verified. `references` is the folder of the
-    pinned checksums. Raises InputError if there is no dataset, and VerificationError if a dataset claims to be the
-    preset's and has a different checksum.
+    pinned checksums; `drops_caches` says whether every machine may drop its page cache. Raises InputError if there is
+    no dataset, and VerificationError if a dataset claims to be the benchmark's and has a different checksum.
     """
     if params.submission.division == "open":
         return params, None
-    reasons = open_reasons(params) + (["manifests of your own"] if own_manifests else [])
-    option = dataset_option(params)
-    if not reasons and (present := read_counts(data_dir).dataset) != option:
-        reasons = [f"the dataset {one_line(present)!r} in {data_dir}, not {option!r}"]
+    reasons = open_reasons(params)
+    if own_manifests:
+        reasons.append("manifests of your own")
+    if not drops_caches:
+        reasons.append("the page cache cannot be dropped (only root may)")
+    if not reasons:
+        reasons = _dataset_reasons(params, data_dir)
     if reasons:
         print(f"note: this run is of the open division: {'; '.join(reasons)}", file=sys.stderr)
         return replace(params, submission=replace(params.submission, division="open")), None
-    return params, verified(option, data_dir, references)
+    return params, verified(dataset_option(params), data_dir, references)
 
 
 def dataset_option(params: Params) -> str:
-    """Return the option of `download` that makes the dataset of the run's preset."""
-    return "mini" if settings.preset(params.preset).data.dataset == MINI_FOLDER else "all"
+    """Return the option of `download` that makes the dataset of the run's benchmark."""
+    return benchmark_of(params.preset).option
 
 
-def open_reasons(params: Params) -> list[str]:
-    """Return the parameters, as name=value, with which a run of this preset is of the open division."""
-    changes = settings.differences(settings.preset(params.preset), params)
-    reasons = [
-        f"{name}={value}" for name, (_, value) in changes.items() if name.startswith(_CLOSED) and name not in _FREE
-    ]
-    if params.training.epochs > MOST_EPOCHS:
-        reasons.append(f"training.epochs={params.training.epochs}")
-    return reasons
+def _dataset_reasons(params: Params, data_dir: Path) -> list[str]:
+    """Return why the dataset is not the benchmark's by its own account. Raises InputError if there is none."""
+    option, counts = dataset_option(params), read_counts(data_dir)
+    if counts.dataset != option:
+        return [f"the dataset {one_line(counts.dataset)!r} in {data_dir}, not {option!r}"]
+    return data_reasons(benchmark_of(params.preset), counts)
 
 
 def verified(option: str, data_dir: Path, references: Path) -> Verified:

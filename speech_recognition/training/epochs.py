@@ -23,6 +23,10 @@ class EpochPlan:
     run_steps: int
     """Number of steps of the whole run, if it does not reach its target before the last epoch."""
 
+    def utterances(self, steps: int) -> int:
+        """Return the number of utterances in the first `steps` batches."""
+        return sum(map(len, self.batches[:steps]))
+
 
 class TrainingSet:
     """The utterances that a run trains on, from which the number of its steps follows."""
@@ -32,7 +36,8 @@ class TrainingSet:
         self.utterances = utterances
         self.samples = [utterance.samples for utterance in utterances]
         self._params, self._seed = params, seed
-        # Planned for all epochs at once: the learning rate's schedule needs the number of the run's steps.
+        # Planned for all epochs at once: the learning rate's schedule needs the number of the run's steps. An epoch of
+        # LibriSpeech takes 0.3 s. Only the counts are kept, since ten epochs of indices would be 2.8 million integers.
         self._counts = [len(self._batches(epoch)) for epoch in range(1, params.training.epochs + 1)]
 
     def plan(self, epoch: int) -> EpochPlan:
@@ -51,9 +56,10 @@ class TrainingSet:
 
 
 def set_digest(utterances: Sequence[Utterance]) -> str:
-    """Return a digest of a set's utterances in their order, by which a resumed run knows its data again.
+    """Return a digest of a set's utterances in their order, by which a resumed run recognises its data.
 
     Subsets count too, since each has a column in the table of epochs; paths do not, since a dataset may move.
     """
+    # LibriSpeech's lines are 63 MB of text and take 0.2 s on the clock.
     lines = (f"{each.subset} {each.id} {each.samples} {each.transcript}\n" for each in utterances)
     return xxhash.xxh3_128_hexdigest("".join(lines).encode())

@@ -28,7 +28,7 @@ class Job:
     val_manifest: Path
     """Manifest of the validation set."""
     train_samples: int
-    """Number of utterances in the training manifest, from counts.json: the log states it before any of them is read."""
+    """Number of utterances in the training manifest, from counts.json; the run may leave some of them out."""
     val_samples: int
     """Number of utterances in the validation manifest, from counts.json."""
     longest_seconds: float

@@ -19,6 +19,7 @@ def outcome(job: Job) -> str:
     rows = read_metrics(folder.metrics)
     wers, epochs = [row["wer"] for row in rows], rows[-1]["epoch"]
     times = [run_seconds(log) for log in folder.logs() if has_lines(log)]
+    # NaN is the time of a log that has no run_stop, as a kill leaves it.
     minutes, seconds = divmod(round(sum(each for each in times if not math.isnan(each))), 60)
     if target_reached(wers[-1], target):
         verdict = f"target reached: WER {wers[-1]:.2f} <= {target:g}"

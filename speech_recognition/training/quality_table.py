@@ -32,6 +32,7 @@ def evaluate_epochs(
             f"{run}: no checkpoints/epoch_NN.pt in it; name a run that has evaluated an epoch, or a checkpoint"
         )
     for path in reversed(paths):
+        # One at a time: a checkpoint of `reference` takes 1.2 GB.
         state = checkpoint.read(path)
         recognizer = recognizer_of(state, path)
         try:

@@ -33,15 +33,16 @@ class Resumption:
 
 
 def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: int | None) -> Resumption | None:
-    """Return the run in `given`, else the newest of `preset` in `root`; None, with a note, if none has begun.
+    """Return the run in `given`, else the newest of `preset` in `root` that has a checkpoint.
 
-    The run goes on from the end of `epoch`, or from its newest checkpoint. Raises InputError if there are checkpoints
-    and none of them can be used, if there is none of `epoch`, or if they have a seed other than `seed`.
+    The run goes on from the end of `epoch`, or from its newest checkpoint. Without any checkpoint, prints a note and
+    returns None. Raises InputError if there are checkpoints and none of them can be used, if there is none of `epoch`,
+    or if they have a seed other than `seed`.
     """
     for folder in _folders(preset, given, root):
         checkpoints = folder.checkpoints
         found = _epoch(checkpoints, epoch) if epoch is not None else checkpoint.newest(checkpoints)
-        if found is None:
+        if found is None:  # killed before its first checkpoint, which is due after ten minutes: try an older run
             continue
         path, state = found
         if seed is not None and seed != state.seed:
@@ -75,7 +76,7 @@ def logged_seed(folder: Path) -> int | None:
     if not seeds:
         return None
     seed = seeds[0]
-    if type(seed) is not int or not 0 <= seed < 2**32:
+    if type(seed) is not int or not 0 <= seed < 2**32:  # `isinstance` would take JSON's true for the number 1
         raise InputError(f"{log}: its seed is {seed!r}, must be from 0 to 4294967295; choose a different --output-dir")
     return seed
 

@@ -46,6 +46,8 @@ def run(job: Job, output: Output | Silence) -> bool:
             with log.run() as clock:
                 # On the clock, as MLPerf asks: no manifest, recording or transcript is opened before run_start.
                 data = read_data(job, trainer.recognizer, output)
+                samples = len(data.train_set.utterances)
+                clock.samples(train=samples, evaluation=len(data.val_set))
                 trainer.read_noise()
                 saves = SavePolicy(folder.checkpoints, trainer, metrics, data)
                 steps = StepTable(folder.steps, trainer.tally) if distributed.is_first() else None
@@ -53,16 +55,17 @@ def run(job: Job, output: Output | Silence) -> bool:
                     if training.evaluate_first and not metrics:
                         _evaluate(trainer, data, Tally(epoch=0), metrics, folder, output, check)
                     for epoch in range(metrics[-1].epoch + 1 if metrics else 1, training.epochs + 1):
-                        samples = epoch * job.train_samples
                         _announce_stage(job.params, epoch, output)
+                        plan = data.train_set.plan(epoch)
+                        consumed = (epoch - 1) * samples + plan.utterances(trainer.steps_done(epoch))
                         with (
-                            log.epoch(epoch, samples),
-                            closing(trainer.train(data.train_set, data.train_set.plan(epoch))) as tallies,
+                            log.epoch(epoch, consumed, epoch * samples),
+                            closing(trainer.train(data.train_set, plan)) as tallies,
                         ):
                             for tally in tallies:
                                 _after_step(tally, steps, saves)
                                 check()
-                        with log.evaluation(epoch, samples) as accuracy:
+                        with log.evaluation(epoch, epoch * samples) as accuracy:
                             wer = _evaluate(trainer, data, trainer.tally, metrics, folder, output, check)
                             accuracy.accuracy(wer)
                         if target_reached(wer, training.target_wer):
@@ -89,10 +92,9 @@ def _initialize(job: Job, log: RunLog) -> Trainer:
     with log.initialization(job.params, job.seed) as init:
         trainer = Trainer(job.params, job.seed, job.device)
         trainer.warm_up(job.longest_seconds)
-        init.weights([name for name, _ in trainer.model.named_parameters()])
+        init.weights({name: tensor.shape for name, tensor in trainer.model.named_parameters()})
         if job.verified:
             init.dataset(job.verified.dataset, job.verified.sha256)
-        init.samples(train=job.train_samples, evaluation=job.val_samples)
         # After the warm-up, which leaves a fresh optimizer.
         if job.state:
             trainer.restore(job.state)

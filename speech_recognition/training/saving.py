@@ -25,6 +25,7 @@ class SavePolicy:
         """Save as last.pt if training.save_steps or training.save_minutes asks for it after this step."""
         training = self._trainer.params.training
         every_steps, every_minutes = training.save_steps, training.save_minutes
+        # The processes' clocks may disagree by a step, which does no harm: the first one's decides, as it alone writes.
         due = every_minutes and time.monotonic() - self._saved >= 60 * every_minutes
         if due or (every_steps and self._trainer.tally.steps % every_steps == 0):
             self.now()
@@ -36,7 +37,8 @@ class SavePolicy:
     def after_evaluation(self) -> None:
         """Save an evaluated epoch as epoch_NN.pt and last.pt, and as best.pt if no epoch has a lower WER."""
         last = self._metrics[-1]
-        is_best = last.wer <= min(row.wer for row in self._metrics if row.epoch > 0)  # epoch 0 has no checkpoint
+        # `last` is among the rows, so of equal epochs the latest becomes the best. Epoch 0 has no checkpoint.
+        is_best = last.wer <= min(row.wer for row in self._metrics if row.epoch > 0)
         names = (LAST, BEST) if is_best else (LAST,)
         self._save(checkpoint.epoch_path(self._folder, last.epoch).name, *names)
 
@@ -45,6 +47,7 @@ class SavePolicy:
 
         Prints to standard error how to go on.
         """
+        # An evaluated epoch is saved as such, so that a run that goes on does not evaluate it again.
         if self._metrics and self._metrics[-1].epoch == self._trainer.tally.epoch:
             self.after_evaluation()
         else:
@@ -64,6 +67,7 @@ class SavePolicy:
     def _state(self) -> TrainingState:
         """Return the state of the run between two steps."""
         trainer, data = self._trainer, self._data
+        # The tensors are the trainer's own, as copies would take 1.2 GB for `reference`: the next step changes them.
         return TrainingState(
             params=trainer.params,
             seed=trainer.seed,

@@ -54,7 +54,7 @@ def training_step(
     """Update the weights once, on a batch of `count` utterances over all processes (default: those of `parts`).
 
     parts: this process's share of the batch, on the host; their gradients are added. featurize: makes the spectrograms
-    of one part after another, on the model's device. clip_norm: largest norm of the gradient of all weights together.
+    of a part, on the model's device. clip_norm: largest norm of the gradient of all weights together.
     """
     count = count or sum(part.utterances for part in parts)
     # A loss that is not finite shows only after the forward pass, which has then spoilt BatchNorm's running averages.

@@ -1,4 +1,4 @@
-"""The trainer: a model in training, from the warm-up through the steps of one epoch after another."""
+"""The trainer: a model in training, from the warm-up through the steps of every epoch."""
 
 import copy
 import sys
@@ -103,6 +103,10 @@ class Trainer:
         """Read the recordings of the noise folder, if the parameters name one. Raises InputError if there are none."""
         if self.params.augmentation.noise_folder:
             self.augmentation.noise = read_noise(Path(self.params.augmentation.noise_folder))
+
+    def steps_done(self, epoch: int) -> int:
+        """Return the number of steps of an epoch that the checkpoint has behind it; 0 for an epoch that begins."""
+        return self.tally.steps if self.tally.epoch == epoch else 0
 
     def train(self, train_set: TrainingSet, plan: EpochPlan) -> Generator[Tally, None, None]:
         """Train for an epoch, or for what a checkpoint has left of it; yield the epoch's sums after each step.

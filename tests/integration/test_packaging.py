@@ -28,8 +28,8 @@ def normal(name: str) -> str:
 
 def split(requirement: str) -> tuple[str, str, tuple[int, ...]]:
     """Return the name, the operator and the version of a requirement."""
-    match = re.fullmatch(r"([\w.-]+?)(==|>=)([\d.]+)", requirement)
-    assert match is not None, f"{requirement}: write NAME==VERSION or NAME>=VERSION"
+    match = re.fullmatch(r"([\w.-]+?)(==|>=)([\d.]+)( ; .+)?", requirement)
+    assert match is not None, f"{requirement}: write NAME==VERSION or NAME>=VERSION, and perhaps ' ; MARKER'"
     return normal(match[1]), match[2], numbers(match[3])
 
 

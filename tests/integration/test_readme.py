@@ -65,7 +65,7 @@ def test_links_lead_to_files(name: str) -> None:
 
 def test_the_table_of_layers_is_the_models() -> None:
     with torch.device("meta"):
-        model = DeepSpeech2(params.mlperf_2018().model, params.mlperf_2018().features.bins)
+        model = DeepSpeech2(params.reference().model, params.reference().features.bins)
     rows = re.findall(r"^\| ([a-z]+(?:\.\d)?) \|.*\| ([\d,]+) \|$", BENCHMARK, re.MULTILINE)
     table = {name: int(count.replace(",", "")) for name, count in rows}
     assert table.pop("all") == sum(weight.numel() for weight in model.parameters())

@@ -5,12 +5,10 @@ import dataclasses
 import errno
 import json
 import os
-import pty
 import re
-import signal
+import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,13 +22,10 @@ from speech_recognition.errors import DivergedError, DownloadError, ExitStatus, 
 TINY = ["--set", "model.conv_channels=2", "--set", "model.rnn_units=8", "--set", "submission.division=open"]
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "speech_recognition", *map(str, arguments)]
-
-
 def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command(*arguments), cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    command, environment = [sys.executable, "-m", "speech_recognition"], os.environ | {"PYTHONPATH": str(ROOT)}
+    command += map(str, arguments)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -120,119 +115,22 @@ def test_check_log_names_what_is_wrong(
     assert "run_stop" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("number", "workers", "group"),
-    [(signal.SIGUSR1, 0, False), (signal.SIGHUP, 1, True), (signal.SIGINT, 1, True)],
-    ids=["usr1", "hup-group-workers", "int-group-workers"],
-)
-def test_a_signal_ends_the_log_and_gives_its_status(
-    tone_dataset: Path, tmp_path: Path, number: signal.Signals, workers: int, group: bool
-) -> None:
-    options = ["--data-dir", tone_dataset, "--output-dir", tmp_path / "run", "--set", "training.epochs=9999", *TINY]
-    options += ["--set", f"data.workers={workers}"]
-    process = subprocess.Popen(
-        command("train", "--preset", "mini", "--set", "training.target_wer=0", *options),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    log = tmp_path / "run" / "speech_ds2.out"
-    deadline = time.monotonic() + 60
-    while not (log.exists() and "eval_stop" in log.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    # A terminal's interrupt goes to the workers too.
-    (os.killpg if group else os.kill)(process.pid, number)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + number, errors
-    assert '"status": "aborted"' in output.splitlines()[-1]
-    assert errors.count(f"stopped by {number.name}") == 1 and "Traceback" not in errors
-    assert log.read_text() == output
-    assert (tmp_path / "run" / "metrics.csv").exists()
-
-
-def test_a_killed_worker_ends_the_run_in_one_line_and_loses_nothing(tone_dataset: Path, tmp_path: Path) -> None:
-    options = ["--data-dir", tone_dataset, "--output-dir", tmp_path / "run", "--set", "training.epochs=9999", *TINY]
-    options += ["--set", "data.workers=1", "--set", "training.target_wer=0", "--set", "data.batch_size=1"]
-    with subprocess.Popen(
-        command("train", "--preset", "mini", *options),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        while "epoch_start" not in (process.stdout.readline() if process.stdout else ""):
-            assert process.poll() is None
-        while not (children := subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True).stdout.split()):
-            time.sleep(0.001)
-        os.kill(int(children[0]), signal.SIGKILL)
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 1 and "Traceback" not in errors, errors
-    (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
-    assert f"process {int(children[0])}," in line and "SIGKILL" in line and "lower data.workers (1)" in line
-    assert '"run_stop"' in output.splitlines()[-1]
-    assert (tmp_path / "run" / "checkpoints" / "last.pt").is_file() and "saved: " in errors
-
-
-def test_a_terminal_that_is_closed_ends_the_run_with_a_checkpoint(tone_dataset: Path, tmp_path: Path) -> None:
-    options = ["--data-dir", tone_dataset, "--output-dir", tmp_path / "run", "--set", "training.epochs=9999", *TINY]
-    options += ["--set", "data.workers=1", "--set", "training.target_wer=0"]
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(
-            sys.executable, command("train", "--preset", "mini", *options), os.environ | {"PYTHONPATH": str(ROOT)}
-        )
-    log = tmp_path / "run" / "speech_ds2.out"
-    while not (log.exists() and "epoch_start" in log.read_text()):
-        os.read(terminal, 65536)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGHUP
-    assert '"run_stop"' in log.read_text().splitlines()[-1]
-    assert (tmp_path / "run" / "checkpoints" / "last.pt").is_file()
-
-
-@pytest.mark.parametrize("moment", [0.02, 0.3, 0.8])
-def test_an_interrupt_while_torch_is_loaded_is_one_line(tone_dataset: Path, tmp_path: Path, moment: float) -> None:
-    with subprocess.Popen(
-        command("evaluate", tmp_path / "gone.pt", tone_dataset / "manifests" / "val.csv"),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        status = Path(f"/proc/{process.pid}/status")
-        ours = 0x4201  # SIGHUP, SIGUSR1 and SIGTERM; SIGINT has a handler of Python's before
-        while int(status.read_text().split("SigCgt:")[1].split()[0], 16) & ours != ours:
-            assert process.poll() is None
-            time.sleep(0.001)
-        time.sleep(moment)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "stopped by SIGINT\n")
-
-
-def test_an_interrupt_that_also_ends_the_reader_is_still_one(tone_dataset: Path, tmp_path: Path) -> None:
-    options = ["--data-dir", tone_dataset, "--output-dir", tmp_path / "run", "--set", "training.epochs=9999", *TINY]
-    process = subprocess.Popen(
-        command("train", "--preset", "mini", "--set", "training.target_wer=0", *options),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    while b"eval_stop" not in process.stdout.readline():
-        pass
-    process.send_signal(signal.SIGINT)
-    process.stdout.close()
-    assert process.wait(timeout=60) == 128 + signal.SIGINT
-    assert '"status": "aborted"' in (tmp_path / "run" / "speech_ds2.out").read_text().splitlines()[-1]
-
-
 def test_help_names_every_command_and_parameter(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     listed = capsys.readouterr().out
-    for name in ("download", "synthesize", "prepare", "verify", "train", "evaluate", "check-log", "report", "package"):
+    for name in (
+        "download",
+        "synthesize",
+        "prepare",
+        "verify",
+        "train",
+        "evaluate",
+        "check-log",
+        "report",
+        "score",
+        "package",
+    ):
         assert name in listed
         with pytest.raises(SystemExit, match="0"):
             main([name, "--help"])
@@ -332,8 +230,6 @@ def test_an_error_ends_a_command_with_its_status_and_one_line(
 def test_a_dataset_without_a_split_is_refused(
     train: list[object], tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     shutil.copytree(tone_dataset, tmp_path / "part")
     (tmp_path / "part" / "manifests" / "val.csv").unlink()
     assert "val.csv" in refusal(capsys, *train, "--data-dir", tmp_path / "part")

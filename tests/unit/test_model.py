@@ -11,7 +11,7 @@ import params
 from speech_recognition.features import Features, length_mask
 from speech_recognition.model import ConvShape, DeepSpeech2, build_model, reorder, reversal
 
-REFERENCE, MINI = params.mlperf_2018(), params.mini()
+MINI = params.mini()
 SMALL_MINI = dataclasses.replace(MINI.model, rnn_units=32)
 SMALL = {name: dataclasses.replace(make().model, rnn_units=40) for name, make in params.PRESETS.items()}
 VARIANTS = {
@@ -23,9 +23,11 @@ VARIANTS = {
 EVERY = pytest.mark.parametrize(("model", "features"), VARIANTS.values(), ids=VARIANTS)
 
 
-def test_the_reference_has_its_published_number_of_parameters() -> None:
+@pytest.mark.parametrize("name", ["reference", "mlperf_2018"])
+def test_the_reference_has_its_published_number_of_parameters(name: str) -> None:
+    chosen = params.PRESETS[name]()
     with torch.device("meta"):
-        model = DeepSpeech2(REFERENCE.model, REFERENCE.features.bins)
+        model = DeepSpeech2(chosen.model, chosen.features.bins)
     assert sum(weight.numel() for weight in model.parameters()) == 103_841_568
     assert sum(weight.numel() for weight in model.conv.parameters()) == 251_168
     assert model.rnn[0].forwards.input_size == 672
@@ -165,6 +167,22 @@ def test_the_seed_alone_makes_the_weights_and_leaves_the_generator() -> None:
     assert all(first[name].equal(second[name]) for name in first)
     assert not first["linear.weight"].equal(other["linear.weight"])
     assert torch.random.get_rng_state().equal(before)
+
+
+def test_the_models_of_2018_draw_batch_norms_scale_and_keep_all_other_weights() -> None:
+    drawn = SMALL["mlperf_2018"]
+    uniform, again, ones = (
+        dict(build_model(dataclasses.replace(drawn, batch_norm_scale=scale), 161, seed=1).named_parameters())
+        for scale in ("uniform", "uniform", "ones")
+    )
+    scales = {name for name in ones if name.endswith("norm.weight")}
+    assert len(scales) == 3
+    for name, weight in uniform.items():
+        assert weight.equal(again[name]) and weight.equal(ones[name]) == (name not in scales)
+    cells = torch.cat([uniform[name].detach() for name in scales])
+    assert cells.min() >= 0 and cells.max() < 1 and abs(cells.mean() - 0.5) < 0.1
+    of_2018 = {name for name, model in SMALL.items() if model.batch_norm_scale == "uniform"}
+    assert of_2018 == {"mlperf_2018", "original_paper", "aggressive_lr"}
 
 
 @given(st.integers(11, 300), st.integers(0, 5), st.integers(1, 3))

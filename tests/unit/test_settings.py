@@ -108,7 +108,7 @@ Damage = Callable[[dict[str, Any]], object]
     [
         (lambda values: values["submission"].update(division="/tmp/x"), "submission.division='/tmp/x': must be one of"),
         (lambda values: values["submission"].update(division=["closed"]), "submission.division=['closed']: must be"),
-        (lambda values: values.update(preset="../x"), "preset='../x': must be one of mini, reference"),
+        (lambda values: values.update(preset="../x"), "preset='../x': must be one of reference, mini"),
         (lambda values: values["data"].pop("order"), "parameter data.order is missing (a different version"),
         (lambda values: values.pop("model"), "parameter model is missing (a different version"),
         (lambda values: values["data"].update(later=1), "parameter data.later is unknown (a different version"),

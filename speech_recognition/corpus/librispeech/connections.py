@@ -118,6 +118,7 @@ class Watch:
         if not self._body.wait(max(0.0, self._deadline - time.monotonic())):
             self._end(f"its answer did not begin within {self._patience.answer:g} s")
             return
+        # Over whole windows: a rate over a second would shut down every connection that pauses for a moment.
         begin = self._count()
         while not self._over.wait(self._patience.window):
             rate = (self._count() - begin) / self._patience.window
@@ -196,7 +197,7 @@ def _proxy(address: str) -> urllib3.ProxyManager:
 def trust() -> ssl.SSLContext:
     """Return the TLS settings, which trust the system's certificates and certifi's.
 
-    A company's proxy may need the former; a bare container has only the latter.
+    A company's proxy may need a certificate of the system; a bare container has none but certifi's.
     """
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())

@@ -46,6 +46,7 @@ def fetch_archives(
     Raises InputError if the folder cannot be written, is in use by a second download, or holds an archive with
     different content; DiskFullError if its disk has too little space; DownloadError if no mirror completes an archive.
     """
+    # By size first, which takes no time: hashing the 61 GB of all archives can take minutes.
     check_present(archives, folder)
     missing = [each for each in archives if not (folder / each.file).exists()]
     _verify([each for each in archives if each not in missing], folder)
@@ -75,6 +76,7 @@ def check_present(archives: Sequence[Archive], folder: Path) -> None:
         path = folder / archive.file
         check_regular(path)
         size = _size(path)
+        # Both releases use the same file names, so a user may well have the older one from years ago.
         if path.exists() and size == archive.older_bytes:
             raise InputError(f"{path}: an older release of LibriSpeech with different content; remove it and run again")
         if path.exists() and size != archive.bytes:
@@ -85,6 +87,7 @@ def _verify(archives: Sequence[Archive], folder: Path) -> None:
     """Raise InputError if an archive in `folder` does not have the catalog's SHA-256."""
 
     def digest(archive: Archive) -> str:
+        """Return the SHA-256 of an archive in the folder, in hex."""
         with (folder / archive.file).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -123,6 +126,7 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
         waiting.put(transfer)
 
     def work() -> None:
+        """Download archives until none is waiting, and put the outcome of each into `ended`."""
         while not stop.is_set():
             try:
                 transfer = waiting.get_nowait()
@@ -181,7 +185,7 @@ def _from_any(transfer: Transfer, mirrors: Sequence[str], patience: Patience, st
     the first pause: one byte per connection is no progress. The pause doubles with each fruitless
     round, and after `patience.rounds` of them in a row the transfer fails.
     """
-    reasons: dict[str, str] = {}
+    reasons: dict[str, str] = {}  # the latest of each mirror: five rounds of five mirrors would fill a screen
     good, fruitless, furthest = list(mirrors), 0, transfer.done
     while good and fruitless < patience.rounds and not stop.is_set():
         fruitless += 1
@@ -196,6 +200,7 @@ def _from_any(transfer: Transfer, mirrors: Sequence[str], patience: Patience, st
             except TransferError as error:
                 reasons[mirror] = str(error)
             lasted = time.monotonic() - begin + patience.first_pause
+            # From the furthest position, not from this answer's: a mirror that starts over repeats what was there.
             if transfer.done - furthest >= patience.least_rate * lasted:
                 fruitless = 0
             furthest = max(furthest, transfer.done)

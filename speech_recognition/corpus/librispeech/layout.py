@@ -53,6 +53,7 @@ def check_place(parts: tuple[str, ...], where: str) -> None:
     *folders, name = parts
     suffix = TRANSCRIPTS if name.endswith(TRANSCRIPTS) else FLAC
     number = "" if suffix == TRANSCRIPTS else r"-\d+"
+    # The folders' names are a stranger's: unescaped, a folder called ".*" would match any file.
     expected = re.escape("-".join(folders[1:])) + number + re.escape(suffix)
     if len(folders) != 3 or not re.fullmatch(expected, name):
         raise InputError(f"{where}: does not lie at <speaker>/<chapter>/<speaker>-<chapter>...; move or remove it")
@@ -79,6 +80,7 @@ def parse_transcripts(content: bytes, chapter: str, where: str) -> Iterator[tupl
         if name in seen:
             raise InputError(f"{place}: utterance {name} appears twice; remove one line")
         seen.add(name)
+        # Split at spaces alone: a tab or a line separator in a transcript is refused below, not taken for a space.
         transcript = " ".join(word for word in text.split(" ") if word)
         check_transcript(transcript, name, place)
         yield name, Transcript(transcript, where, number)

@@ -100,6 +100,7 @@ def _fill(writer: DatasetWriter, files: Sequence[Path], option: str, archives: S
 
 def _is_complete(data_dir: Path, option: str, archives: Sequence[Archive]) -> bool:
     """Return whether every split has the catalog's number of utterances and as many WAV files."""
+    # By counting, which takes a second: `verify` reads all 113 GB.
     try:
         counts = read_counts(data_dir)
     except InputError:
@@ -137,11 +138,14 @@ def process(files: Sequence[Path], writer: DatasetWriter, workers: int | None = 
     audio: dict[str, _Audio] = {}
 
     def decode(flac: Member) -> _Audio:
+        """Write the WAV file of one FLAC file; return its description, without the samples."""
         name = flac.name.removesuffix(FLAC)
         samples = decode_flac(flac.content, flac.where)
         writer.write_audio(split_of(flac.subset, flac.where), name, samples)
         return _Audio(name, flac.subset, len(samples), len(flac.content), flac.where)
 
+    # Lazy from end to end: memory holds eight recordings per thread. What grows is the texts and names, to 378 MB for
+    # all of LibriSpeech (docs/RESULTS.md).
     members = chain.from_iterable(map(read_members, files))
     with (
         Progress("prepare", sum(path.stat().st_size for path in files), "B") as progress,
@@ -166,6 +170,7 @@ def _keep_transcripts(members: Iterable[Member], transcripts: dict[str, Transcri
             chapter = member.name.removesuffix(TRANSCRIPTS)
             for name, new in parse_transcripts(member.content, chapter, member.where):
                 old = transcripts.setdefault(name, new)
+                # The same line in two files does no harm.
                 if old.text != new.text:
                     raise InputError(
                         f"{new.file}:{new.line}: utterance {name} has a different transcript in {old.file}:{old.line};"
@@ -177,6 +182,7 @@ def _keep_transcripts(members: Iterable[Member], transcripts: dict[str, Transcri
 
 def _paired(audio: dict[str, _Audio], transcripts: dict[str, Transcript]) -> Iterator[Recording]:
     """Yield each recording with its transcript. Raises InputError for the first that has no partner."""
+    # Only now: an archive may have a chapter's recordings before its transcripts.
     for name, transcript in transcripts.items():
         if name not in audio:
             where = f"{transcript.file}:{transcript.line}"

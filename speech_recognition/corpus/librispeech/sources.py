@@ -61,7 +61,7 @@ def find_files(source: Path) -> list[Path]:
     entries = sorted(path for path in source.iterdir() if not path.name.startswith("."))
     archives = [path for path in entries if is_archive(path)]
     if archives:
-        return archives
+        return archives  # whatever else is there: a folder of downloads may also hold unpacked subsets
     for path in entries:
         _check_link(path)
     subsets = [path for path in entries if path.is_dir()]
@@ -100,7 +100,7 @@ def _walk(subset: Path) -> Iterator[Path]:
     """
     seen: dict[tuple[int, int], str] = {}
     for folder, folders, names in os.walk(subset, onerror=_refuse, followlinks=True):
-        folders.sort()
+        folders.sort()  # os.walk goes by this list, so that the same link is refused on every file system
         status = os.stat(folder)
         first = seen.setdefault((status.st_dev, status.st_ino), folder)
         if first != folder:
@@ -149,12 +149,14 @@ def _read_archive(archive: Path) -> Iterator[Member]:
         tar = TarReader(unzipped, str(archive))
         for entry in tar:
             path = _place(entry, archive)
+            # The reader skips the content of other files, such as SPEAKERS.TXT.
             if path is not None:
                 yield Member(path.parts[0], path.name, tar.read(entry.size), f"{archive}: {entry.name}")
 
 
 def _place(entry: Entry, archive: Path) -> PurePosixPath | None:
     """Return the path below the top folder of a FLAC or transcript file; None for folders and other files."""
+    # Nothing is unpacked, so such a name could do no harm here. But no archive of LibriSpeech has one.
     path = PurePosixPath(entry.name)
     if path.is_absolute() or ".." in path.parts:
         raise InputError(f"{archive}: {entry.name!r} points outside the archive; {_FETCH}")

@@ -52,8 +52,8 @@ class Entry:
 class TarReader:
     """Iterator over the entries of a tar stream; `read` returns the content of the latest entry.
 
-    Both raise InputError, its message beginning with `where`, for a damaged header, for an archive that ends early,
-    and for anything but zeros after its end.
+    Iteration and `read` raise InputError, its message beginning with `where`, for a damaged header, for an archive that
+    ends early, and for anything but zeros after its end.
     """
 
     def __init__(self, stream: io.BufferedIOBase, where: str) -> None:

@@ -60,6 +60,7 @@ class Transfer:
         if not os.path.lexists(self._partial):
             return
         with open(open_own(self._partial, os.O_RDONLY), "rb") as file:
+            # hashlib cannot store a digest's state, so the bytes are read again: at 1.7 GB/s, 18 s for 31 GB.
             while piece := file.read(_READ_BYTES):
                 self._digest.update(piece)
                 self.done += len(piece)

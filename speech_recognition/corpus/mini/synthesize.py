@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from params import SAMPLE_RATE
 from speech_recognition.corpus.counts import SPLITS, Counts, read_counts
@@ -49,6 +51,7 @@ def synthesize(folder: Path, workers: int | None = None) -> None:
 def write_corpus(utterances: Sequence[PlannedUtterance], folder: Path, workers: int | None) -> None:
     """Write the audio and transcripts of `utterances`, and SPEAKERS.TXT, into an existing folder."""
     coefficients()  # fills the cache, so that the threads do not all compute them at once
+    # A chapter has at most 25 utterances, few enough to keep all threads busy until the end.
     chapters = [list(chapter) for _, chapter in groupby(utterances, key=lambda each: (each.speaker, each.chapter))]
     with (
         _SynthesizerPool() as pool,
@@ -92,11 +95,8 @@ def _write_chapter(chapter: Sequence[PlannedUtterance], folder: Path, synthesize
     place.mkdir(parents=True)
     lines = []
     for each in chapter:
-        # Lower case, because the synthesiser may spell out a word in capitals.
-        spoken = synthesizer.speak(speaker.voice, speaker.rate, speaker.pitch, each.transcript.lower())
-        samples = resample(spoken)
         content = io.BytesIO()  # libsndfile's own error for a full disk says something else
-        soundfile.write(content, samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+        soundfile.write(content, _recording(each, synthesizer), SAMPLE_RATE, subtype="PCM_16", format="FLAC")
         (place / f"{each.utterance_id}.flac").write_bytes(content.getbuffer())
         lines.append(f"{each.utterance_id} {each.transcript}\n")
     transcripts = place / f"{speaker.number}-{number}.trans.txt"
@@ -104,11 +104,43 @@ def _write_chapter(chapter: Sequence[PlannedUtterance], folder: Path, synthesize
     return len(chapter)
 
 
+def _recording(utterance: PlannedUtterance, synthesizer: Synthesizer) -> NDArray[np.int16]:
+    """Return an utterance as int16 [samples] at SAMPLE_RATE: its phrases between its silences, over noise."""
+    voice = utterance.speaker
+    first, *others = (_silence(milliseconds) for milliseconds in utterance.silences)
+    pieces = [first]
+    for phrase, silence in zip(utterance.phrases, others, strict=True):
+        # Lower case, because the synthesiser may spell out a word in capitals.
+        spoken = synthesizer.speak(voice.voice, voice.rate, voice.pitch, phrase.lower())
+        pieces += [resample(spoken), silence]
+    samples = np.concatenate(pieces).astype(np.int32)
+    return (samples + _noise(utterance, len(samples))).clip(-32_768, 32_767).astype(np.int16)
+
+
+def _silence(milliseconds: int) -> NDArray[np.int16]:
+    return np.zeros(milliseconds * SAMPLE_RATE // 1000, np.int16)
+
+
+def _noise(utterance: PlannedUtterance, count: int) -> NDArray[np.int32]:
+    """Return `count` samples of the speaker's background noise, uniform up to its largest value, different for each id.
+
+    numpy guarantees the raw sequence of a bit generator across versions (NEP 19), that of its distributions not.
+    """
+    loudest = utterance.speaker.noise
+    raw = np.random.Philox(key=utterance.speaker.number << 32 | utterance.chapter << 16 | utterance.number).random_raw(
+        count
+    )
+    return (raw % (2 * loudest + 1)).astype(np.int32) - loudest
+
+
 def _write_speakers(utterances: Sequence[PlannedUtterance], folder: Path) -> None:
     """Write SPEAKERS.TXT: a line per speaker, columns separated by bars as in LibriSpeech's file of this name."""
     speakers: list[Speaker] = sorted({each.speaker for each in utterances}, key=lambda speaker: speaker.number)
-    lines = ["; speaker | subset | synthesiser's voice | words per minute | pitch\n"]
-    lines += [f"{each.number} | {each.subset} | {each.voice} | {each.rate} | {each.pitch}\n" for each in speakers]
+    lines = ["; speaker | subset | synthesiser's voice | words per minute | pitch | noise\n"]
+    lines += [
+        f"{each.number} | {each.subset} | {each.voice} | {each.rate} | {each.pitch} | {each.noise}\n"
+        for each in speakers
+    ]
     (folder / "SPEAKERS.TXT").write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
@@ -123,6 +155,7 @@ def make_mini(data_dir: Path, workers: int | None = None) -> Counts:
         return read_counts(data_dir)
     check_replaceable(data_dir, "mini")
     check_writable(data_dir, 2 * _BYTES_PER_UTTERANCE * len(planned_utterances()), "--data-dir")
+    # On the dataset's own disk, which has just been checked for room. /tmp may be in memory.
     raw = data_dir.absolute().with_name(f".{data_dir.name}.raw")
     busy = f"{data_dir}: another process is making it; wait for it"
     if raw.exists():  # left by a process that was killed, or in use by one that is running

@@ -35,6 +35,17 @@ def test_a_build_for_the_cpu_is_the_locked_version(environment: ModuleType, monk
     assert environment.missing_packages() == [PACKAGE]
 
 
+def test_a_package_that_is_not_for_this_processor_is_not_missed(
+    environment: ModuleType, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (repo / "pyproject.toml").read_text()
+    (repo / "pyproject.toml").write_text(text.replace(PACKAGE, f"{PACKAGE} ; platform_machine != 'aarch64'"))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert environment.missing_packages() == [PACKAGE]
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert environment.missing_packages() == []
+
+
 def test_nothing_is_imported_to_look_for_packages() -> None:
     code = (
         "import sys; sys.path.insert(0, 'script'); import environment as e; e.missing_packages(); print(*sys.modules)"

@@ -1,6 +1,5 @@
 """Tests of the command `test` and of the options that the commands of inference share."""
 
-import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from speech_recognition.cli import main
 from speech_recognition.commands import inference
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
+from speech_recognition.runs.csv_tables import read_table
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_the_report_has_error_rates_latency_and_throughput(
     assert latency.startswith("latency: mean ") and latency.endswith("(6 inputs in batches of 1)")
     assert "50th percentile" in latency and "99th percentile" in latency
     assert throughput.startswith("throughput: ") and throughput.endswith(" times real time")
-    assert len(list(csv.DictReader(table.open()))) == 6
+    assert len(read_table(table)) == 6
 
 
 def test_the_error_rates_are_those_of_evaluate(
@@ -61,7 +61,7 @@ def test_a_held_row_and_a_cap_on_batches(
     assert main([*words, "--data-dir", str(data), "--output", str(tmp_path / "test.csv")]) == 0
     assert "(4 inputs in batches of 2, divided by 1.5)" in capsys.readouterr().out
     wanted = read_manifest(data / "manifests" / "test.csv")[4].id
-    assert [row["utterance_id"] for row in csv.DictReader((tmp_path / "test.csv").open())] == [wanted] * 4
+    assert [row["utterance_id"] for row in read_table(tmp_path / "test.csv")] == [wanted] * 4
 
 
 def test_a_forced_duration_has_no_error_rates(

@@ -48,7 +48,7 @@ def test_a_log_of_an_unknown_division_breaks_the_closed_rules(value: object, log
     assert main(["check-log", str(log)]) == 1
     out = capsys.readouterr().out
     assert "submission_division: the log is of a different division" in out
-    assert "train_samples: out of order" in out  # no dataset_checksum before it, which only the closed rules require
+    assert "init_stop: out of order" in out  # no dataset_checksum before it, which only the closed rules require
 
 
 def test_a_log_without_a_division_breaks_the_rules(log: Path, capsys: Output) -> None:

@@ -31,7 +31,7 @@ def test_every_parameter_stands_there_once_with_its_meaning() -> None:
     [
         (
             "data.batch_size",
-            "data.batch_size=8 (mini 16; tuned, tensorflow 128): utterances in a training step over all devices"
+            "data.batch_size=8 (reference, tensorflow 128; mini 16): utterances in a training step over all devices"
             " (global batch size); from 1 to 1048576",
         ),
         ("features.window", "features.window=hamming (tensorflow hann): shape of the window; hamming or hann"),

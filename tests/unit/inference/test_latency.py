@@ -1,6 +1,5 @@
 """Tests of the latency measurement, on a recognizer that takes a second of a made-up clock for each second of audio."""
 
-import csv
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +14,7 @@ from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.features import Features
 from speech_recognition.inference.latency import WARM_UPS, Measurement, held, measure, write_inputs
+from speech_recognition.runs.csv_tables import read_table
 
 
 class Stand:
@@ -113,7 +113,7 @@ def test_percentiles_are_latencies_that_were_measured(stand: Stand, utterances: 
 def test_the_table_has_a_row_for_each_input(stand: Stand, utterances: list[Utterance], tmp_path: Path) -> None:
     result: Measurement = measure(stand, utterances, batch_size=4)
     write_inputs(tmp_path / "test.csv", result)
-    rows = list(csv.DictReader((tmp_path / "test.csv").open()))
+    rows = read_table(tmp_path / "test.csv")
     assert [row["utterance_id"] for row in rows] == [each.id for each in utterances]
     row, utterance = rows[-1], utterances[-1]
     assert float(row["duration"]) == pytest.approx(utterance.seconds)

@@ -8,7 +8,8 @@ import torch
 
 from speech_recognition.batches import synthetic_batch
 from speech_recognition.errors import InputError
-from speech_recognition.inference.loading import load
+from speech_recognition.inference.loading import load, precision_of
+from speech_recognition.inference.weights import write_weights
 from speech_recognition.runs import checkpoint
 
 CPU = torch.device("cpu")
@@ -36,6 +37,14 @@ def test_the_precision_that_is_asked_for_replaces_that_of_the_training(save_mode
 def test_a_model_trained_in_tf32_runs_on_a_cpu(save_model: Callable[..., Path]) -> None:
     loaded, exact = load(save_model("tf32.pt", "model.precision=tf32"), CPU), load(save_model("fp32.pt"), CPU)
     assert loaded.log_probs(BATCH)[0].equal(exact.log_probs(BATCH)[0])
+
+
+def test_the_precision_that_computes_is_known(save_model: Callable[..., Path], tmp_path: Path) -> None:
+    path, small = save_model("tf32.pt", "model.precision=tf32"), tmp_path / "small.safetensors"
+    write_weights(small, checkpoint.read(path), int8=True)
+    assert precision_of(path, load(path, CPU), None) == "fp32", "a CPU has no tf32"
+    assert precision_of(path, load(path, CPU), "int8") == "int8"
+    assert precision_of(small, load(small, CPU), None) == "int8"
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04"])

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -9,14 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 import params
+from speech_recognition import settings
 from speech_recognition.commands import REFERENCES
+from speech_recognition.mlperf.benchmarks import benchmarks
 from speech_recognition.mlperf.check import Division, Violation, check_log
 from speech_recognition.mlperf.run_log import RunLog
+from speech_recognition.model import DeepSpeech2
 
-LIBRISPEECH, MINI = (281_241, 5_567), (3_600, 300)
+_LINES = benchmarks()["deepspeech2_mini"].lines
+LIBRISPEECH, MINI = (281_241, 5_567), (_LINES["train_samples"]["equals"], _LINES["eval_samples"]["equals"])
+"""Number of training and of evaluation utterances."""
 MINI_SHA256 = json.loads((REFERENCES / "mini.json").read_text())["sha256"]
 MARK = ":::MLLOG "
 
@@ -27,6 +34,14 @@ AUGMENTED = dataclasses.replace(
     ),
 )
 """Preset mini with every augmentation that has log lines."""
+
+
+@functools.cache
+def shapes_of(model_params: params.ModelParams, bins: int) -> dict[str, list[int]]:
+    """Return the shape of each tensor of a model for spectrograms of so many `bins`."""
+    with torch.device("meta"):
+        model = DeepSpeech2(model_params, bins)
+    return {name: list(tensor.shape) for name, tensor in model.named_parameters()}
 
 
 class LogLines(list[str]):
@@ -48,6 +63,12 @@ class LogLines(list[str]):
         changed = record | {"metadata": record["metadata"] | (metadata or {})} | fields
         return LogLines([*self[:index], MARK + json.dumps(changed), *self[index + 1 :]])
 
+    def with_line(self, after: str, key: str, value: object) -> "LogLines":
+        """Return the lines with a line of `key` behind the last record of the key `after`, at the same time."""
+        index, _, record = [entry for entry in self.records() if entry[1] == after][-1]
+        added = record | {"key": key, "value": value}
+        return LogLines([*self[: index + 1], MARK + json.dumps(added), *self[index + 1 :]])
+
     def without_metadata(self, which_key: str) -> "LogLines":
         """Return the lines with empty metadata in the first record of a key."""
         index, _, record = next(entry for entry in self.records() if entry[1] == which_key)
@@ -55,27 +76,32 @@ class LogLines(list[str]):
 
 
 def build_log(
-    preset: str = "mini",
+    preset: str | params.Params = "mini",
     counts: tuple[int, int] | None = None,
     wers: Sequence[float] = (53.2, 23.0),
     division: str = "closed",
 ) -> LogLines:
-    """Return the log of a successful run with `wers` as its evaluations' results, and with some plain lines."""
-    chosen = AUGMENTED if preset == "augmented" else params.PRESETS[preset]()
+    """Return the log of a successful run with `wers` as its evaluations' results, and with some plain lines.
+
+    `preset` is a name, "augmented", or parameters.
+    """
+    if isinstance(preset, str):
+        preset = AUGMENTED if preset == "augmented" else params.PRESETS[preset]()
+    chosen = settings.apply(preset, ["model.precision=fp32"])  # `train` replaces auto before it writes the log
     submission = dataclasses.replace(chosen.submission, division=division)
     train, evaluation = counts or (MINI if chosen.preset == "mini" else LIBRISPEECH)
     stream = io.StringIO()
     with RunLog(stream) as log:
-        log.cache_cleared(False)
+        log.cache_cleared(True)
         with log.initialization(dataclasses.replace(chosen, submission=submission), seed=7) as init:
             stream.write("params: a plain line\n")
-            init.weights(["conv.weight", "conv.bias", "linear.weight"])
+            init.weights(shapes_of(chosen.model, chosen.features.bins))
             if division == "closed":
                 init.dataset("mini" if chosen.preset == "mini" else "all", MINI_SHA256)
-            init.samples(train, evaluation)
         with log.run() as run:
+            run.samples(train, evaluation)
             for epoch, wer in enumerate(wers, start=1):
-                with log.epoch(epoch, samples=epoch * train):
+                with log.epoch(epoch, (epoch - 1) * train, epoch * train):
                     pass
                 with log.evaluation(epoch, samples=epoch * train) as result:
                     result.accuracy(wer)
@@ -101,14 +127,18 @@ def check(tmp_path: Path) -> Callable[..., list[Violation]]:
     return check_lines
 
 
+_PARSED: dict[str, Any] = {}
+"""Content of each rules file that `rules_read_once` has seen."""
+
+
 @pytest.fixture
 def rules_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parse each rules file once, for tests that check hundreds of logs."""
-    load, parsed = yaml.load, {}
+    load = yaml.load
 
     def load_once(stream: Any, Loader: Any) -> Any:
-        if stream.name not in parsed:
-            parsed[stream.name] = load(stream, Loader=Loader)
-        return copy.deepcopy(parsed[stream.name])
+        if stream.name not in _PARSED:
+            _PARSED[stream.name] = load(stream, Loader=Loader)
+        return copy.deepcopy(_PARSED[stream.name])
 
     monkeypatch.setattr(yaml, "load", load_once)

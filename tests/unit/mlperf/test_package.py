@@ -1,177 +1,182 @@
-"""Tests of packaging a series of runs as a submission."""
+"""Tests of packaging a series of runs as a submission; test_package_checks.py has those of the checks."""
 
+import dataclasses
 import json
 import shlex
+import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
+from mlperf_logging.result_summarizer import result_summarizer
 
 import params
 from speech_recognition import settings
 from speech_recognition.cli import main
 from speech_recognition.commands import ROOT
 from speech_recognition.errors import InputError
-from speech_recognition.mlperf import package_checks, system
-from speech_recognition.mlperf.package import make_package
+from speech_recognition.mlperf import package_checks, score
+from speech_recognition.mlperf.package import Package, make_package
+from speech_recognition.runs.series_folder import SeriesFolder
+from tests.unit.mlperf.conftest import MINI_SHA256
+from tests.unit.mlperf.runs import (
+    MINI,
+    complete_description,
+    ten_logs,
+    timed_log,
+    write_log,
+    write_params,
+    write_points,
+)
 
-MINI_SHA256 = json.loads((ROOT / "reference_checksums" / "mini.json").read_text())["sha256"]
-WERS = (99.0, 53.2, 20.0)
+pytestmark = pytest.mark.usefixtures("rules_read_once")
 
 
 @pytest.fixture
-def runs(good_log: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the results of ten runs of `mini` with different seeds, from the same clean checkout as this."""
-    for module in (system, package_checks):
-        monkeypatch.setattr(module, "software_notes", lambda: "benchmark at commit 1234")
-    folder = tmp_path / "runs"
-    (folder / "run_0").mkdir(parents=True)
-    (folder / "run_0" / "params.json").write_text(json.dumps(settings.to_dict(params.mini())))
-    submission = vars(params.mini().submission)
-    (folder / "run_0" / "system.json").write_text(
-        json.dumps(system.describe(submission, nodes=1, gpus=0, storage=tmp_path))
-    )
-    for number in range(10):
-        (folder / f"result_{number}.txt").write_text(
-            "\n".join(good_log(wers=WERS).edited("seed", value=100 + number)) + "\n"
-        )
-    return folder
+    monkeypatch.setattr(package_checks, "software_notes", lambda: "benchmark at commit 1234")
+    points = write_points(tmp_path / "points.json")
+    monkeypatch.setattr(score, "reference_points", lambda _: points)
+    series = SeriesFolder(tmp_path / "runs")
+    for number, lines in enumerate(ten_logs()):
+        write_log(series.result(number), lines)
+        write_params(series, number, params.mini())
+    described = complete_description(tmp_path) | {"sw_notes": "benchmark at commit 1234"}
+    series.run(0).system.write_text(json.dumps(described))
+    return series.path
 
 
-def verdicts(runs: Path, tmp_path: Path) -> dict[str, tuple[str, ...]]:
-    """Return the findings of each failed check, by its name."""
-    checks = make_package(runs, tmp_path / "out", ROOT, None)
-    return {check.name: check.findings for check in checks if check.failed}
+def packaged(runs: Path) -> Package:
+    return make_package(runs, runs.parent / "out", ROOT, None)
 
 
-def test_a_good_series_passes_every_check(runs: Path, tmp_path: Path) -> None:
-    assert verdicts(runs, tmp_path) == {}
+def failed(package: Package) -> list[str]:
+    return [check.name for check in package.checks if check.failed]
+
+
+def test_a_good_series_becomes_a_submission_that_passes_every_check(runs: Path, tmp_path: Path) -> None:
+    package = packaged(runs)
+    assert failed(package) == []
     org = tmp_path / "out" / "reference_implementation"
-    logs = org / "results" / "reference_platform" / "deepspeech2"
+    assert package.folder == org
+    logs = org / "results" / "reference_platform" / MINI
     assert sorted(path.name for path in logs.iterdir()) == [f"result_{number}.txt" for number in range(10)]
     assert (logs / "result_3.txt").read_bytes() == (runs / "result_3.txt").read_bytes()
     system = json.loads((org / "systems" / "reference_platform.json").read_text())
     assert (system["submitter"], system["system_name"]) == ("reference_implementation", "reference_platform")
-    implementation = org / "benchmarks" / "deepspeech2" / "implementations" / "speech_recognition"
-    assert (implementation / "params.py").read_bytes() == (ROOT / "params.py").read_bytes()
-    own = org / "benchmarks" / "deepspeech2" / "reference_platform"
+    implementations = org / "benchmarks" / MINI / "implementations"
+    assert sorted(path.name for path in implementations.iterdir()) == ["reference_platform", "speech_recognition"]
+    assert (implementations / "speech_recognition" / "params.py").read_bytes() == (ROOT / "params.py").read_bytes()
+    own = implementations / "reference_platform"
     assert "run_and_time.sh mini --runs 10" in (own / "run_and_time.sh").read_text()
     assert f"SHA-256 of its tar stream `{MINI_SHA256}`" in (own / "README.md").read_text()
-    assert {"README.md", "setup.sh", "init_datasets.sh"} <= {path.name for path in own.iterdir()}
+    assert {"README.md", "setup.sh", "init_datasets.sh", "run_and_time.sh"} <= {path.name for path in own.iterdir()}
     page = (org / "CHECKS.md").read_text()
-    assert page.count("| passed |") == 16 and "FAILED" not in page
+    assert page.count("| passed |") == len(package.checks) and "FAILED" not in page
+    assert "- score: 5.50 minutes" in page
 
 
-def test_runs_on_different_data_are_no_series(runs: Path, good_log: Any, tmp_path: Path) -> None:
-    other = good_log(wers=WERS).edited("seed", value=109).edited("dataset_checksum", value="0" * 64)
-    (runs / "result_9.txt").write_text("\n".join(other) + "\n")
-    with pytest.raises(InputError, match="the runs used different datasets"):
-        make_package(runs, tmp_path / "out", ROOT, None)
+def test_the_parameters_of_each_run_and_of_the_system_are_submitted(runs: Path) -> None:
+    own = packaged(runs).folder / "benchmarks" / MINI / "implementations" / "reference_platform"
+    for path in (*own.glob("run_*/params.json"), own / "reference_platform_speech_recognition.json"):
+        assert settings.read_params(path) == params.mini()
+    assert len(list(own.glob("run_*/params.json"))) == 10
 
 
-def test_a_run_that_missed_its_target_is_found(runs: Path, good_log: Any, tmp_path: Path) -> None:
-    (runs / "result_4.txt").write_text("\n".join(good_log(wers=(53.2, 31.0)).edited("seed", value=104)) + "\n")
-    found = verdicts(runs, tmp_path)
-    assert list(found) == ["result_4.txt (compliance_checker)"]
-    page = (tmp_path / "out" / "reference_implementation" / "CHECKS.md").read_text()
+def test_the_paths_in_the_systems_readme_exist(runs: Path) -> None:
+    own = packaged(runs).folder / "benchmarks" / MINI / "implementations" / "reference_platform"
+    text = (own / "README.md").read_text()
+    for name in ("../speech_recognition", "../../../../systems/reference_platform.json"):
+        assert f"`{name}`" in text and (own / name).exists()
+    for name in ("init_datasets.sh", "run_and_time.sh"):
+        assert f"`sh ../reference_platform/{name}`" in text
+        assert (own.parent / "speech_recognition" / ".." / "reference_platform" / name).is_file()
+
+
+def test_runs_faster_than_the_reference_have_a_scaling_file_that_the_official_summariser_reads(runs: Path) -> None:
+    for number, lines in enumerate(ten_logs(epochs=4)):
+        write_log(runs / f"result_{number}.txt", lines)
+    package = packaged(runs)
+    assert failed(package) == []
+    logs = package.folder / "results" / "reference_platform" / MINI
+    assert json.loads((logs / "scaling.json").read_text()) == {"scaling_factor": package.score.factor}
+    assert result_summarizer._get_scaling_factor(str(logs)) == package.score.factor == pytest.approx(4.5 / 4)
+    assert "times 1.1250" in (package.folder / "CHECKS.md").read_text()
+
+
+def test_a_fault_is_named_on_the_page_and_the_command_says_what_to_do(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_log(runs / "result_4.txt", timed_log(104, 5.0, epochs=5, reached=False))
+    assert main(["package", str(runs), "--output-dir", str(tmp_path / "out")]) == 1
+    out = capsys.readouterr().out
+    assert "result_4.txt (compliance_checker): FAILED\n  line " in out
+    folder = tmp_path / "out" / "reference_implementation"
+    assert out.splitlines()[-1].startswith(f"FAILED: 1 of 17 checks of {folder}; correct what they name, remove that")
+    page = (folder / "CHECKS.md").read_text()
     assert "| result_4.txt (compliance_checker) | FAILED |" in page and "## result_4.txt" in page
 
 
-def test_runs_that_converge_too_fast_are_found(runs: Path, good_log: Any, tmp_path: Path) -> None:
-    for number in range(2, 10):
-        lines = good_log(wers=(53.2, 20.0)).edited("seed", value=100 + number)
-        (runs / f"result_{number}.txt").write_text("\n".join(lines) + "\n")
-    (finding,) = verdicts(runs, tmp_path)["convergence (rcp_checker)"]
-    assert finding == "RCP found. Submission mean epochs: 2.1250"
+def test_a_file_completes_the_description(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    system = runs / "run_0" / "system.json"
+    system.write_text(json.dumps(json.loads(system.read_text()) | {"cooling": ""}))
+    more = tmp_path / "more.json"
+    more.write_text(json.dumps({"cooling": "air"}))
+    arguments = ["package", str(runs), "--output-dir", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    assert "the machine does not tell cooling: put them in a JSON file" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "out" / "reference_implementation")
+    assert main([*arguments, "--system", str(more)]) == 0
 
 
-def test_a_preset_without_reference_points_is_said_to_be_unchecked(runs: Path, tmp_path: Path) -> None:
-    parameters = json.loads((runs / "run_0" / "params.json").read_text())
-    (runs / "run_0" / "params.json").write_text(json.dumps(parameters | {"preset": "tuned"}))
-    assert verdicts(runs, tmp_path) == {}
-    page = (tmp_path / "out" / "reference_implementation" / "CHECKS.md").read_text()
-    assert "| convergence (rcp_checker) | not checked: tuned has no reference convergence points |" in page
+def test_runs_on_different_data_are_no_series(runs: Path) -> None:
+    write_log(runs / "result_9.txt", timed_log(109, 10.0, epochs=5).edited("dataset_checksum", value="0" * 64))
+    with pytest.raises(InputError, match="the runs used different datasets"):
+        packaged(runs)
 
 
-def test_a_system_that_lacks_a_field_is_found(runs: Path, tmp_path: Path) -> None:
-    path = runs / "run_0" / "system.json"
-    description = json.loads(path.read_text())
-    del description["host_memory_capacity"]
-    path.write_text(json.dumps(description))
-    findings = verdicts(runs, tmp_path)["system description (system_desc_checker)"]
-    assert any("host_memory_capacity" in finding for finding in findings)
-
-
-def test_a_description_that_contradicts_the_logs_is_found(runs: Path, tmp_path: Path) -> None:
-    completion = tmp_path / "more.json"
-    completion.write_text(json.dumps({"system_name": "another", "cooling": "air"}))
-    checks = make_package(runs, tmp_path / "out", ROOT, completion)
-    assert [check.findings for check in checks if check.failed] == [
-        ("system_name is 'another', but 'reference_platform' in the logs",)
-    ]
-
-
-def test_other_code_than_that_which_ran_is_found(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number, now in enumerate(("benchmark at commit 5678", "benchmark at commit 1234-dirty")):
-        monkeypatch.setattr(package_checks, "software_notes", lambda now=now: now)
-        (finding,) = verdicts(runs, tmp_path / str(number))["code (commit of the runs)"]
-        assert finding.startswith(f"the runs: benchmark at commit 1234; packaged: {now}; package from a clean")
-
-
-def test_the_packaged_command_makes_the_same_runs(runs: Path, tmp_path: Path) -> None:
+def test_the_packaged_command_makes_the_same_runs(runs: Path) -> None:
     chosen = settings.apply(params.mini(), ["data.batch_size=32", "training.evaluate_first=true"])
-    (runs / "run_0" / "params.json").write_text(json.dumps(settings.to_dict(chosen)))
-    make_package(runs, tmp_path / "out", ROOT, None)
-    (script,) = (tmp_path / "out").rglob("reference_platform/run_and_time.sh")
+    write_params(SeriesFolder(runs), 0, chosen)
+    (script,) = packaged(runs).folder.rglob("reference_platform/run_and_time.sh")
     words = shlex.split(script.read_text().replace("\\\n", ""), comments=True)
     assert words[words.index("mini") + 1 :] == [
         "--runs", "10", "--set", "data.batch_size=32", "--set", "training.evaluate_first=true"
     ]  # fmt: skip
 
 
-def test_a_series_without_its_first_run_is_refused(runs: Path, tmp_path: Path) -> None:
-    (runs / "run_0" / "params.json").unlink()
-    with pytest.raises(InputError, match=r"params\.json: No such file"):
-        make_package(runs, tmp_path / "out", ROOT, None)
+@pytest.mark.parametrize("number", [0, 7])
+def test_a_series_without_the_parameters_of_a_run_is_refused(runs: Path, number: int) -> None:
+    (runs / f"run_{number}" / "params.json").unlink()
+    with pytest.raises(InputError, match=rf"run_{number}/params\.json: No such file"):
+        packaged(runs)
 
 
-def test_a_seed_used_twice_is_found(runs: Path, tmp_path: Path) -> None:
-    (runs / "result_7.txt").write_bytes((runs / "result_2.txt").read_bytes())
-    (finding,) = verdicts(runs, tmp_path)["seeds (SeedChecker)"]
-    assert "result_7.txt" in finding and "already logs the same seed" in finding
-
-
-def test_too_few_runs_are_found(runs: Path, tmp_path: Path) -> None:
-    (runs / "result_9.txt").unlink()
-    assert verdicts(runs, tmp_path) == {"number of result files (10)": ("9 result files; a submission has 10",)}
-
-
-def test_a_file_that_git_does_not_like_is_found(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from speech_recognition.mlperf import package
-
-    def copy(_: Path, target: Path) -> None:
-        target.mkdir(parents=True)
-        (target / "my notes.txt").touch()
-
-    monkeypatch.setattr(package, "_copy_source", copy)
-    findings = verdicts(runs, tmp_path)["files (repo_checker)"]
-    assert "my notes.txt" in findings[0]
-
-
-def test_logs_that_disagree_on_the_submitter_are_refused(runs: Path, good_log: Any, tmp_path: Path) -> None:
-    (runs / "result_5.txt").write_text("\n".join(good_log().edited("submission_org", value="others")) + "\n")
+def test_logs_that_disagree_on_the_submitter_are_refused(runs: Path, tmp_path: Path) -> None:
+    write_log(runs / "result_5.txt", timed_log(105, 6.0, epochs=5).edited("submission_org", value="others"))
     with pytest.raises(
         InputError, match=r"result_5\.txt: submission_org is others, but reference_implementation in result_0\.txt"
     ):
-        make_package(runs, tmp_path / "out", ROOT, None)
+        packaged(runs)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_name_that_is_no_folder_is_refused(runs: Path, good_log: Any, tmp_path: Path) -> None:
-    for path in runs.glob("result_*.txt"):
-        path.write_text("\n".join(good_log().edited("submission_org", value="../up")) + "\n")
-    with pytest.raises(InputError, match=r"submission\.org=\.\./up: must be a name for a folder"):
-        make_package(runs, tmp_path / "out", ROOT, None)
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("org", "../up", r"submission\.org=\.\./up: must be a name for a folder"),
+        (
+            "platform",
+            "speech_recognition",
+            r"submission\.platform=speech_recognition: is the name of the code's folder",
+        ),
+    ],
+)
+def test_a_name_that_cannot_be_a_folder_of_its_own_is_refused(runs: Path, field: str, value: str, message: str) -> None:
+    for number, lines in enumerate(ten_logs()):
+        write_log(runs / f"result_{number}.txt", lines.edited(f"submission_{field}", value=value))
+    with pytest.raises(InputError, match=message):
+        packaged(runs)
 
 
 def test_a_folder_without_results_and_a_second_submission_are_refused(
@@ -181,13 +186,28 @@ def test_a_folder_without_results_and_a_second_submission_are_refused(
     assert main(["package", str(tmp_path), "--output-dir", str(tmp_path / "out")]) == 2
     assert "no result_0.txt" in capsys.readouterr().err
     assert main(arguments) == 0
-    assert "system description (system_desc_checker): passed" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "system description (system_desc_checker): passed" in out and "score: 5.50 minutes" in out
+    assert f"SUCCESS: {tmp_path / 'out' / 'reference_implementation'} is a submission" in out
     assert main(arguments) == 2
     assert "has a submission of reference_implementation already" in capsys.readouterr().err
 
 
-def test_a_result_that_ended_before_it_said_who_it_is_is_named(runs: Path, tmp_path: Path) -> None:
+def test_a_result_that_ended_before_it_said_who_it_is_is_named(runs: Path) -> None:
     path = runs / "result_1.txt"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if "submission_platform" not in line))
     with pytest.raises(InputError, match=r"result_1\.txt: no submission_platform"):
-        make_package(runs, tmp_path / "out", ROOT, None)
+        packaged(runs)
+
+
+def test_an_open_submission_has_no_verdict_on_convergence(runs: Path) -> None:
+    mini = params.mini()
+    opened = dataclasses.replace(mini, submission=dataclasses.replace(mini.submission, division="open"))
+    for number in range(10):
+        write_log(runs / f"result_{number}.txt", timed_log(100 + number, 2.0, epochs=2, division="open"))
+        write_params(SeriesFolder(runs), number, opened)
+    system = runs / "run_0" / "system.json"
+    system.write_text(json.dumps(json.loads(system.read_text()) | {"division": "open"}))
+    package = packaged(runs)
+    assert failed(package) == [] and package.score.convergence is None
+    assert "| convergence (rcp_checker) | not checked: " in (package.folder / "CHECKS.md").read_text()

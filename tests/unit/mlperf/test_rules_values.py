@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import params
+from tests.unit.mlperf.conftest import MINI
 
 SCHEDULE = "opt_learning_rate_decay_schedule"
 
@@ -70,10 +71,14 @@ def test_only_success_is_scored(status: object, division: str, good_log: Any, ch
         ("eval_accuracy", 1, {"epoch_num": None}, "epoch_num is not that of the preceding epoch_start"),
         ("eval_stop", 1, {"epoch_num": 3}, "epoch_num is not that of the preceding epoch_start"),
         ("eval_accuracy", 1, {"samples_count": None}, "samples_count is not a whole number, or went back"),
-        ("epoch_start", 1, {"samples_count": 1}, "samples_count is not a whole number, or went back"),
+        ("eval_stop", 1, {"samples_count": MINI[0] - 1}, "samples_count is not a whole number, or went back"),
+        ("epoch_start", 0, {"samples_count": MINI[0]}, "samples_count is not what the epochs before consumed"),
+        ("epoch_start", 1, {"samples_count": 2 * MINI[0]}, "samples_count is not what the epochs before consumed"),
         ("weights_initialization", 1, {"index": 1}, "a tensor before this one is missing or doubled"),
         ("weights_initialization", 2, {"count": 4}, "the count of tensors changed"),
         ("weights_initialization", 0, {"tensor": ""}, "the tensor has no name"),
+        ("weights_initialization", 0, {"shape": [0, 3]}, "the shape is not a list of whole numbers from 1"),
+        ("weights_initialization", 0, {"shape": 3}, "the shape is not a list of whole numbers from 1"),
     ],
 )
 def test_wrong_metadata_are_refused(
@@ -131,42 +136,6 @@ def test_initialisation_has_a_limit(division: str, minutes: int, good_log: Any, 
     assert messages(found) == ["init_stop: initialisation took longer than the division allows"]
 
 
-@pytest.mark.parametrize(
-    ("preset", "counts"),
-    [
-        ("reference", (3_600, 300)),
-        ("mini", (281_241, 5_567)),
-        ("mini", (3_600, 301)),
-        ("mini", (3_599, 300)),
-        ("reference", (281_241, 5_566)),
-    ],
-)
-def test_other_counts_are_for_the_open_division(
-    preset: str, counts: tuple[int, int], good_log: Any, check: Any
-) -> None:
-    found = messages(check(good_log(preset, counts)))
-    assert [message.partition(" for")[0] for message in found] == [
-        "eval_samples: train_samples and eval_samples are not those of the closed division"
-    ]
-    assert check(good_log(preset, counts, division="open"), "open") == []
-
-
-def test_the_dataset_of_a_closed_log_is_the_pinned_one(good_log: Any, check: Any) -> None:
-    other = good_log().edited("dataset_checksum", value="0" * 64)
-    assert messages(check(other)) == [
-        "dataset_checksum: the dataset is not the one that is pinned for this config_filename"
-    ]
-    assert check(other, "open") == []
-    assert check(good_log("reference").edited("dataset_checksum", value="0" * 64)) == [], "nobody has pinned this one"
-
-
-def test_a_closed_log_states_its_dataset(good_log: Any, check: Any) -> None:
-    lines = good_log()
-    del lines[next(index for index, key, _ in lines.records() if key == "dataset_checksum")]
-    assert "train_samples: out of order" in messages(check(lines))[0]
-    assert check(lines, "open") == []
-
-
 @pytest.mark.parametrize("value", ["", "ead2", "X" * 64, 5, None, ["0"] * 64])
 def test_a_checksum_has_64_hex_digits(value: object, good_log: Any, check: Any) -> None:
     for division in ("closed", "open"):
@@ -175,40 +144,14 @@ def test_a_checksum_has_64_hex_digits(value: object, good_log: Any, check: Any) 
 
 
 @pytest.mark.parametrize(
-    ("preset", "key", "value"),
-    [
-        ("reference", "opt_momentum", 0.99),
-        ("reference", "opt_weight_decay", 1e-5),
-        ("reference", "opt_gradient_clip_norm", 100),
-        ("mini", "opt_adamw_beta_1", 0.8),
-        ("mini", "opt_adamw_beta_2", 0.98),
-        ("mini", "opt_adamw_epsilon", 1e-6),
-        ("mini", "opt_adamw_weight_decay", 0),
-        ("mini", "opt_gradient_clip_norm", 400),
-    ],
-)
-def test_optimizer_values_are_fixed_in_the_closed_division_only(
-    preset: str, key: str, value: float, good_log: Any, check: Any
-) -> None:
-    found = check(good_log(preset).edited(key, value=value))
-    assert messages(found) == [f"{key}: the closed division fixes a different value for this config_filename"]
-    assert check(good_log(preset, division="open").edited(key, value=value), "open") == []
-
-
-def test_learning_rate_and_batch_size_are_free(good_log: Any, check: Any) -> None:
-    lines = good_log().edited("opt_base_learning_rate", value=0.1)
-    assert check(lines.edited("global_batch_size", value=64).edited("micro_batch_size", value=64)) == []
-
-
-@pytest.mark.parametrize(
     ("preset", "key", "value", "message"),
     [
         ("mini", "opt_name", "sgd", "opt_adamw_beta_1: opt_name is not adamw"),
-        ("reference", "opt_name", "adamw", "opt_momentum: opt_name is not sgd"),
+        ("mlperf_2018", "opt_name", "adamw", "opt_momentum: opt_name is not sgd"),
         ("mini", SCHEDULE, "anneal", "opt_learning_rate_warmup_epochs: the schedule is not one_cycle"),
         ("tensorflow", "opt_name", "adamw", "opt_adam_beta_1: opt_name is not adam"),
-        ("tuned", SCHEDULE, "anneal", "opt_learning_rate_warmup_steps: the schedule is not warmup_cosine"),
-        ("reference", SCHEDULE, "flat", "opt_learning_rate_decay_factor: the schedule is not anneal"),
+        ("reference", SCHEDULE, "anneal", "opt_learning_rate_warmup_steps: the schedule is not warmup_cosine"),
+        ("mlperf_2018", SCHEDULE, "flat", "opt_learning_rate_decay_factor: the schedule is not anneal"),
     ],
 )
 def test_the_lines_of_optimizer_and_schedule_go_with_their_names(
@@ -230,20 +173,8 @@ def test_optimizer_values_are_sound_in_the_open_division_too(preset: str, good_l
             )
 
 
-def test_closed_rules_refuse_an_open_log_and_an_unknown_preset(good_log: Any, check: Any) -> None:
-    found = messages(check(good_log(division="open")))
-    assert found[0] == "submission_division: the log is of a different division"
-    found = check(good_log().edited("config_filename", value="params.py:mine"))
-    assert "config_filename: the closed division has no such preset" in messages(found)
-
-
 @pytest.mark.parametrize("preset", params.PRESETS)
 def test_every_presets_log_passes_the_rules_of_its_division(preset: str, good_log: Any, check: Any) -> None:
     division = params.PRESETS[preset]().submission.division
-    assert division == ("open" if preset == "aggressive_lr" else "closed")
+    assert division == ("closed" if preset in ("reference", "mini") else "open")
     assert check(good_log(preset, division=division), division) == []
-
-
-@pytest.mark.parametrize(("preset", "key"), [("tuned", "opt_adamw_weight_decay"), ("tensorflow", "opt_adam_epsilon")])
-def test_every_preset_fixes_values_of_its_own(preset: str, key: str, good_log: Any, check: Any) -> None:
-    assert "fixes a different value" in messages(check(good_log(preset).edited(key, value=0.5)))[0]

@@ -13,6 +13,7 @@ import pytest
 
 import params
 from speech_recognition.mlperf.run_log import RunLog
+from tests.unit.mlperf.conftest import MINI
 
 STAGES = [
     "cache",
@@ -32,8 +33,13 @@ HEAD = [
     "tensor_parallelism", "pipeline_parallelism", "context_parallelism", "expert_parallelism",
     "micro_batch_size", "config_filename", "seed", "global_batch_size", "gradient_accumulation_steps",
 ]  # fmt: skip
-SGD = ["opt_name", "opt_base_learning_rate", "opt_momentum", "opt_weight_decay", "opt_gradient_clip_norm"]
-ANNEAL = ["opt_learning_rate_decay_schedule", "opt_learning_rate_decay_factor", "data_order"]
+ADAMW = [
+    "opt_name", "opt_base_learning_rate", "opt_adamw_beta_1", "opt_adamw_beta_2", "opt_adamw_epsilon",
+    "opt_adamw_weight_decay", "opt_gradient_clip_norm",
+]  # fmt: skip
+COSINE = [
+    "opt_learning_rate_decay_schedule", "opt_learning_rate_warmup_steps", "opt_end_learning_rate", "data_order"
+]  # fmt: skip
 AUGMENTATION = ["data_tempo_perturbation_min", "data_tempo_perturbation_max", "data_gain_min_db", "data_gain_max_db"]
 EPOCH = ["epoch_start", "epoch_stop", "eval_start", "eval_accuracy", "eval_stop"]
 
@@ -49,13 +55,13 @@ def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
         reach("cache")
         with log.initialization(params.mini(), seed=1) as init:
             reach("start of init")
-            init.weights(["w"])
-            init.samples(3_600, 300)
+            init.weights({"w": [2, 3]})
             reach("end of init")
         reach("between")
         with log.run() as run:
             reach("start of run")
-            with log.epoch(1, samples=3_600):
+            run.samples(3_600, 300)
+            with log.epoch(1, consumed=0, samples=3_600):
                 reach("epoch")
             reach("after epoch")
             with log.evaluation(1, samples=3_600) as evaluation:
@@ -67,34 +73,33 @@ def write_run(stream: io.StringIO, reach: Callable[[str], None]) -> None:
 
 def test_the_order_is_that_of_the_interface(good_log: Any) -> None:
     keys = [key for _, key, _ in good_log("reference", wers=[50, 20]).records()]
-    tail = ["dataset_checksum", "train_samples", "eval_samples", "init_stop", "run_start", *EPOCH, *EPOCH, "run_stop"]
-    assert keys == HEAD + SGD + ANNEAL + AUGMENTATION + ["weights_initialization"] * 3 + tail
+    tail = ["dataset_checksum", "init_stop", "run_start", "train_samples", "eval_samples", *EPOCH, *EPOCH, "run_stop"]
+    assert keys == HEAD + ADAMW + COSINE + AUGMENTATION + ["weights_initialization"] * 23 + tail
 
 
 def test_values_come_from_the_parameters(good_log: Any) -> None:
     values = {key: record["value"] for _, key, record in good_log("mini").records()}
     expected = {
-        "cache_clear": False, "submission_benchmark": "deepspeech2", "submission_division": "closed",
-        "submission_org": "reference_implementation", "micro_batch_size": 16, "config_filename": "params.py:mini",
+        "cache_clear": True, "submission_benchmark": "deepspeech2_mini", "submission_division": "closed",
+        "submission_org": "reference_implementation", "micro_batch_size": 16, "config_filename": "params.json",
         "seed": 7, "global_batch_size": 16, "gradient_accumulation_steps": 1, "opt_name": "adamw",
-        "opt_base_learning_rate": 2e-3, "opt_adamw_weight_decay": 0.01, "opt_gradient_clip_norm": 5.0,
-        "opt_learning_rate_decay_schedule": "one_cycle", "opt_learning_rate_warmup_epochs": 1.0,
-        "opt_end_learning_rate": 0.0, "data_order": "batch_shuffle", "train_samples": 3_600, "eval_samples": 300,
+        "opt_base_learning_rate": 3e-3, "opt_adamw_weight_decay": 0.01, "opt_gradient_clip_norm": 5.0,
+        "opt_learning_rate_decay_schedule": "one_cycle", "opt_learning_rate_warmup_epochs": 2.0,
+        "opt_end_learning_rate": 0.0, "data_order": "batch_shuffle", "train_samples": MINI[0], "eval_samples": MINI[1],
         "eval_accuracy": 23.0,
     }  # fmt: skip
     assert {key: values[key] for key in expected} == expected
-    reference = {key: record["value"] for _, key, record in good_log("reference").records()}
+    reference = {key: record["value"] for _, key, record in good_log("mlperf_2018").records()}
     assert reference["opt_learning_rate_decay_factor"] == pytest.approx(1 / 1.1)
 
 
 def test_metadata_tell_epoch_samples_and_tensors(good_log: Any) -> None:
     found = [(key, record["metadata"]) for _, key, record in good_log().records()]
     epochs = [(metadata["epoch_num"], metadata["samples_count"]) for key, metadata in found if key in EPOCH]
-    assert epochs == [(1, 3_600)] * 5 + [(2, 7_200)] * 5
+    assert epochs == [(1, 0), *[(1, MINI[0])] * 4, (2, MINI[0]), *[(2, 2 * MINI[0])] * 4]
     tensors = [metadata for key, metadata in found if key == "weights_initialization"]
-    assert [(entry["tensor"], entry["index"], entry["count"]) for entry in tensors] == [
-        ("conv.weight", 1, 3), ("conv.bias", 2, 3), ("linear.weight", 3, 3)
-    ]  # fmt: skip
+    assert [entry["index"] for entry in tensors] == [*range(1, 30)] and {entry["count"] for entry in tensors} == {29}
+    assert (tensors[-1]["tensor"], tensors[-1]["shape"]) == ("linear.weight", [29, 192])
 
 
 def test_lines_have_the_callers_file_and_line() -> None:
@@ -106,7 +111,7 @@ def test_lines_have_the_callers_file_and_line() -> None:
         first = frame.f_lineno + 1
         log.cache_cleared(True)
         init = stack.enter_context(log.initialization(params.mini(), seed=1))
-        init.weights(["w"])
+        init.weights({"w": [2, 3]})
         stack.pop_all()
     places = {record["key"]: record["metadata"] for record in records(stream)}
     assert {entry["file"] for entry in places.values()} == {"tests/unit/mlperf/test_run_log.py"}
@@ -176,7 +181,7 @@ def test_lines_outside_the_log_and_evaluations_without_result_are_mistakes() -> 
 
 def test_a_log_with_which_other_processes_go_on_stays_open() -> None:
     stream = io.StringIO()
-    with contextlib.suppress(KeyboardInterrupt), RunLog(stream, goes_on=True) as log, log.run(), log.epoch(1, 5):
+    with contextlib.suppress(KeyboardInterrupt), RunLog(stream, goes_on=True) as log, log.run(), log.epoch(1, 0, 5):
         raise KeyboardInterrupt
     assert [record["key"] for record in records(stream)] == ["run_start", "epoch_start"]
     stream = io.StringIO()

@@ -1,4 +1,4 @@
-"""Tests of the description of the machine and of the source code's state."""
+"""Tests of the description of a system and of the source code's state; test_machine.py tests what is read."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from mlperf_logging.system_desc_checker import system_desc_checker
 
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf import system
-from speech_recognition.mlperf.system import completed, describe, software_notes
+from speech_recognition.mlperf.system import REQUIRED, blanks, completed, describe, software_notes
 
 SUBMISSION = {"org": "us", "platform": "box", "division": "closed", "status": "onprem"}
 
@@ -26,6 +26,21 @@ def test_this_machine_passes_the_official_checker(tmp_path: Path) -> None:
         assert found[name], name
     assert found["framework"].startswith("PyTorch 2.") and found["status"] == "Available on-premise"
     assert int(found["host_processors_per_node"]) >= 1 <= int(found["host_processor_core_count"])
+
+
+def test_every_required_field_is_there_and_the_blank_ones_are_named(tmp_path: Path) -> None:
+    found = describe(SUBMISSION, nodes=1, gpus=0, storage=tmp_path)
+    assert set(REQUIRED) <= set(found)
+    full = found | {name: "something" for name in blanks(found)}
+    assert {"cooling", "host_memory_configuration"} <= set(blanks(found)) and blanks(full) == []
+    del full["framework"]
+    assert blanks(full | {"cooling": " "}) == ["cooling", "framework"]
+
+
+def test_several_machines_have_a_topology_that_only_a_person_knows(tmp_path: Path) -> None:
+    one, four = (describe(SUBMISSION, nodes=nodes, gpus=0, storage=tmp_path) for nodes in (1, 4))
+    assert (one["number_of_nodes"], one["host_networking_topology"]) == ("1", "N/A")
+    assert (four["number_of_nodes"], four["host_networking_topology"]) == ("4", "")
 
 
 def test_a_file_completes_it(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runs.utterances import write_utterances
 from speech_recognition.scoring import score
+from tests.unit.mlperf.conftest import MINI, shapes_of
 
 REFERENCES = ["THE CAT SAT", "A DOG RAN", "NO ONE CAME HOME", "YES"]
 VERIFIED = ("mini", json.loads((REFERENCE_CHECKSUMS / "mini.json").read_text())["sha256"])
@@ -36,17 +37,17 @@ def utterances() -> list[Utterance]:
 def write_log(folder: Path, wers: Sequence[float], seed: int, reached: bool, verified: tuple[str, str] | None) -> None:
     stream = io.StringIO()
     with RunLog(stream) as log:
-        log.cache_cleared(False)
+        log.cache_cleared(True)
         with log.initialization(params.mini(), seed=seed) as init:
-            init.weights(["conv.weight"])
+            init.weights(shapes_of(params.mini().model, params.mini().features.bins))
             if verified:
                 init.dataset(*verified)
-            init.samples(3_600, 300)
         with log.run() as run:
+            run.samples(*MINI)
             for epoch, wer in enumerate(wers, start=1):
-                with log.epoch(epoch, samples=epoch * 3_600):
+                with log.epoch(epoch, (epoch - 1) * MINI[0], epoch * MINI[0]):
                     pass
-                with log.evaluation(epoch, samples=epoch * 3_600) as result:
+                with log.evaluation(epoch, epoch * MINI[0]) as result:
                     result.accuracy(wer)
             if reached:
                 run.success()
@@ -69,7 +70,7 @@ def make_run(
     steps, epochs = StepTable(RunFolder(folder).steps, Tally()), []
     for epoch, wer in enumerate(wers, start=1):
         tally = Tally(epoch=epoch)
-        for number in range(225):
+        for number in range(75):
             tally.add([32_000] * 16, 100 / (number + 1), 1e-3, updated=True)
             tally.seconds, tally.waiting, tally.saving = 0.2 * tally.steps, 0.01 * tally.steps, 0.0
             steps.after_step(tally)

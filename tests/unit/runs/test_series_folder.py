@@ -49,3 +49,21 @@ def test_runs_that_have_begun_a_log_are_in_order(tmp_path: Path) -> None:
     folder.run(1).path.mkdir()  # killed before its log began
     assert folder.runs() == [folder.run(0), folder.run(2), folder.run(10)]
     assert SeriesFolder(tmp_path / "gone").runs() == []
+
+
+@pytest.mark.parametrize(
+    ("there", "logs"),
+    [
+        (["result_2.txt", "result_10.txt", "result_1.txt"], ["result_1.txt", "result_2.txt", "result_10.txt"]),
+        (["result_0.txt", "run_0/speech_ds2.out", "speech_ds2.out", "scaling.json"], ["result_0.txt"]),
+        (["run_10/speech_ds2.out", "run_9/speech_ds2.out", "a.out"], ["run_9/speech_ds2.out", "run_10/speech_ds2.out"]),
+        (["speech_ds2.out", "speech_ds2_resumed_1.out", "params.json"], ["speech_ds2.out", "speech_ds2_resumed_1.out"]),
+        (["README.md"], []),
+    ],
+)  # fmt: skip
+def test_the_logs_of_others_are_found_by_their_pattern(tmp_path: Path, there: list[str], logs: list[str]) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert SeriesFolder(tmp_path).all_logs() == [tmp_path / name for name in logs]
+    assert SeriesFolder(tmp_path / "gone").all_logs() == []

@@ -25,6 +25,12 @@ def test_steps_are_numbered_through_the_run(utterances: list[Utterance]) -> None
     assert all(sorted(index for batch in plan.batches for index in batch) == list(range(24)) for plan in plans)
 
 
+def test_a_plan_knows_how_many_utterances_its_first_steps_have(utterances: list[Utterance]) -> None:
+    plan = TrainingSet(utterances, CHOSEN, seed=1).plan(1)
+    assert (plan.utterances(0), plan.utterances(5)) == (0, 24)
+    assert plan.utterances(2) == sum(len(batch) for batch in plan.batches[:2])
+
+
 def test_the_seed_decides_the_order_of_every_epoch(utterances: list[Utterance]) -> None:
     one, same, other = (TrainingSet(utterances, CHOSEN, seed=seed) for seed in (1, 1, 2))
     assert one.plan(2).batches == same.plan(2).batches

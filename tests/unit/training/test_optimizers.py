@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 import params
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
 
-REFERENCE, MINI = params.mlperf_2018(), params.mini()
+MLPERF_2018, MINI = params.mlperf_2018(), params.mini()
 
 
 def test_annealing_divides_after_every_epoch() -> None:
-    rates = [learning_rate(REFERENCE, epoch, step=0, steps=30) for epoch in (1, 2, 3)]
+    rates = [learning_rate(MLPERF_2018, epoch, step=0, steps=30) for epoch in (1, 2, 3)]
     assert rates == pytest.approx([1e-4, 1e-4 / 1.1, 1e-4 / 1.21])
 
 
@@ -53,7 +53,7 @@ def test_warmup_cosine_rises_for_its_steps_and_ends_at_its_end(steps: int, warmu
 
 def test_optimizers_have_the_parameters_they_are_given() -> None:
     model = torch.nn.Linear(2, 2)
-    sgd = build_optimizer(REFERENCE.optimizer, model)
+    sgd = build_optimizer(MLPERF_2018.optimizer, model)
     assert isinstance(sgd, torch.optim.SGD)
     assert sgd.defaults["momentum"] == 0.9 and sgd.defaults["nesterov"] and sgd.defaults["weight_decay"] == 0
     adamw = build_optimizer(MINI.optimizer, model)
@@ -66,7 +66,7 @@ def test_optimizers_have_the_parameters_they_are_given() -> None:
 
 def test_momentum_is_set_where_there_is_one() -> None:
     model = torch.nn.Linear(2, 2)
-    for recipe in (REFERENCE.optimizer, MINI.optimizer):
+    for recipe in (MLPERF_2018.optimizer, MINI.optimizer):
         optimizer = build_optimizer(recipe, model)
         set_rates(optimizer, rate=0.5, momentum=0.7)
         (group,) = optimizer.param_groups

@@ -186,7 +186,7 @@ def test_another_division_is_told_as_another_dataset(asked: Asked, tmp_path: Pat
     begin(tmp_path / "mini_20261121_100000_5", epochs=1)
     path = tmp_path / "mini_20261121_100000_5" / "checkpoints" / "last.pt"
     checkpoint.save(path, dataclasses.replace(checkpoint.read(path), params=closed))
-    with pytest.raises(InputError, match="is of the closed division, and would go on as open; resume it on its own"):
+    with pytest.raises(InputError, match="is of the closed division, and would go on as open; resume it as it began"):
         plan(dataclasses.replace(asked, resuming=True))
 
 
@@ -208,6 +208,32 @@ def test_noise_is_looked_at_before_the_run(tmp_path: Path) -> None:
 def test_precision_has_to_fit_the_device() -> None:
     with pytest.raises(InputError, match=r"model\.precision=tf32: only GPUs have it"):
         check("model.precision=tf32")
+
+
+@pytest.mark.parametrize("best", ["fp32", "bf16"])
+def test_an_automatic_precision_is_decided_once(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: str
+) -> None:
+    """A run that goes on elsewhere keeps the precision that it began with."""
+    monkeypatch.setattr(prepare, "best_precision", lambda _: best)
+    automatic = dataclasses.replace(asked, params=settings.apply(SMALL, ["model.precision=auto"]))
+    assert plan(automatic).params == settings.apply(SMALL, [f"model.precision={best}"])
+    begin(tmp_path / "mini_20261121_100000_5", epochs=1)
+    job = plan(dataclasses.replace(automatic, resuming=True))
+    assert job.state is not None and job.params == job.state.params and job.params.model.precision == "fp32"
+
+
+def test_a_precision_that_is_named_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "best_precision", lambda _: "bf16")
+    named = settings.apply(settings.preset("reference"), ["model.precision=fp32"])
+    assert prepare.resolve_precision(named, torch.device("cpu"), None) == named
+
+
+def test_a_run_in_another_precision_is_not_gone_on_with(asked: Asked, tmp_path: Path) -> None:
+    begin(tmp_path / "mini_20261121_100000_5", epochs=1)
+    other = settings.apply(SMALL, ["model.precision=bf16"])
+    with pytest.raises(InputError, match=r"model\.precision=fp32, not bf16; add --set model\.precision=fp32"):
+        plan(dataclasses.replace(asked, params=other, resuming=True))
 
 
 def test_a_series_needs_the_disk_of_all_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

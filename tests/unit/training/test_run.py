@@ -185,8 +185,11 @@ def test_utterances_longer_than_a_bound_are_left_out_and_named(tone_dataset: Pat
     assert line.startswith(f"left out, longer than {bound:g} s: ")
     longer = {each.id for each in utterances if each.seconds > bound}
     assert longer and set(line.partition("utterances: ")[2].split()) == longer
-    values = {event["key"]: event["value"] for event in events(tmp_path / "run")}
-    assert (values["data_train_max_duration"], values["train_samples"]) == (bound, 24)
+    logged, kept = events(tmp_path / "run"), 24 - len(longer)
+    values = {event["key"]: event["value"] for event in logged}
+    assert (values["data_train_max_duration"], values["train_samples"]) == (bound, kept)
+    counts = {event["key"]: event["metadata"].get("samples_count") for event in logged}
+    assert (counts["epoch_start"], counts["epoch_stop"], counts["eval_accuracy"]) == (0, kept, kept)
 
 
 def test_a_recording_found_damaged_inside_the_clock_aborts_the_run(tone_dataset: Path, tmp_path: Path) -> None:

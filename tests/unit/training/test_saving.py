@@ -1,3 +1,5 @@
+"""Tests of when a run is saved, and under which names."""
+
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace

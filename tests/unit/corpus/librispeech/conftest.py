@@ -1,4 +1,4 @@
-"""A server that does the same on every connection, below HTTP, and an archive that it has."""
+"""A server that does the same on every connection, below HTTP, an archive that it has, and a place for a dataset."""
 
 import hashlib
 import socket
@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -124,3 +125,9 @@ def anonymous(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     client = context(ssl.PROTOCOL_TLS_CLIENT)
     monkeypatch.setattr(connections, "trust", lambda: client)
     return context(ssl.PROTOCOL_TLS_SERVER)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Return the path of a dataset to be made."""
+    return tmp_path / "dataset"

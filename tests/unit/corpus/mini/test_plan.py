@@ -6,8 +6,15 @@ import pytest
 
 from speech_recognition.alphabet import SYMBOLS, unknown_symbols
 from speech_recognition.corpus.mini.plan import (
+    LONGEST_PAUSE,
     LONGEST_SENTENCE,
+    LONGEST_SILENCE,
+    LOUDEST_NOISE,
+    PAUSED,
+    QUIETEST_NOISE,
+    SHORTEST_PAUSE,
     SHORTEST_SENTENCE,
+    SHORTEST_SILENCE,
     SUBSETS,
     WORDS,
     PlannedUtterance,
@@ -62,6 +69,25 @@ def test_sentences_have_every_length_about_as_often(utterances: list[PlannedUtte
     lengths = Counter(len(each.transcript.split()) for each in utterances)
     assert set(lengths) == set(range(SHORTEST_SENTENCE, LONGEST_SENTENCE + 1))
     assert max(lengths.values()) < 1.2 * min(lengths.values())
+
+
+def test_silence_of_varied_length_stands_around_every_sentence(utterances: list[PlannedUtterance]) -> None:
+    for edge in (0, -1):
+        lengths = [each.silences[edge] for each in utterances]
+        assert min(lengths) >= SHORTEST_SILENCE and max(lengths) <= LONGEST_SILENCE
+        assert len(set(lengths)) > 0.9 * (LONGEST_SILENCE - SHORTEST_SILENCE)
+
+
+def test_a_quarter_of_the_sentences_has_one_pause_within(utterances: list[PlannedUtterance]) -> None:
+    paused = [each for each in utterances if len(each.phrases) > 1]
+    assert PAUSED - 0.04 < len(paused) / len(utterances) < PAUSED + 0.04
+    assert all(each.phrases[0] and each.phrases[1] and len(each.silences) == 3 for each in paused)
+    assert all(SHORTEST_PAUSE <= each.silences[1] <= LONGEST_PAUSE for each in paused)
+    assert all(len(each.silences) == 2 for each in utterances if len(each.phrases) == 1)
+
+
+def test_speakers_differ_in_their_noise(utterances: list[PlannedUtterance]) -> None:
+    assert {each.speaker.noise for each in utterances} == set(range(QUIETEST_NOISE, LOUDEST_NOISE + 1))
 
 
 def test_ids_have_librispeechs_form_and_are_unique(utterances: list[PlannedUtterance]) -> None:

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from numpy.typing import NDArray
 
 from speech_recognition.commands import ROOT
 from speech_recognition.corpus.checksum import read_reference
@@ -15,13 +18,20 @@ from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.corpus.mini import synthesize
-from speech_recognition.corpus.mini.plan import PlannedUtterance, planned_utterances
+from speech_recognition.corpus.mini.plan import (
+    QUIETEST_NOISE,
+    SHORTEST_SILENCE,
+    PlannedUtterance,
+    planned_utterances,
+)
 from speech_recognition.corpus.tar_stream import scan
 from speech_recognition.errors import InputError
 
 PLAN = planned_utterances()
 SAMPLE = PLAN[::105]
 """One utterance of every second or third speaker."""
+
+SPLIT = {"train-mini": "train", "dev-mini": "val", "test-mini": "test"}
 
 # What glibc and numpy would choose their faster functions by.
 WITHOUT_CPU_FEATURES = {
@@ -77,6 +87,39 @@ def test_the_sample_is_what_the_reference_says(sample: Path) -> None:
     found = recordings(sample / "dataset")
     assert len(found) == 2 * len(SAMPLE)
     assert found == {name: reference.get(name) for name in found}
+
+
+def samples_of(utterance: PlannedUtterance, sample: Path) -> NDArray[np.int16]:
+    place = sample / "dataset" / SPLIT[utterance.speaker.subset] / "wav" / f"{utterance.utterance_id}.wav"
+    content: NDArray[np.int16] = soundfile.read(place, dtype="int16")[0]
+    return content
+
+
+def loudest(samples: NDArray[np.int16]) -> int:
+    return int(np.abs(samples.astype(int)).max())
+
+
+def test_only_the_speakers_noise_is_heard_before_and_after_a_sentence(sample: Path) -> None:
+    for each in SAMPLE:
+        content = samples_of(each, sample)
+        before, after = (each.silences[edge] * 16 for edge in (0, -1))
+        assert loudest(content[:before]) == loudest(content[-after:]) == each.speaker.noise
+        assert loudest(content[before:-after]) > 1000
+
+
+def test_a_pause_separates_two_phrases(sample: Path) -> None:
+    paused = next(each for each in SAMPLE if len(each.phrases) == 2)
+    content = samples_of(paused, sample).astype(int)
+    quiet = np.abs(content) <= paused.speaker.noise
+    pause = paused.silences[1] * 16
+    inside = quiet[paused.silences[0] * 16 : -paused.silences[2] * 16]
+    assert np.convolve(inside, np.ones(pause), "valid").max() == pause
+
+
+def test_no_two_utterances_have_the_same_noise(sample: Path) -> None:
+    first, *others = (each for each in SAMPLE if each.speaker.noise > QUIETEST_NOISE)
+    starts = [samples_of(each, sample)[: SHORTEST_SILENCE * 16].tobytes() for each in (first, *others)]
+    assert len(set(starts)) == len(starts)
 
 
 def test_the_number_of_workers_changes_nothing(sample: Path, tmp_path: Path) -> None:

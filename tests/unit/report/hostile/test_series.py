@@ -37,7 +37,6 @@ def test_points_that_are_none_are_refused(content: str | None, series: Path, tmp
     else:
         (tmp_path / "points.json").write_text(content)
     assert "points.json: " in refused(["check-rcp", series, "--points", tmp_path / "points.json"])
-    assert "preset" in refused(["check-rcp", series, "--preset", "../points/mini"])
 
 
 def test_convergence_in_a_folder_whose_name_is_a_pattern(

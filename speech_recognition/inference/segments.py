@@ -1,0 +1,125 @@
+"""Division of a long recording at its pauses into stretches of speech that a bidirectional model can take whole.
+
+A frame counts as speech if its level exceeds a threshold between the quietest and the loudest levels of the half
+minute around it, so that the noise of the room and the loudness of a speaker may change during a recording.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from params import SAMPLE_RATE
+from speech_recognition.inference.blocks import Samples
+
+FRAME = SAMPLE_RATE // 100
+"""Samples of a frame of 10 ms."""
+
+_NEIGHBOURHOOD = 1000
+"""Frames between two thresholds, each of which also considers as many frames before and after its own."""
+
+_QUIET_LOUD = (3, 95)
+"""Percentiles of the levels that count as quiet and as loud: a fluent speaker may pause for little of the time."""
+
+_THRESHOLD_SHARE, _THRESHOLD_DB = 0.3, 6.0
+"""Height of the threshold above the quiet level: this share of the distance to the loud level, at least so many dB."""
+
+_SHORTEST_SPEECH = 3
+"""Frames of the shortest sound that counts as speech; a click is shorter."""
+
+_SHORTEST_PAUSE = 30
+"""Frames of the shortest pause at which a recording may be cut; the closure of a stop consonant is shorter."""
+
+_CLEAR_PAUSE = 50
+"""Frames of the shortest pause at which a recording is always cut."""
+
+_MARGIN = 15
+"""Frames of silence that are kept before and after speech, as in the recordings that models are trained on."""
+
+LONGEST_SECONDS = 20.0
+"""Longest window; LibriSpeech's training utterances last up to 25 s."""
+
+OVERLAP_SECONDS = 2.0
+"""Overlap of two windows where speech has no pause: a bidirectional model's text settles within 1 s of an edge."""
+
+
+class Window(NamedTuple):
+    """Stretch of a recording that the model takes as one utterance."""
+
+    start: int
+    """First sample."""
+    stop: int
+    """Sample after the last."""
+    continues: bool
+    """True if it overlaps the window before, because there was no pause to cut at."""
+
+
+def levels(blocks: Iterable[Samples]) -> NDArray[np.float32]:
+    """Return the level of every whole frame of 10 ms in dB, relative to one 16-bit step."""
+    found, rest = [], np.empty(0, np.int16)
+    for block in blocks:
+        samples = np.concatenate([rest, block])
+        whole = len(samples) // FRAME * FRAME
+        power = np.square(samples[:whole].reshape(-1, FRAME).astype(np.float32)).mean(axis=1)
+        found.append(10 * np.log10(power + 1))
+        rest = samples[whole:]
+    return np.concatenate([*found, np.empty(0, np.float32)])
+
+
+def speech(level: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return whether each frame is speech, for its level in dB."""
+    found = np.zeros(len(level), bool)
+    for start in range(0, len(level), _NEIGHBOURHOOD):
+        around = level[max(0, start - _NEIGHBOURHOOD) : start + 2 * _NEIGHBOURHOOD]
+        quiet, loud = np.percentile(around, _QUIET_LOUD)
+        threshold = quiet + max(_THRESHOLD_DB, _THRESHOLD_SHARE * (loud - quiet))
+        own = slice(start, start + _NEIGHBOURHOOD)
+        found[own] = level[own] > threshold
+    return found
+
+
+def stretches(is_speech: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the stretches of speech (first frame, end) that pauses separate, with margins of silence."""
+    sounds = [(start, stop) for start, stop in _runs(is_speech) if stop - start >= _SHORTEST_SPEECH]
+    joined: list[tuple[int, int]] = []
+    for start, stop in sounds:
+        if joined and start - joined[-1][1] < _SHORTEST_PAUSE:
+            start = joined.pop()[0]
+        joined.append((start, stop))
+    return [(max(0, start - _MARGIN), min(len(is_speech), stop + _MARGIN)) for start, stop in joined]
+
+
+def _runs(mask: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Yield the start and the end of each run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+
+
+def windows(spans: Sequence[tuple[int, int]], step: int) -> list[Window]:
+    """Return windows of at most LONGEST_SECONDS that cover all `spans` (first frame, end).
+
+    Neighbouring spans share a window unless the pause between them is a clear one. A span that is too long is divided
+    into windows that overlap by OVERLAP_SECONDS and start a multiple of `step` samples apart.
+    """
+    longest = round(LONGEST_SECONDS * SAMPLE_RATE)
+    found: list[Window] = []
+    for start, stop in ((FRAME * start, FRAME * stop) for start, stop in spans):
+        near = found and not found[-1].continues and start - found[-1].stop < FRAME * (_CLEAR_PAUSE - 2 * _MARGIN)
+        if near and stop - found[-1].start <= longest:
+            found[-1] = found[-1]._replace(stop=stop)
+        elif stop - start <= longest:
+            found.append(Window(start, stop, False))
+        else:
+            found += _overlapping(start, stop, longest, step)
+    return found
+
+
+def _overlapping(start: int, stop: int, longest: int, step: int) -> Iterator[Window]:
+    """Yield overlapping windows from `start` to `stop`, of nearly the same length."""
+    overlap = round(OVERLAP_SECONDS * SAMPLE_RATE)
+    count = -(-(stop - start - overlap) // (longest - overlap - step))
+    advance = -(-(stop - start - overlap) // (count * step)) * step
+    for index in range(count):
+        first = start + index * advance
+        yield Window(first, min(stop, first + advance + overlap), index > 0)
