@@ -20,7 +20,7 @@ from speech_recognition.runtime.devices import use_precision
 
 
 class AnyRecognizer(Protocol):
-    """What evaluation and inference need of a recognizer, whether torch or a different engine computes its model."""
+    """Interface of every recognizer, whether torch or ONNX Runtime computes its model."""
 
     @property
     def params(self) -> Params:

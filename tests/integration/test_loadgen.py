@@ -64,7 +64,7 @@ def test_a_valid_run_leaves_the_folder_that_mlperf_asks_for(
     assert measurements["starting_weights_filename"] == "tiny.pt" and measurements["weight_data_types"] == "fp32"
     assert all(measurements.values())
     system = json.loads((submission / "systems" / "ours.json").read_text())
-    assert (system["division"], system["system_type"], system["cooling"]) == ("open", "edge", "air")
+    assert (system["division"], system["submitter"], system["cooling"]) == ("open", "us", "air")
     assert json.loads((submission / "model_mapping.json").read_text()) == {"deepspeech2": "whisper"}
     # MLPerf's own seeds: LoadGen has read its mlperf.conf, which it does once in a process.
     assert '"effective_qsl_rng_seed", "value": 2085463073848966840' in next(scenario.rglob("*detail.txt")).read_text()
