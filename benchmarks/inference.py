@@ -86,10 +86,11 @@ def make_models(folder: Path, forms: Sequence[str]) -> dict[str, Path]:
     import torch
 
     import params
+    from speech_recognition import settings
     from speech_recognition.recognizer import new_recognizer
     from speech_recognition.runs import checkpoint
 
-    chosen = params.reference()
+    chosen = settings.apply(params.reference(), ["model.precision=fp32"])
     weights = new_recognizer(chosen, 1, torch.device("cpu")).model.state_dict()
     state = checkpoint.TrainingState(
         params=chosen, seed=1, train_set="", val_set="", tally={}, metrics=[], model=weights, optimizer={}
