@@ -125,9 +125,8 @@ def compare(options: argparse.Namespace) -> list[str]:
                 for form in options.forms:
                     figures = run(models[form], form, threads, options.utterances)
                     rounds.setdefault((form, threads), []).append(figures)
-    print(
-        "form, threads: times real time (lowest to highest), ratio to fp32 (lowest to highest), p50, p90, p99, memory"
-    )
+    print("form, threads: times real time (lowest to highest), ratio to fp32 (lowest to highest), times real time by")
+    print("    processor time (lowest to highest), p50, p90, p99, memory, cores of other processes")
     faults = []
     for (form, threads), runs in rounds.items():
         factors = [each["factor"] for each in runs]
@@ -135,9 +134,9 @@ def compare(options: argparse.Namespace) -> list[str]:
         ratios = [own / other["factor"] for own, other in zip(factors, base, strict=True)]
         p50, p90, p99 = (statistics.median(each[share] for each in runs) for share in ("p50", "p90", "p99"))
         bar, others = BARS.get((form, threads), 0.0), max(each["others"] for each in runs)
+        by_processor = spread([each["by_processor"] for each in runs])
         print(
-            f"{form}, {threads}: {spread(factors)}, {spread(ratios)},"
-            f" {spread([each['by_processor'] for each in runs])},"
+            f"{form}, {threads}: {spread(factors)}, {spread(ratios)}, {by_processor},"
             f" {p50:.2f} s, {p90:.2f} s, {p99:.2f} s, {max(each['peak'] for each in runs) / 1e6:.0f} MB, {others:.2f}"
         )
         if statistics.median(factors) < bar:

@@ -28,7 +28,7 @@ def add_beam_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="language model, an ARPA file or a binary file of KenLM; only its words are written",
     )
-    add("--alpha", type=_number, metavar="X", help="weight of the language model (default: 1.0)")
+    add("--alpha", type=_number, metavar="X", help="weight of the language model (default: 0.5)")
     add("--beta", type=_number, metavar="X", help="score of each word, in nats (default: 1.0)")
 
 

@@ -60,7 +60,7 @@ Last run: {label}, precision {precision}, at most {batch_size} utterances in a b
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is measured, for the facts beside the logs."""
+    """Model, data and machine of a measurement, for the facts beside the logs."""
 
     checkpoint: Path
     """File of the model."""
@@ -74,7 +74,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """What came of a run."""
+    """A run that has ended, with its result."""
 
     plan: Plan
     """What was to be done."""

@@ -19,6 +19,7 @@ import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -127,14 +128,20 @@ def _check(status: int, call: str) -> None:
         raise SynthesisError(f"{call} returned {status}")
 
 
-def _say(job: Speech, library_path: str, data_path: str) -> bytes:
-    """Speak one job in a fresh copy of the library; return its little-endian 16-bit PCM at ESPEAK_RATE."""
+def say(
+    job: Speech, library_path: str, data_path: str, on_events: Callable[[int | None], None] = lambda _: None
+) -> bytes:
+    """Speak one job in a fresh copy of the library; return its little-endian 16-bit PCM at ESPEAK_RATE.
+
+    `on_events` takes the address of the events of each piece of samples (benchmarks/word_times.py reads them).
+    """
     pieces: list[bytes] = []
 
-    def receive(samples: int | None, count: int, _events: int | None) -> int:
+    def receive(samples: int | None, count: int, events: int | None) -> int:
         """Keep a copy of the samples, whose memory the library uses again; return 0 to go on."""
         if samples and count > 0:
             pieces.append(ctypes.string_at(samples, 2 * count))
+        on_events(events)
         return 0
 
     callback = _Callback(receive)  # in a variable, or ctypes would free it while the library still calls it
@@ -180,7 +187,7 @@ def serve(jobs: IO[bytes], replies: IO[bytes]) -> None:
     library_path, data_path = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
     for line in jobs:
         try:
-            worked, payload = True, _say(Speech(**json.loads(line)), library_path, data_path)
+            worked, payload = True, say(Speech(**json.loads(line)), library_path, data_path)
         except SynthesisError as error:
             worked, payload = False, str(error).encode()
         replies.write(_REPLY.pack(worked, len(payload)) + payload)
