@@ -3,7 +3,7 @@
     python benchmarks/exported_files.py
     python benchmarks/exported_files.py --checkpoint results/walk/checkpoints/best.pt mini_dataset/manifests/test.csv
 
-The first command takes an untrained `reference`, whose files have the sizes of a trained one, and noise; the second
+The first command takes an untrained `mlperf_2018`, whose files have the sizes of a trained one, and noise; the second
 takes a trained model and the utterances of manifests, and also counts the texts that differ. Times are this process's
 CPU time on one thread (the median, lowest and highest of five loads), which other processes change little.
 """
@@ -92,7 +92,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path, nargs="*", help="manifests whose utterances are heard (default: noise)")
-    parser.add_argument("--checkpoint", type=Path, help="trained model (default: an untrained reference)")
+    parser.add_argument("--checkpoint", type=Path, help="trained model (default: an untrained mlperf_2018)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     batches: list[Batch] = [synthetic_batch(2, 48_000, 5)]
@@ -102,8 +102,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = options.checkpoint or Path(folder) / "untrained.pt"
         if not options.checkpoint:
-            weights = new_recognizer(params.reference(), 1, CPU).model.state_dict()
-            checkpoint.save(source, checkpoint.TrainingState.of_weights(params.reference(), weights))
+            weights = new_recognizer(params.mlperf_2018(), 1, CPU).model.state_dict()
+            checkpoint.save(source, checkpoint.TrainingState.of_weights(params.mlperf_2018(), weights))
             del weights
         expected = output(load(source, CPU, "fp32"), batches)
         print("| file | MB | write (s) | load (s) | largest difference of log-probabilities | texts that differ |")
