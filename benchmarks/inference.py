@@ -86,10 +86,11 @@ def make_models(folder: Path, forms: Sequence[str]) -> dict[str, Path]:
     import torch
 
     import params
+    from speech_recognition import settings
     from speech_recognition.recognizer import new_recognizer
     from speech_recognition.runs import checkpoint
 
-    chosen = params.reference()
+    chosen = settings.apply(params.reference(), ["model.precision=fp32"])
     weights = new_recognizer(chosen, 1, torch.device("cpu")).model.state_dict()
     state = checkpoint.TrainingState(
         params=chosen, seed=1, train_set="", val_set="", tally={}, metrics=[], model=weights, optimizer={}
@@ -125,9 +126,8 @@ def compare(options: argparse.Namespace) -> list[str]:
                 for form in options.forms:
                     figures = run(models[form], form, threads, options.utterances)
                     rounds.setdefault((form, threads), []).append(figures)
-    print(
-        "form, threads: times real time (lowest to highest), ratio to fp32 (lowest to highest), p50, p90, p99, memory"
-    )
+    print("form, threads: times real time (lowest to highest), ratio to fp32 (lowest to highest), times real time by")
+    print("    processor time (lowest to highest), p50, p90, p99, memory, cores of other processes")
     faults = []
     for (form, threads), runs in rounds.items():
         factors = [each["factor"] for each in runs]
@@ -135,9 +135,9 @@ def compare(options: argparse.Namespace) -> list[str]:
         ratios = [own / other["factor"] for own, other in zip(factors, base, strict=True)]
         p50, p90, p99 = (statistics.median(each[share] for each in runs) for share in ("p50", "p90", "p99"))
         bar, others = BARS.get((form, threads), 0.0), max(each["others"] for each in runs)
+        by_processor = spread([each["by_processor"] for each in runs])
         print(
-            f"{form}, {threads}: {spread(factors)}, {spread(ratios)},"
-            f" {spread([each['by_processor'] for each in runs])},"
+            f"{form}, {threads}: {spread(factors)}, {spread(ratios)}, {by_processor},"
             f" {p50:.2f} s, {p90:.2f} s, {p99:.2f} s, {max(each['peak'] for each in runs) / 1e6:.0f} MB, {others:.2f}"
         )
         if statistics.median(factors) < bar:
