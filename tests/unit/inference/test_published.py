@@ -61,6 +61,7 @@ def test_the_parameters_are_those_of_2018(tmp_path: Path) -> None:
     assert (read.params.features.kind, read.params.features.window) == ("linear", "hamming")
 
 
+@torch.inference_mode()
 def test_a_checkpoint_of_this_program_comes_of_it(tmp_path: Path) -> None:
     read = read_published(write(tmp_path, torch04.published()))
     checkpoint.save(tmp_path / "imported.pt", read.state)
