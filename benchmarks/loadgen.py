@@ -6,6 +6,7 @@ Further options go to `benchmark` and `evaluate`. The script measures how much o
 meanwhile, and exits with status 1 if that is over 0.2 cores, if a run is not valid or takes 60 s, or if a WER differs.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -14,34 +15,31 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks._others import Others  # noqa: E402
+
 SCENARIOS = ("SingleStream", "MultiStream", "Offline", "Server")
 MOST_OTHERS = 0.2
 """Cores that other processes may use."""
 MOST_SECONDS = 60.0
 
 
-def machine_seconds() -> float:
-    """Return the processor time, in seconds, that all processes of this machine have used."""
-    fields = Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:]
-    user, nice, system, _, _, interrupts, soft = map(int, fields[:7])
-    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
-
-
 def run(*arguments: str) -> tuple[list[str], int, float, float]:
     """Run a command of this project; return its lines, exit status, seconds, and the cores that others used."""
     command = [sys.executable, "-m", "speech_recognition", *arguments]
-    others, own, begin = machine_seconds(), sum(os.times()[:4]), time.perf_counter()
+    others, begin = Others(), time.perf_counter()
     result = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
-    seconds = time.perf_counter() - begin
-    others, own = machine_seconds() - others, sum(os.times()[:4]) - own
-    return result.stdout.splitlines(), result.returncode, seconds, max(0.0, (others - own) / seconds)
+    return result.stdout.splitlines(), result.returncode, time.perf_counter() - begin, others.cores()
 
 
 def main() -> None:
     """Run every scenario and print a table; exit with status 1 if it may not be used."""
-    if len(sys.argv) < 3:
-        raise SystemExit(__doc__)
-    model, manifest, *options = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("manifest")
+    parsed, options = parser.parse_known_args()
+    model, manifest = parsed.model, parsed.manifest
     faults = []
     evaluated, *_ = run("evaluate", model, manifest, *options)
     print("scenario      verdict  seconds  others' cores  WER as evaluate's  figure")

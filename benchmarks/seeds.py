@@ -49,6 +49,11 @@ def main() -> None:
     epochs_column, minutes_column, _ = zip(*runs, strict=True)
     for name, function in (("min", min), ("mean", statistics.mean), ("max", max)):
         print(f"| {name} | {function(epochs_column):.1f} | {function(minutes_column):.1f} | |")
+    if len(runs) > 1:
+        shares = [
+            100 * statistics.stdev(column) / statistics.mean(column) for column in (epochs_column, minutes_column)
+        ]
+        print(f"| standard deviation, % of the mean | {shares[0]:.1f} | {shares[1]:.1f} | |")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 For maintainers only. A pinned checksum is part of the benchmark's definition: it decides which data a run of the
 closed division may use. Pin a dataset only if you can show how it was made, and then enter its SHA-256 in
-speech_recognition/mlperf/rules/benchmarks.yaml too.
+speech_recognition/mlperf/rules/benchmarks.yaml too and run script/make_upstream_patch.py.
 """
 
 import sys

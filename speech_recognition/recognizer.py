@@ -20,7 +20,7 @@ from speech_recognition.runtime.devices import use_precision
 
 
 class AnyRecognizer(Protocol):
-    """What evaluation and inference need of a recognizer, whether torch or a different engine computes its model."""
+    """Interface of every recognizer, whether torch or ONNX Runtime computes its model."""
 
     @property
     def params(self) -> Params:
@@ -90,16 +90,18 @@ def new_recognizer(params: Params, seed: int, device: torch.device) -> Recognize
 
 
 def load_recognizer(params: Params, weights: dict[str, Tensor], device: torch.device) -> Recognizer:
-    """Return a recognizer with the given weights, in evaluation mode.
+    """Return a recognizer with the given weights, in evaluation mode. On a CPU it shares their memory.
 
     Raises ValueError as `check_weights` does, before memory is taken for the model, and InputError as `new_recognizer`.
     """
     check_weights(params, weights)
-    # Any seed: the weights are replaced. Until then `reference` takes 2 x 415 MB, its own weights and the given ones.
-    recognizer = new_recognizer(params, 0, device)
-    recognizer.model.load_state_dict(weights)
-    recognizer.model.eval()
-    return recognizer
+    use_precision(params.model.precision, device)
+    with torch.device("meta"):
+        model = DeepSpeech2(params.model, params.features.bins)
+    # The tensors become the model's own: no random weights are drawn before, and none are held twice.
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    model.arrange()
+    return Recognizer(params=params, features=Features(params.features).to(device), model=model.to(device).eval())
 
 
 def check_weights(params: Params, weights: Mapping[str, Tensor]) -> None:

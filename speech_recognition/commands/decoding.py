@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ def add_beam_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="language model, an ARPA file or a binary file of KenLM; only its words are written",
     )
-    add("--alpha", type=_number, metavar="X", help="weight of the language model (default: 1.0)")
+    add("--alpha", type=_number, metavar="X", help="weight of the language model (default: 0.5)")
     add("--beta", type=_number, metavar="X", help="score of each word, in nats (default: 1.0)")
 
 
@@ -49,6 +50,12 @@ def chosen_decoder(options: argparse.Namespace) -> "Decode":
 
     check_installed("flashlight-text", "--lm" if options.lm else "--beam")
     model = load_language_model(options.lm) if options.lm else None
+    if model and model.left_out:
+        print(
+            f"note: {options.lm}: {model.left_out} of its {len(model.words) + model.left_out} words have characters"
+            " outside the alphabet and are never written",
+            file=sys.stderr,
+        )
     return BeamSearch(width=options.beam or WIDTH, language_model=model, **weights)
 
 

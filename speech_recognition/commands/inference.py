@@ -115,6 +115,7 @@ def _test(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.manifest import read_manifest
     from speech_recognition.files import check_file, check_writable
     from speech_recognition.inference.latency import held, measure, write_inputs
+    from speech_recognition.inference.loading import precision_of
 
     if options.output:
         check_file(options.output, "--output")
@@ -135,7 +136,7 @@ def _test(options: argparse.Namespace) -> ExitStatus:
         print("WER, CER: none, as --force-duration changes the clips")
     else:
         print_scores(measurement.evaluation)
-    precision = options.precision or f"{recognizer.params.model.precision}, as trained"
+    precision = precision_of(path, recognizer, options.precision)
     print(f"computed on: {recognizer.device}, {torch.get_num_threads()} CPU threads, precision {precision}")
     _print_times(measurement, options)
     if options.output:

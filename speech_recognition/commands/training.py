@@ -35,6 +35,34 @@ def add_train(commands: Commands) -> None:
     add("--preset", default="reference", metavar="NAME", help=f"{', '.join(params.PRESETS)} (default: reference)")
     add("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="change a parameter (repeatable)")
     add("--seed", type=_seed, metavar="N", help="from 0 to 4294967295 (default: drawn by the operating system)")
+    _add_places(parser)
+    add("--device", default="auto", metavar="NAME", help=DEVICES)
+    add(
+        "--num-gpus",
+        "--num_gpus",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="train on N GPUs of this machine, or in N processes with --device cpu; -1: on all GPUs (default: 1)",
+    )
+    add(
+        "--runs",
+        type=_runs,
+        default=1,
+        metavar="N",
+        help="train N times with different seeds and print the score (with --timed)",
+    )
+    add(
+        "--timed",
+        action="store_true",
+        help="run the benchmark: make the mini dataset if it is missing, print the timing block, check the log",
+    )
+    parser.set_defaults(run=_train)
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the data and the run's folder; the names with underscores are the model garden's."""
+    add = parser.add_argument
     add("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: data.dataset)")
     add(
         "--train-manifest",
@@ -66,28 +94,6 @@ def add_train(commands: Commands) -> None:
         help="continue the run in --output-dir (default: the newest run of the preset) from the end of EPOCH (default:"
         " from its newest checkpoint)",
     )
-    add("--device", default="auto", metavar="NAME", help=DEVICES)
-    add(
-        "--num-gpus",
-        "--num_gpus",
-        type=_count,
-        default=1,
-        metavar="N",
-        help="train on N GPUs of this machine, or in N processes with --device cpu; -1: on all GPUs (default: 1)",
-    )
-    add(
-        "--runs",
-        type=_runs,
-        default=1,
-        metavar="N",
-        help="train N times with different seeds and print the score (with --timed)",
-    )
-    add(
-        "--timed",
-        action="store_true",
-        help="run the benchmark: make the mini dataset if it is missing, print the timing block, check the log",
-    )
-    parser.set_defaults(run=_train)
 
 
 def _parameters() -> str:

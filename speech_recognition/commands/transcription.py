@@ -82,6 +82,13 @@ def add_transcribe(commands: Commands) -> None:
         " always with other models (default: carry)",
     )
     add_beam_options(parser)
+    add(
+        "--nbest",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="with --beam or --lm: list the N likeliest texts of each recording up to --long-seconds in its JSON file",
+    )
     add_inference_options(parser)
     parser.set_defaults(run=_transcribe)
 
@@ -92,6 +99,12 @@ def _formats(text: str) -> tuple[str, ...]:
         if name not in FORMATS:
             raise argparse.ArgumentTypeError(f"{name}: must be one of {', '.join(FORMATS)}")
     return names
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1000")
+    return int(text)
 
 
 def _transcribe(options: argparse.Namespace) -> ExitStatus:
@@ -114,6 +127,10 @@ def _to_do(found: Sequence["Input"], options: argparse.Namespace) -> list["Input
 
     if options.long_seconds < 0:
         raise InputError(f"--long-seconds {options.long_seconds}: must be at least 0")
+    if options.nbest and not ((options.beam or options.lm) and "json" in options.format):
+        raise InputError(
+            "--nbest: lists what a beam search finds in a JSON file; add --beam or --lm, and --format json"
+        )
     if options.output_dir is None:
         if options.skip_existing:
             raise InputError("--skip-existing: without --output-dir there are no files; add --output-dir")
@@ -134,6 +151,7 @@ def _transcribe_all(found: Sequence["Input"], options: argparse.Namespace, singl
 
     transcriber = Transcriber(
         decode=chosen_decoder(options),
+        nbest=options.nbest,
         recognizer=load_model(options.checkpoint, options),
         long_seconds=options.long_seconds,
         long=options.long,
@@ -216,8 +234,8 @@ def _live(options: argparse.Namespace) -> ExitStatus:
 
     if options.audio != [inputs.STANDARD_INPUT]:
         raise InputError("--live: reads standard input; give - as the only recording")
-    if options.output_dir is not None or options.format != ("txt",) or options.beam or options.lm:
-        raise InputError("--live: prints the greedy text; leave out --format, --output-dir, --beam and --lm")
+    if options.output_dir is not None or options.format != ("txt",) or options.beam or options.lm or options.nbest:
+        raise InputError("--live: prints the greedy text; leave out --format, --output-dir, --beam, --lm and --nbest")
     recognizer = load_model(options.checkpoint, options)
     if not streaming.can_stream(recognizer):
         raise InputError(

@@ -18,7 +18,7 @@ from torch import Tensor
 from speech_recognition.alphabet import BLANK, SYMBOLS, decode, encode
 from speech_recognition.decoding.language_model import LanguageModel
 
-ALPHA, BETA = 1.0, 1.0
+ALPHA, BETA = 0.5, 1.0
 """Default weights of the language model and of a word."""
 
 WIDTH = 100

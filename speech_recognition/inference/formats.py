@@ -24,6 +24,10 @@ def json_(transcript: Transcript) -> str:
         "confidence": round(transcript.confidence, 4),
         "words": [asdict(word) for word in transcript.words],
     }
+    if transcript.alternatives:
+        content["alternatives"] = [
+            {"text": each.text, "score": round(each.score, 3)} for each in transcript.alternatives
+        ]
     if score := transcript.score:
         content |= {"reference": transcript.reference, "word_errors": score.word_errors, "wer": round(score.wer, 2)}
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

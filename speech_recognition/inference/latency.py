@@ -32,7 +32,7 @@ WARM_UPS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """What was computed from one utterance, and the time that it took."""
+    """One utterance with its result and the time that its batch took."""
 
     batch: int
     """Number of its batch, from 0."""

@@ -60,7 +60,7 @@ Last run: {label}, precision {precision}, at most {batch_size} utterances in a b
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is measured, for the facts beside the logs."""
+    """Model, data and machine of a measurement, for the facts beside the logs."""
 
     checkpoint: Path
     """File of the model."""
@@ -74,7 +74,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """What came of a run."""
+    """A run that has ended, with its result."""
 
     plan: Plan
     """What was to be done."""
@@ -93,16 +93,12 @@ def describe(
     from the machine. Raises InputError if the file cannot be read, or if org or platform cannot name a folder.
     """
     described = system.describe(vars(submission), nodes=1, gpus=int(device.type == "cuda"), storage=storage)
-    cards = [each for each in described["host_networking"].split(", ") if each]
     described |= {
         "division": DIVISION,
         "status": _AVAILABILITY[submission.status],
-        "system_type": "edge",
+        "system_type": described["system_type"] or "edge",  # MLPerf inference accepts no other value
         "system_type_detail": "",
-        "host_network_card_count": str(len(cards)),
     }
-    if described["accelerators_per_node"] == "0":  # the checker refuses empty fields
-        described |= {name: value or "N/A" for name, value in described.items() if name.startswith("accelerator_")}
     if completion:
         described = system.completed(described, completion)
     for field, parameter in (("submitter", "submission.org"), ("system_name", "submission.platform")):

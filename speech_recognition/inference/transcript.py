@@ -1,7 +1,9 @@
 """What was recognised in one recording."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from speech_recognition.decoding.beam import Hypothesis
 from speech_recognition.inference.words import Word
 from speech_recognition.scoring import Score, score
 
@@ -20,6 +22,8 @@ class Transcript:
     """Words with their times and confidence."""
     reference: str | None = None
     """Transcript that lies beside the recording; None if there is none."""
+    alternatives: Sequence[Hypothesis] = ()
+    """Likeliest texts of a short recording, of which `text` is the first; empty unless they were asked for."""
 
     @property
     def confidence(self) -> float:

@@ -17,6 +17,7 @@ from torch import Tensor
 from params import SAMPLE_RATE
 from speech_recognition.batches import collate
 from speech_recognition.corpus.recordings import read_any
+from speech_recognition.decoding.beam import BeamSearch, Hypothesis
 from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.errors import InputError
 from speech_recognition.inference.blocks import LongRecording, Samples, cut
@@ -61,6 +62,8 @@ class Transcriber:
     """Recognizer, in evaluation mode."""
     decode: Decode = greedy
     """Decoder of the log-probabilities."""
+    nbest: int = 0
+    """Number of texts that are kept of each short recording, which only a BeamSearch finds."""
     long_seconds: float = LONG_SECONDS
     """Length above which a recording is long."""
     long: Literal["carry", "cut"] = "carry"
@@ -92,18 +95,20 @@ class Transcriber:
                         short[index] = read_any(each.path)
                 except InputError as error:
                     results[index] = Failure(each.name, str(error).replace(str(each.path), each.name))
-            for index, words in self._short(short, advance):
-                is_speech = speech(levels([short[index]]))
-                results[index] = _transcript(group[index], len(short[index]) / SAMPLE_RATE, words, is_speech)
+            for index, words, alternatives in self._short(short, advance):
+                seconds, is_speech = len(short[index]) / SAMPLE_RATE, speech(levels([short[index]]))
+                results[index] = _transcript(group[index], seconds, words, is_speech, alternatives)
             yield from (results[index] for index in range(len(group)))
 
-    def _short(self, samples: dict[int, Samples], advance: Callable[[float], None]) -> Iterator[tuple[int, list[Word]]]:
-        """Yield the words of short recordings by their indices, the shortest recordings first."""
+    def _short(
+        self, samples: dict[int, Samples], advance: Callable[[float], None]
+    ) -> Iterator[tuple[int, list[Word], list[Hypothesis]]]:
+        """Yield index, words and likeliest texts of each short recording, the shortest recordings first."""
         order = sorted(samples, key=lambda index: len(samples[index]))
         for batch in _batches([(index, len(samples[index])) for index in order]):
             outputs = self._log_probs([samples[index] for index in batch])
             for index, log_probs in zip(batch, outputs, strict=True):
-                yield index, self._words(log_probs, 0)
+                yield index, self._words(log_probs, 0), self._alternatives(log_probs)
                 advance(len(samples[index]) / SAMPLE_RATE)
 
     def _long(
@@ -146,6 +151,12 @@ class Transcriber:
         """Return the words in log_probs [t, symbol], which begin at sample `start`."""
         (text,) = self.decode(log_probs[:, None], torch.tensor([len(log_probs)]))
         return read_words(log_probs, likeliest_path(log_probs, text), self._clock, start / SAMPLE_RATE)
+
+    def _alternatives(self, log_probs: Tensor) -> list[Hypothesis]:
+        """Return the likeliest texts of log_probs [t, symbol], if they were asked for."""
+        if not self.nbest or not isinstance(self.decode, BeamSearch):
+            return []
+        return self.decode.hypotheses(log_probs[:, None], torch.tensor([len(log_probs)]), self.nbest)[0]
 
 
 def header_seconds(each: Input) -> float:
@@ -196,7 +207,13 @@ def _batches(lengths: Sequence[tuple[Item, int]]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _transcript(each: Input, seconds: float, words: list[Word], is_speech: NDArray[np.bool_]) -> Transcript:
+def _transcript(
+    each: Input,
+    seconds: float,
+    words: list[Word],
+    is_speech: NDArray[np.bool_],
+    alternatives: Sequence[Hypothesis] = (),
+) -> Transcript:
     """Return a transcript of words whose times are those of their peaks."""
     return Transcript(
         name=each.name,
@@ -204,4 +221,5 @@ def _transcript(each: Input, seconds: float, words: list[Word], is_speech: NDArr
         text=" ".join(word.word for word in words),
         words=placed(words, sounds(is_speech), seconds),
         reference=each.reference,
+        alternatives=alternatives,
     )

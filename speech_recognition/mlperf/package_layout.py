@@ -48,7 +48,7 @@ class Layout:
 
     @property
     def own(self) -> SeriesFolder:
-        """How this system made the runs: scripts, parameters, and a folder for each run."""
+        """Folder of the system's scripts and parameters, with a folder for each run."""
         return SeriesFolder(self._implementations / self.platform)
 
     @property

@@ -64,7 +64,9 @@ def _repair(log: Path) -> set[str]:
 
 
 def _timeless(line: str) -> str:
-    """Return `line` without the times in it, which differ when a run repeats the line."""
+    """Return `line` without what differs when a run repeats it: times, and the samples consumed before an epoch."""
+    if '"key": "epoch_start"' in line:  # a restart in the middle of an epoch has consumed a part of it
+        line = re.sub(r'"samples_count": \d+', "", line)
     return re.sub(r'"time_ms": \d+|(?<=TIMING RUN AT ).*', "", line)
 
 

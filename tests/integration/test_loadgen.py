@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +13,10 @@ import torch
 from speech_recognition.cli import main
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.evaluation import evaluate
+from speech_recognition.inference import loadgen_plan
 from speech_recognition.inference.loadgen_plan import Plan
 from speech_recognition.inference.loading import load
+from speech_recognition.runtime import separate
 
 CPU = torch.device("cpu")
 RESULTS = Path("open/reference_implementation/results/reference_platform/deepspeech2")
@@ -64,7 +68,7 @@ def test_a_valid_run_leaves_the_folder_that_mlperf_asks_for(
     assert measurements["starting_weights_filename"] == "tiny.pt" and measurements["weight_data_types"] == "fp32"
     assert all(measurements.values())
     system = json.loads((submission / "systems" / "ours.json").read_text())
-    assert (system["division"], system["system_type"], system["cooling"]) == ("open", "edge", "air")
+    assert (system["division"], system["submitter"], system["cooling"]) == ("open", "us", "air")
     assert json.loads((submission / "model_mapping.json").read_text()) == {"deepspeech2": "whisper"}
     # MLPerf's own seeds: LoadGen has read its mlperf.conf, which it does once in a process.
     assert '"effective_qsl_rng_seed", "value": 2085463073848966840' in next(scenario.rglob("*detail.txt")).read_text()
@@ -77,14 +81,24 @@ def test_the_exit_status_is_loadgens_verdict(model: Path, tone_dataset: Path, tm
     assert verdict is not None and status == {"VALID": 0, "INVALID": 1}[verdict[1]]
 
 
+def with_few_queries(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call `function` where SingleStream has 20 queries: too few for LoadGen's estimate of a percentile."""
+    loadgen_plan._QUERIES["SingleStream"], loadgen_plan._SHORT_SECONDS = 20, 0
+    return function(*arguments)
+
+
 def test_a_run_that_is_not_valid_says_why_and_keeps_its_logs(
-    model: Path, tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path,
+    tone_dataset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Told to expect one utterance per second, LoadGen sends 64, which take less than the least duration of a second.
-    options = ["--target-qps", "1", "--batch-size", "64"]
-    assert run(model, tone_dataset / "manifests" / "val.csv", tmp_path, "Offline", *options) == 1
-    assert capsys.readouterr().out.startswith("Offline, unofficial short run: INVALID: Increase expected QPS")
-    assert (tmp_path / RESULTS / "Offline" / "performance" / "run_1" / "mlperf_log_detail.txt").exists()
+    monkeypatch.setattr(separate, "call", partial(separate.call, with_few_queries))
+    assert run(model, tone_dataset / "manifests" / "val.csv", tmp_path, "SingleStream") == 1
+    why = "Only processed 20 queries. Need to process at least 64 queries for early stopping."
+    assert capsys.readouterr().out.startswith(f"SingleStream, unofficial short run: INVALID: {why}\n90% of ")
+    assert (tmp_path / RESULTS / "SingleStream" / "performance" / "run_1" / "mlperf_log_detail.txt").exists()
 
 
 def test_unreadable_audio_ends_the_run_in_one_line(

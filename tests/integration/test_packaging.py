@@ -92,7 +92,7 @@ def imported(*paths: Path) -> set[str]:
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
-    own = {"params", "speech_recognition", "tests", "environment", *(path.stem for path in paths)}
+    own = {"params", "speech_recognition", "tests", "script", "environment", *(path.stem for path in paths)}
     # python-levenshtein only depends on the distribution that has the module.
     distributions = packages_distributions() | {"Levenshtein": ["python-levenshtein"]}
     return {normal(distributions[module][0]) for module in modules - sys.stdlib_module_names - own - {"_ctypes"}}

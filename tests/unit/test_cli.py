@@ -25,7 +25,7 @@ TINY = ["--set", "model.conv_channels=2", "--set", "model.rnn_units=8", "--set",
 def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     command, environment = [sys.executable, "-m", "speech_recognition"], os.environ | {"PYTHONPATH": str(ROOT)}
     command += map(str, arguments)
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:

@@ -41,12 +41,12 @@ def test_a_signal_ends_the_log_and_gives_its_status(
         start_new_session=True,
     )
     log = tmp_path / "run" / "speech_ds2.out"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (log.exists() and "eval_stop" in log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
     # A terminal's interrupt goes to the workers too.
     (os.killpg if group else os.kill)(process.pid, number)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + number, errors
     assert '"status": "aborted"' in output.splitlines()[-1]
     assert errors.count(f"stopped by {number.name}") == 1 and "Traceback" not in errors
@@ -67,7 +67,7 @@ def test_a_killed_worker_ends_the_run_in_one_line_and_loses_nothing(tone_dataset
         while not (children := subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True).stdout.split()):
             time.sleep(0.001)
         os.kill(int(children[0]), signal.SIGKILL)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=300)
     assert process.returncode == 1 and "Traceback" not in errors, errors
     (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
     assert f"process {int(children[0])}," in line and "SIGKILL" in line and "lower data.workers (1)" in line
@@ -104,7 +104,7 @@ def test_an_interrupt_while_torch_is_loaded_is_one_line(tone_dataset: Path, tmp_
             time.sleep(0.001)
         time.sleep(moment)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (130, "stopped by SIGINT\n")
 
 
@@ -117,5 +117,5 @@ def test_an_interrupt_that_also_ends_the_reader_is_still_one(tone_dataset: Path,
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.stdout.close()
-    assert process.wait(timeout=60) == 128 + signal.SIGINT
+    assert process.wait(timeout=300) == 128 + signal.SIGINT
     assert '"status": "aborted"' in (tmp_path / "run" / "speech_ds2.out").read_text().splitlines()[-1]

@@ -10,7 +10,7 @@ import torchaudio
 import params
 from speech_recognition.features import Features, length_mask
 
-LINEAR, MEL = params.mlperf_2018().features, params.mini().features
+LINEAR, MEL = params.mlperf_2018().features, params.FeatureParams(kind="mel")
 POWER = params.tensorflow().features
 MFCC = dataclasses.replace(MEL, kind="mfcc")
 EVERY = pytest.mark.parametrize("settings", [LINEAR, MEL, POWER, MFCC], ids=["linear", "mel", "power", "mfcc"])

@@ -51,7 +51,7 @@ def synthesize(folder: Path, workers: int | None = None) -> None:
 def write_corpus(utterances: Sequence[PlannedUtterance], folder: Path, workers: int | None) -> None:
     """Write the audio and transcripts of `utterances`, and SPEAKERS.TXT, into an existing folder."""
     coefficients()  # fills the cache, so that the threads do not all compute them at once
-    # A chapter has at most 25 utterances, few enough to keep all threads busy until the end.
+    # One chapter at a time for each thread: of at most 10 utterances, so that no thread works long after the others.
     chapters = [list(chapter) for _, chapter in groupby(utterances, key=lambda each: (each.speaker, each.chapter))]
     with (
         _SynthesizerPool() as pool,

@@ -9,6 +9,8 @@ import params
 from speech_recognition.cli import main
 from speech_recognition.commands.training import make_embedded_dataset
 from speech_recognition.corpus.counts import Counts, read_counts, write_counts
+from speech_recognition.errors import InputError
+from speech_recognition.runtime import page_cache
 from speech_recognition.training import division
 
 
@@ -41,3 +43,17 @@ def test_the_parameters_of_a_run_name_the_data_that_it_used(tone_dataset: Path, 
     arguments = ["train", "--preset", "mini", "--data-dir", str(tone_dataset), "--output-dir", str(tmp_path / "run")]
     assert main([*arguments, *options]) == 3
     assert json.loads((tmp_path / "run" / "params.json").read_text())["data"]["dataset"] == str(tone_dataset)
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_a_run_is_prepared_with_the_right_to_drop_the_page_cache(root: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def record(*_: object, drops_caches: bool, **__: object) -> None:
+        given.append(drops_caches)
+        raise InputError("enough")
+
+    monkeypatch.setattr(page_cache, "can_drop", lambda: root)
+    monkeypatch.setattr("speech_recognition.training.prepare.prepare", record)
+    assert main(["train", "--preset", "mini", "--device", "cpu"]) == 2
+    assert given == [root]

@@ -71,6 +71,17 @@ def test_several_formats_are_written_to_a_folder(talks: Path, capsys: Any) -> No
     assert json.loads((talks / "out" / "deep" / "b.json").read_text())["word_errors"] == 1
 
 
+def test_the_likeliest_texts_stand_in_the_json_file(talks: Path, capsys: Any) -> None:
+    assert transcribe("talks/a.wav", "--beam", "20", "--nbest", "3", "--format", "json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["text"] == content["alternatives"][0]["text"] == "BACK AGO"
+    texts = [each["text"] for each in content["alternatives"]]
+    scores = [each["score"] for each in content["alternatives"]]
+    assert len(set(texts)) == 3 and scores == sorted(scores, reverse=True)
+    assert transcribe("talks/a.wav", "--beam", "20", "--format", "json") == 0
+    assert "alternatives" not in json.loads(capsys.readouterr().out)
+
+
 def test_skip_existing_transcribes_what_is_missing(talks: Path, model: ToneReader) -> None:
     (talks / "out").mkdir()
     (talks / "out" / "a.txt").write_text("OLD\n")
@@ -95,6 +106,10 @@ def test_one_recording_in_any_format_goes_to_standard_output(talks: Path, capsys
         (["talks", "--output-dir", "talks"], "talks/b.txt: would be overwritten"),
         (["talks/x.wav"], "talks/x.wav: no such file"),
         (["talks", "--long-seconds", "-1"], "--long-seconds -1.0: must be at least 0"),
+        (["talks/a.wav", "--nbest", "3", "--format", "json"], "--nbest: lists what a beam search finds in a JSON file"),
+        (["talks/a.wav", "--nbest", "3", "--beam", "9"], "--nbest: lists what a beam search finds in a JSON file"),
+        (["talks/a.wav", "--nbest", "0"], "argument --nbest: 0: must be from 1 to 1000"),
+        (["-", "--live", "--nbest", "3"], "--live: prints the greedy text"),
         (["talks", "--live"], "--live: reads standard input; give - as the only recording"),
         (["-", "--live", "--lm", "x.arpa"], "--live: prints the greedy text"),
         (["-", "--live"], "--live: the model in best.pt hears a recording in both directions"),

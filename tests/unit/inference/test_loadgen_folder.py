@@ -23,9 +23,7 @@ def test_the_description_has_what_only_inference_asks_for(tmp_path: Path) -> Non
     assert {"submitter": "us", "system_name": "ours", "division": "open", "status": "available"}.items() <= (
         described.items()
     )
-    assert described["system_type"] == "edge" and described["host_network_card_count"].isdigit()
-    # MLPerf's checker refuses empty fields of accelerators, even if there are none.
-    assert described["accelerators_per_node"] == "0" and described["accelerator_model_name"] == "N/A"
+    assert described["system_type"] in ("edge", "datacenter") and described["system_type_detail"] == ""
 
 
 def test_the_users_facts_replace_those_that_were_found(tmp_path: Path) -> None:

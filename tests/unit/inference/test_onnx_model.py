@@ -27,7 +27,7 @@ from speech_recognition.inference.onnx_model import OnnxRecognizer, load_onnx, w
 from speech_recognition.recognizer import Recognizer, new_recognizer
 
 CPU = torch.device("cpu")
-SMALL = ["model.conv_channels=2", "model.rnn_units=8"]
+SMALL = ["model.conv_channels=2", "model.rnn_units=8", "model.precision=fp32"]
 MODELS = {
     "mini": settings.apply(params.mini(), SMALL),
     "reference": settings.apply(params.reference(), SMALL),

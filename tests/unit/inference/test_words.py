@@ -13,16 +13,14 @@ import params
 from speech_recognition import alphabet
 from speech_recognition.decoding.greedy import greedy
 from speech_recognition.inference.words import (
-    BIDIRECTIONAL,
     Clock,
-    Lags,
     WordReader,
     clock_of,
     likeliest_path,
     read_words,
 )
 
-CLOCK = Clock(frame=0.02, first=0.0, 
+CLOCK = Clock(frame=0.02, first=0.0)
 
 
 def outputs(path: str, peak: float = 0.9) -> torch.Tensor:
@@ -34,7 +32,9 @@ def outputs(path: str, peak: float = 0.9) -> torch.Tensor:
 
 def read(path: str) -> list[tuple[str, float, float]]:
     log_probs = outputs(path)
-    return [(word.word, word.start, word.end) for word in read_words(log_probs, log_probs.argmax(1).tolist(), CLOCK, 1.0)]
+    return [
+        (word.word, word.start, word.end) for word in read_words(log_probs, log_probs.argmax(1).tolist(), CLOCK, 1.0)
+    ]
 
 
 def test_words_have_the_times_of_their_first_and_last_peaks() -> None:

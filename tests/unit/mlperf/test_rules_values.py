@@ -178,3 +178,11 @@ def test_every_presets_log_passes_the_rules_of_its_division(preset: str, good_lo
     division = params.PRESETS[preset]().submission.division
     assert division == ("closed" if preset in ("reference", "mini") else "open")
     assert check(good_log(preset, division=division), division) == []
+
+
+def test_a_resumed_log_begins_within_an_epoch(good_log: Any, check: Any) -> None:
+    """Only behind a `resumed` line may an epoch begin with utterances that no epoch of the log consumed."""
+    lines = good_log(division="open").edited("epoch_start", metadata={"samples_count": 640})
+    assert messages(check(lines, "open")) == ["epoch_start: samples_count is not what the epochs before consumed"]
+    last = "weights_initialization"
+    assert check(lines.with_line(last, "resumed", True).edited("resumed", metadata={"epoch_num": 1}), "open") == []

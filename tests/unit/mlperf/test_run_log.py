@@ -77,20 +77,10 @@ def test_the_order_is_that_of_the_interface(good_log: Any) -> None:
     assert keys == HEAD + ADAMW + COSINE + AUGMENTATION + ["weights_initialization"] * 23 + tail
 
 
-def test_values_come_from_the_parameters(good_log: Any) -> None:
+def test_the_log_states_cache_samples_and_result(good_log: Any) -> None:
     values = {key: record["value"] for _, key, record in good_log("mini").records()}
-    expected = {
-        "cache_clear": True, "submission_benchmark": "deepspeech2_mini", "submission_division": "closed",
-        "submission_org": "reference_implementation", "micro_batch_size": 16, "config_filename": "params.json",
-        "seed": 7, "global_batch_size": 16, "gradient_accumulation_steps": 1, "opt_name": "adamw",
-        "opt_base_learning_rate": 3e-3, "opt_adamw_weight_decay": 0.01, "opt_gradient_clip_norm": 5.0,
-        "opt_learning_rate_decay_schedule": "one_cycle", "opt_learning_rate_warmup_epochs": 2.0,
-        "opt_end_learning_rate": 0.0, "data_order": "batch_shuffle", "train_samples": MINI[0], "eval_samples": MINI[1],
-        "eval_accuracy": 23.0,
-    }  # fmt: skip
-    assert {key: values[key] for key in expected} == expected
-    reference = {key: record["value"] for _, key, record in good_log("mlperf_2018").records()}
-    assert reference["opt_learning_rate_decay_factor"] == pytest.approx(1 / 1.1)
+    keys = ("cache_clear", "train_samples", "eval_samples", "eval_accuracy")
+    assert [values[key] for key in keys] == [True, *MINI, 23.0]
 
 
 def test_metadata_tell_epoch_samples_and_tensors(good_log: Any) -> None:

@@ -44,3 +44,11 @@ def test_other_processes_than_the_first_show_nothing(capsys: pytest.CaptureFixtu
     print("line", file=silence)
     assert not silence.show("line")
     assert capsys.readouterr().out == ""
+
+
+def test_an_epoch_that_begins_again_within_is_logged_once(tmp_path: Path) -> None:
+    line = ':::MLLOG {"time_ms": %d, "key": "epoch_start", "metadata": {"epoch_num": 2, "samples_count": %d}}\n'
+    for number, (time, consumed) in enumerate([(1, 100), (2, 164)]):
+        with Output(io.StringIO(), tmp_path / "log", go_on=number > 0) as output:
+            output.write(line % (time, consumed))
+    assert (tmp_path / "log").read_text() == line % (1, 100)

@@ -20,7 +20,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 def steps(processes: int, dataset: Path, out: Path, *arguments: object) -> dict[str, Any]:
     script = [str(Path(__file__).with_name("steps_under_torchrun.py")), *map(str, (dataset, out, *arguments))]
     command = [sys.executable, *script] if processes == 1 else [*TORCHRUN, str(processes), *script]
-    subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, timeout=300)
     result: dict[str, Any] = torch.load(out, weights_only=True)
     return result
 
@@ -68,7 +68,7 @@ def test_nothing_of_the_processes_outlives_their_run(tmp_path: Path) -> None:
         "threads = sorted(path.read_text().strip() for path in pathlib.Path('/proc/self/task').glob('*/comm'))\n"
         "print(threads)\n"
     )
-    result = subprocess.run([*TORCHRUN, "2", str(script)], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run([*TORCHRUN, "2", str(script)], env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert result.stdout.count("[") == 2 and "gloo" not in result.stdout, result.stderr
 
 

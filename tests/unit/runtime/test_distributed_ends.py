@@ -36,7 +36,7 @@ def test_a_signal_to_one_of_them_saves_and_ends_all(words: Words, tmp_path: Path
             assert run.poll() is None
         victims = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout
         os.kill(int(victims.split()[-1]), signal.SIGUSR1)
-        output, errors = run.communicate(timeout=60)
+        output, errors = run.communicate(timeout=300)
     assert run.returncode != 0 and "saved: " in errors
     assert last_line_is_aborted(output)
     assert checkpoint.read(folder / "checkpoints" / "last.pt").seed == 1
@@ -51,7 +51,7 @@ def test_a_signal_to_the_command_saves_and_gives_its_status(words: Words, tmp_pa
         while "epoch_start" not in (run.stdout.readline() if run.stdout else ""):
             assert run.poll() is None
         run.send_signal(signal.SIGUSR1)
-        output, errors = run.communicate(timeout=60)
+        output, errors = run.communicate(timeout=300)
     assert run.returncode == 128 + signal.SIGUSR1 and "saved: " in errors
     assert last_line_is_aborted(output)
     assert checkpoint.read(folder / "checkpoints" / "last.pt").tally["steps"] > 0
@@ -116,7 +116,7 @@ def test_the_processes_and_their_workers_end_with_torchrun(
             assert run.poll() is None
         started = descendants(run.pid)
         os.killpg(run.pid, number)
-        output, errors = run.communicate(timeout=60)
+        output, errors = run.communicate(timeout=300)
     time.sleep(0.2)
     assert len(started) >= 2 and not any(runs(pid) for pid in started)
     assert "Traceback" not in errors, errors

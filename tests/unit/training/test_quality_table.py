@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import torch
 
 import params
 from speech_recognition.cli import main
@@ -12,7 +13,9 @@ from speech_recognition.corpus.manifest import read_manifest, write_manifest
 from speech_recognition.model import build_model
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.metrics import EpochMetrics
+from speech_recognition.scoring import Score, score
 from speech_recognition.training.optimizers import build_optimizer
+from speech_recognition.training.quality_table import evaluate_epochs
 
 STAGES = (params.Stage(first_epoch=2, batch_size=32, momentum=0.99, anneal_factor=1.0),)
 SMALL = dataclasses.replace(
@@ -71,6 +74,18 @@ def test_every_epoch_has_a_row_with_each_subset_and_the_recipe(
     assert all(row["WER of val-tones (%)"] == row["WER of dev-a + dev-b (%)"] for row in rows)  # the same utterances
     assert main(["evaluate", str(run / "checkpoints" / "epoch_02.pt"), str(val)]) == 0
     assert f"all: WER {rows[1]['WER of val-tones (%)']}" in capsys.readouterr().out
+
+
+def test_every_epoch_is_decoded_as_was_asked(run: Path, tone_dataset: Path) -> None:
+    utterances = read_manifest(tone_dataset / "manifests" / "val.csv")
+    rows = evaluate_epochs(
+        run,
+        [utterances],
+        lambda state, path: checkpoint.recognizer_of(state, path, torch.device("cpu")),
+        decode=lambda _, lengths: ["BAD"] * len(lengths),
+    )
+    rate = sum((score(each.transcript, "BAD") for each in utterances), Score()).wer
+    assert [row["WER of val-tones (%)"] for row in rows] == [f"{rate:.2f}"] * 2 and rate < 100
 
 
 def test_a_folder_without_checkpoints_is_refused(

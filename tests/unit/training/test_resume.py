@@ -31,7 +31,7 @@ def test_other_parameters_are_refused_with_the_difference(
     changes = ["--resume", "--set", "optimizer.learning_rate=0.5", "--set", "model.rnn_units=9"]
     assert main(words(half, *changes)) == 2
     message = capsys.readouterr().err.splitlines()[-1]
-    assert "model.rnn_units=8, not 9; optimizer.learning_rate=0.002, not 0.5" in message
+    assert "model.rnn_units=8, not 9; optimizer.learning_rate=0.003, not 0.5" in message
     assert sorted(path.name for path in half.iterdir()) == ["checkpoints"]
 
 

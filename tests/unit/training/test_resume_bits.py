@@ -83,8 +83,8 @@ class Kill(BaseException):
 @pytest.mark.parametrize(
     ("place", "calls"),
     [
-        ("speech_recognition.recognizer.greedy", 1),
-        ("speech_recognition.recognizer.greedy", 7),
+        ("speech_recognition.decoding.greedy.length_mask", 1),
+        ("speech_recognition.decoding.greedy.length_mask", 7),
         ("torch.save", 9),
         ("os.fsync", 5),
         ("os.replace", 11),

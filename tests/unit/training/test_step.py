@@ -96,7 +96,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 
 def losses(tone_dataset: Path, steps: int) -> list[float]:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
+    features, model = Features(params.FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
     # A low rate: the last bits, which differ between processors, must not grow to a ten-thousandth in ten steps.
     optimizer = build_optimizer(dataclasses.replace(params.mini().optimizer, learning_rate=5e-4), model)
     batches = itertools.cycle(
@@ -117,7 +117,7 @@ def test_the_same_seed_gives_the_same_losses_to_the_bit(tone_dataset: Path) -> N
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_step_that_is_not_finite_changes_nothing(tone_dataset: Path, bad: float) -> None:
-    features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
+    features, model = Features(params.FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     batch = next(load_batches(utterances, [[0, 1]], workers=0))
@@ -134,7 +134,7 @@ def test_a_step_that_is_not_finite_changes_nothing(tone_dataset: Path, bad: floa
 
 
 def test_clipping_bounds_the_gradient(tone_dataset: Path) -> None:
-    features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
+    features, model = Features(params.FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     training_step(model, plain(features), optimizer, 1e-3, [next(load_batches(utterances, [[0, 1]], workers=0))])
@@ -167,7 +167,7 @@ def test_accumulated_parts_give_the_gradient_of_the_whole(tone_dataset: Path) ->
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     gradients = []
     for parts in ([[0, 1, 2, 3, 4]], [[0, 2, 4], [1, 3]]):
-        features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
+        features, model = Features(params.FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
         for module in model.modules():
             if isinstance(module, MaskedBatchNorm):
                 module.register_forward_pre_hook(freeze)
