@@ -202,8 +202,8 @@ def print_live(recognizer: Recognizer, groups: Sequence[Sequence[Utterance]], pa
     median, most = np.quantile(late, [0.5, 0.9])
     computing = (time.perf_counter() - begin) / audio * BLOCK_SECONDS
     print(
-        f"  a word's text comes {median:.2f} s of audio after its end in the median, {most:.2f} s in the 90th percentile"
-        f" ({len(late)} words), plus about {computing:.2f} s of computing"
+        f"  a word's text comes {median:.2f} s of audio after its end in the median, {most:.2f} s in the 90th"
+        f" percentile ({len(late)} words), plus about {computing:.2f} s of computing"
     )
 
 
