@@ -73,8 +73,9 @@ def test_an_old_python_can_parse_the_file_that_refuses_it() -> None:
 
 
 def test_a_missing_package_is_named_with_the_file_to_install(
-    missing_package: None, capsys: pytest.CaptureFixture[str]
+    missing_package: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(program, "VENV", tmp_path)  # the tests may run in the scripts' own
     message = refusal(capsys)
     assert f"{sys.executable} lacks the package speech_recognition.cli: install" in message
     assert str(program.ROOT / "requirements.lock") in message
