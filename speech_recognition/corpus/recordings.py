@@ -212,6 +212,8 @@ def check_recording(path: Path, whole: bool = True) -> "soundfile._SoundFileInfo
         with open_regular(path) as file:
             unclaimed = unclaimed_bytes(file)
         info = soundfile.info(os.fsencode(path), verbose=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; correct the name") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
     except (soundfile.LibsndfileError, TypeError) as error:  # soundfile raises TypeError for a name ending in .raw

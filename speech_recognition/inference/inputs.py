@@ -54,11 +54,15 @@ class Input:
 def find_inputs(arguments: Sequence[str], standard_input: Path | None = None) -> list[Input]:
     """Return the recordings that `arguments` name, in their order; those of a folder or a pattern sorted by path.
 
-    `standard_input` is the file into which standard input was copied. Raises InputError for an argument that names
-    nothing, a folder without recordings, and a manifest that cannot be read.
+    `standard_input` is the file into which standard input was copied. A file that does not exist is among them, so that
+    it fails alone, unless none exists. Raises InputError for that, for a pattern that matches nothing, a folder without
+    recordings, and a manifest that cannot be read.
     """
     beside = _Beside()
-    return [found for argument in arguments for found in _named(argument, standard_input, beside)]
+    found = [each for argument in arguments for each in _named(argument, standard_input, beside)]
+    if not any(each.path.exists() for each in found):
+        raise InputError(f"{found[0].name}: no such file or folder; correct the name")
+    return found
 
 
 def _named(argument: str, standard_input: Path | None, beside: "_Beside") -> Iterator[Input]:
@@ -73,12 +77,12 @@ def _named(argument: str, standard_input: Path | None, beside: "_Beside") -> Ite
         yield from (_file(each, each.relative_to(path).with_suffix(""), beside) for each in files)
     elif path.exists() and path.suffix.lower() in _MANIFESTS:
         yield from _rows(path)
-    elif path.exists():
+    elif path.exists() or not glob.has_magic(argument):
         yield _file(path, Path(path.stem), beside)
     else:
         files = sorted(each for each in map(Path, glob.glob(argument, recursive=True)) if each.is_file())
         if not files:
-            raise InputError(f"{argument}: no such file or folder; correct the name")
+            raise InputError(f"{argument}: matches no file; correct the pattern")
         yield from (_file(each, Path(each.stem), beside) for each in files)
 
 

@@ -55,6 +55,13 @@ def test_the_totals_have_the_speed_and_the_wer_against_transcripts(talks: Path, 
     assert "against the transcripts beside them: WER 50.00" in said and "2 words of 1 utterances" in said
 
 
+def test_a_missing_file_does_not_end_the_batch(talks: Path, capsys: Any) -> None:
+    assert transcribe("typo.wav", "talks/a.wav") == 1
+    out, err = capsys.readouterr()
+    assert out == "talks/a.wav\tBACK AGO\n"
+    assert "error: typo.wav: no such file; correct the name\n" in err
+
+
 def test_quiet_leaves_results_and_errors(talks: Path, capsys: Any) -> None:
     (talks / "talks" / "c.wav").write_bytes(b"no recording")
     assert transcribe("talks", "--quiet") == 1
@@ -112,6 +119,7 @@ def test_one_recording_in_any_format_goes_to_standard_output(talks: Path, capsys
         (["-", "--live", "--nbest", "3"], "--live: prints the greedy text"),
         (["talks", "--live"], "--live: reads standard input; give - as the only recording"),
         (["-", "--live", "--lm", "x.arpa"], "--live: prints the greedy text"),
+        (["-", "--live", "--beta", "0"], "--live: prints the greedy text"),
         (["-", "--live"], "--live: the model in best.pt hears a recording in both directions"),
     ],
 )
