@@ -8,6 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+_PART = 1 << 19
+"""Bytes of text that are compared at a time, so that what is computed fits the processor's cache."""
+
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
     """Return a mask [batch, size] that is true before each of `lengths` [batch] and false on padding."""
@@ -22,14 +25,18 @@ def ctc_frames(symbols: Sequence[object]) -> int:
 
 
 def all_ctc_frames(transcripts: Sequence[bytes]) -> NDArray[np.int64]:
-    """Return `ctc_frames` of each transcript, none of which may be empty or have a line end.
+    """Return `ctc_frames` of each transcript.
 
-    LibriSpeech's 281,241 transcripts take 0.1 s on the clock, where a call for each would take 3 s.
+    LibriSpeech's 281,241 take 0.1 s on the clock, where a call for each would take 3 s.
     """
     sizes = np.fromiter(map(len, transcripts), dtype=np.int64, count=len(transcripts))
-    joined = np.frombuffer(b"\n".join(transcripts), dtype=np.uint8)
-    repeats = np.flatnonzero(joined[1:] == joined[:-1])  # the line ends keep two transcripts from being neighbours
-    before_end = np.searchsorted(repeats, np.cumsum(sizes + 1))
+    # The line ends keep the symbols of two transcripts from being neighbours.
+    joined = np.frombuffer(b"\n".join(transcripts) or b"\n", dtype=np.uint8)
+    repeats = [np.zeros(0, dtype=np.int64)]
+    for begin in range(0, len(joined), _PART):
+        one, other = joined[begin : begin + _PART], joined[begin + 1 : begin + _PART + 1]
+        repeats.append(np.flatnonzero((one[: len(other)] == other) & (other != ord("\n"))) + begin)
+    before_end = np.searchsorted(np.concatenate(repeats), np.cumsum(sizes + 1))
     return sizes + np.diff(before_end, prepend=0)
 
 

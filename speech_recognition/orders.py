@@ -32,10 +32,10 @@ def epoch_batches(
     # Every epoch has its own generator, so that a resumed run need not draw the earlier epochs again.
     draw, max_samples = np.random.default_rng([seed, epoch]), round(data.batch_seconds * SAMPLE_RATE)
     # MLPerf's reference of 2018 sorted its manifest, and drew tempos later: `ascending` keeps to the manifest's order.
-    by_length = range(len(lengths)) if data.order == "ascending" else lengths.argsort(kind="stable").tolist()
+    by_length = np.arange(len(lengths)) if data.order == "ascending" else lengths.argsort(kind="stable")
     if data.order == "buckets":
         return _buckets(by_length, lengths, batch_size, max_samples, data.bucket_batches, draw)
-    batches = make_batches(by_length, lengths, batch_size, max_samples)
+    batches = make_batches(by_length.tolist(), lengths, batch_size, max_samples)
     # SortaGrad (Amodei et al. 2016): short utterances first while the weights are still random.
     if data.order == "ascending" or (data.order == "sorta_grad" and epoch == 1):
         return batches
@@ -56,7 +56,7 @@ def make_batches(order: Sequence[int], samples: ArrayLike, batch_size: int, max_
         # The number of samples in a batch of the first, of the first two, and so on. In ascending order the newest is
         # the longest; in a shuffled bucket, any of the batch can be.
         padded = np.maximum.accumulate(lengths[following]) * np.arange(1, len(following) + 1)
-        batches.append(following[: max(1, np.searchsorted(padded, max_samples, side="right"))])
+        batches.append(following[: max(1, int((padded <= max_samples).sum()))])
         done += len(batches[-1])
     return batches
 
@@ -75,7 +75,7 @@ def batch_shuffle(batches: Sequence[Indices], draw: np.random.Generator) -> list
 
 
 def _buckets(
-    by_length: Indices,
+    by_length: NDArray[np.int64],
     lengths: NDArray[np.int64],
     batch_size: int,
     max_samples: int,
@@ -90,6 +90,6 @@ def _buckets(
     size, batches = batch_size * bucket_batches, list[Indices]()
     for start in range(0, len(by_length), size):
         bucket = by_length[start : start + size]
-        members = [bucket[place] for place in draw.permutation(len(bucket))]
-        batches += make_batches(members, lengths, batch_size, max_samples)
+        members = bucket[draw.permutation(len(bucket))]
+        batches += make_batches(members.tolist(), lengths, batch_size, max_samples)
     return [batches[index] for index in draw.permutation(len(batches))]

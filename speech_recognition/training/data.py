@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from io import TextIOBase
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from speech_recognition.corpus.manifest import Utterance
-from speech_recognition.corpus.table import Table, read_table
+from speech_recognition.corpus.quick_manifest import read_table
+from speech_recognition.corpus.table import Table
 from speech_recognition.errors import InputError
-from speech_recognition.lengths import all_ctc_frames
 from speech_recognition.recognizer import Recognizer
 from speech_recognition.training.epochs import TrainingSet, set_digest
 from speech_recognition.training.job import Job
@@ -63,7 +64,8 @@ def _usable(job: Job, utterances: Table, recognizer: Recognizer, output: TextIOB
     limit = job.params.data.longest_seconds or math.inf
     # Without this, CTC's loss of such an utterance is infinite; zero_infinity would hide it as a loss of 0.
     frames = recognizer.output_lengths(torch.from_numpy(utterances.samples)).numpy()
-    short, long = frames < all_ctc_frames(utterances.column("transcript")), utterances.seconds > limit
+    short = frames < utterances.ctc_frames
+    long = utterances.seconds > limit if limit < math.inf else np.zeros_like(short)
     left_out = {"too short for their transcripts": short, f"longer than {limit:g} s": long}
     for reason, gone in left_out.items():
         if gone.any():

@@ -10,7 +10,6 @@ from params import Params
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.corpus.table import Table
 from speech_recognition.draws import Draws, OutputFrames, epoch_draws
-from speech_recognition.lengths import all_ctc_frames
 from speech_recognition.orders import Indices, epoch_batches
 
 
@@ -47,8 +46,6 @@ class TrainingSet:
         """Number of samples of each utterance."""
         self._params, self._seed, self._output_frames = params, seed, output_frames
         self._stretches = params.augmentation.changes_tempo or params.augmentation.changes_speed
-        if self._stretches:
-            self._needed = torch.from_numpy(all_ctc_frames(self.utterances.column("transcript")))
         # Counted for all epochs at once: the learning rate's schedule needs the number of the run's steps.
         self._counts = [self._count(epoch) for epoch in range(1, params.training.epochs + 1)]
 
@@ -67,7 +64,8 @@ class TrainingSet:
         """Return the random values of an epoch, which counts from 1."""
         draws = epoch_draws(self._params.augmentation, self._seed, epoch, len(self.utterances))
         if self._stretches:
-            draws = draws.with_paths(torch.from_numpy(self.samples), self._needed, self._output_frames)
+            needed = torch.from_numpy(self.utterances.ctc_frames)
+            draws = draws.with_paths(torch.from_numpy(self.samples), needed, self._output_frames)
         return draws
 
     def _batches(self, epoch: int, draws: Draws) -> list[Indices]:

@@ -18,7 +18,8 @@ SMALL = settings.apply(params.mini(), ["model.conv_channels=8", "model.rnn_units
 
 
 def training_set(dataset: Path) -> TrainingSet:
-    return TrainingSet(read_manifest(dataset / "manifests" / "train.csv"), SMALL, seed=1)
+    utterances = read_manifest(dataset / "manifests" / "train.csv")
+    return TrainingSet(utterances, SMALL, 1, Trainer(SMALL, 1, torch.device("cpu")).recognizer.output_lengths)
 
 
 def test_each_step_yields_the_sums_so_far(tone_dataset: Path) -> None:
@@ -42,7 +43,7 @@ def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
     warm.warm_up(longest_seconds=2.0)
     for (name, value), other in zip(warm.model.state_dict().items(), cold.model.state_dict().values(), strict=True):
         assert value.equal(other), name
-    train_set = TrainingSet(read_manifest(tone_dataset / "manifests" / "train.csv"), SMALL, seed=1)
+    train_set = training_set(tone_dataset)
     losses = [[tally.loss for tally in trainer.train(train_set, train_set.plan(1))][-1] for trainer in (warm, cold)]
     assert losses[0] == losses[1]
 
