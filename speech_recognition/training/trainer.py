@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from params import SAMPLE_RATE, Params
+from speech_recognition.ahead import copied_ahead
 from speech_recognition.augment import Augmentation, plain, read_noise
 from speech_recognition.batches import Batch, synthetic_batch
 from speech_recognition.draws import epoch_draws
@@ -125,7 +126,8 @@ class Trainer:
         self.model.train()
         reading = load_batches(train_set.utterances, shares, self.params.data.workers, pin=self.device.type == "cuda")
         progress = Progress(f"epoch {plan.epoch}", total=len(plan.batches), unit="steps")
-        with progress, closing(reading) as loaded:
+        with progress, closing(reading):
+            loaded = copied_ahead(reading, self.device)
             progress.advance(self.tally.steps)
             # As if the seconds of the steps before the checkpoint had passed just now.
             begin = time.perf_counter() - self.tally.seconds

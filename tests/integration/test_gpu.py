@@ -9,6 +9,7 @@ import torch
 
 import params
 from speech_recognition import settings
+from speech_recognition.ahead import copied_ahead
 from speech_recognition.augment import plain
 from speech_recognition.batches import Batch
 from speech_recognition.corpus.manifest import read_manifest
@@ -86,3 +87,21 @@ def test_an_utterance_does_not_depend_on_its_batch(tone_dataset: Path) -> None:
             )
             assert frames[0] == lengths[index]
             torch.testing.assert_close(together[: frames[0], index], alone[: frames[0], 0], rtol=1e-5, atol=1e-5)
+
+
+def test_batches_copied_ahead_hold_what_was_read(tone_dataset: Path) -> None:
+    utterances, order = read_manifest(tone_dataset / "manifests" / "train.csv"), [[0, 1], [2, 3, 4], [5]]
+    read = list(load_batches(utterances, order, workers=0))
+    copied = list(copied_ahead(load_batches(utterances, order, workers=0, pin=True), choose_device("cuda")))
+    assert len(copied) == 3
+    for one, other in zip(read, copied, strict=True):
+        assert other.waveforms.is_cuda and other.targets.is_cuda and not other.lengths.is_cuda
+        assert all(part.equal(copy.cpu()) for part, copy in zip(one, other, strict=True))
+
+
+def test_spectrograms_have_few_shapes(tone_dataset: Path) -> None:
+    device = choose_device("cuda")
+    features, batch = Features(params.mini().features).to(device), first_batch(tone_dataset).to(device)
+    for tempo in (None, torch.full((8,), 1.1, dtype=torch.float64, device="cuda")):
+        spectrograms, frames = features(batch.waveforms, batch.lengths, tempo)
+        assert spectrograms.shape[2] % 32 == 0 and 0 <= spectrograms.shape[2] - int(frames.max()) < 32
