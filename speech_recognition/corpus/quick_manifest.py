@@ -118,7 +118,7 @@ def _are_files(base: Path, paths: Sequence[bytes]) -> bool:
         one = next(iter(left))
         folder = one[: one.rfind(b"/") + 1]
         with os.scandir(os.path.join(os.fsencode(base), folder)) as entries:
-            left.difference_update([folder + entry.name for entry in entries if entry.is_file()])
+            left.difference_update([folder + entry.name for entry in filter(os.DirEntry.is_file, entries)])
         if one in left:
             return False
     return True
