@@ -26,7 +26,7 @@ from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.batch_norm import MaskedBatchNorm
 from speech_recognition.gru import gru
 from speech_recognition.lengths import length_mask
-from speech_recognition.rows import Rows, Strip
+from speech_recognition.rows import Rows, Strips
 
 Size = TypeVar("Size", int, Tensor)
 """Size of one tensor, or sizes [b] of several."""
@@ -208,18 +208,18 @@ class DeepSpeech2(nn.Module):
     def _without_padding(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `forward` returns, from rows.py's forms of a batch."""
         order = frames.argsort(descending=True, stable=True)
-        strip = Strip(frames[order], *self.conv_shapes)
-        rows = Rows(strip.lengths)
-        x = strip.lay(spectrograms[order], frames_needed(self.conv_shapes))[:, None]  # [1, 1, f, t]
+        strips = Strips(frames[order], *self.conv_shapes)
+        rows = Rows(strips.lengths)
+        x = strips.lay(spectrograms[order], frames_needed(self.conv_shapes))
         with self._autocast(x):
             for index, block in enumerate(cast(Iterable[ConvBlock], self.conv)):
-                x = block.masked(x, partial(strip.mask, index))
-            x = strip.rows(x[0].flatten(0, 1).T, rows)  # [c, f, t] to [t, d] to [n, d]
+                x = block.masked(x, partial(strips.mask, index))
+            x = strips.rows(x, rows)
             for layer in cast(Iterable[Recurrent], self.rnn):
                 x = layer.over_rows(x, rows)
             log_probs = self._log_probs(over_rows(self.norm, x))
         back = order.argsort()
-        return rows.pad(log_probs, back), strip.lengths[back]
+        return rows.pad(log_probs, back), strips.lengths[back]
 
     def convolve(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return the output of the convolutions [t, b, d], zero on padding, and its lengths [b] in output frames.

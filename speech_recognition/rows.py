@@ -1,6 +1,6 @@
 """Batches without padding, for the CPU: utterances of 3 to 12 s take 1.6 times their frames where they are padded.
 
-For the convolutions, `Strip` lays the spectrograms end to end along time, with gaps that no kernel reaches across. For
+For the convolutions, `Strips` lays the spectrograms end to end along time, with gaps that no kernel reaches across. For
 the recurrent layers, `Rows` holds the output frames of all utterances as the rows of one matrix: first the first output
 frame of each utterance, the longest first, then the second one of each that has one, as torch's PackedSequence does.
 So the rows of an output frame lie side by side.
@@ -8,11 +8,10 @@ So the rows of an output frame lie side by side.
 Shapes: b utterances, f frequency bins, t frames, n rows (output frames of all utterances together).
 """
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from speech_recognition.lengths import length_mask
 
@@ -60,41 +59,54 @@ class Rows:
         return padded.view(*places.shape, x.shape[1])
 
 
-class Strip:
-    """Place of each utterance where the spectrograms of a batch lie end to end, before two convolutions."""
+class Strips:
+    """Places of the utterances of a batch whose spectrograms lie end to end in two strips, before two convolutions.
+
+    In two and not in one, because oneDNN divides the gradient of few channels among threads by the strips.
+    """
+
+    COUNT = 2
 
     def __init__(self, frames: Tensor, first: Shape, second: Shape) -> None:
-        """Make the strip of utterances of `frames` [b] for two convolutions, the second with stride 1 in time."""
+        """Make the strips of utterances of `frames` [b], the longest first.
+
+        first, second: the convolutions; the second has stride 1 in time.
+        """
         lengths = [first.output(frames, 1).clamp(min=0)]
         lengths.append(second.output(lengths[0], 1).clamp(min=0))
-        stride = first.stride[1]
-        # The zeros that a convolution would pad an utterance with, and that the next utterance shares.
-        widths = torch.maximum(-(-(frames + first.padding[1]) // stride), lengths[0] + second.padding[1])
-        starts = widths.cumsum(0) - widths
         self.lengths = lengths[1]
         """[b], of the second convolution's output"""
-        self.width = int(widths.sum()) * stride
-        """frames of the strip"""
-        self._frames, self._starts, self._stride, self._lengths = frames.tolist(), starts, stride, lengths
+        self._frames, self._lengths, self._stride = frames, lengths, first.stride[1]
+        # Strips of about equal width: 0 1 1 0 0 1 1 0 ...
+        self._strip = (torch.arange(len(frames)) + 1) // 2 % self.COUNT
+        # The zeros that a convolution would pad an utterance with are those before the next utterance.
+        widths = torch.maximum(-(-(frames + first.padding[1]) // self._stride), lengths[0] + second.padding[1])
+        ends = (widths[:, None] * nn.functional.one_hot(self._strip, self.COUNT)).cumsum(0)
+        self._width = int(ends.max()) * self._stride
+        # In output frames, which are the same behind both convolutions.
+        self._starts = ends.gather(1, self._strip[:, None])[:, 0] - widths
 
     def lay(self, spectrograms: Tensor, least: int) -> Tensor:
-        """Return the spectrograms [b, f, t] as a strip [1, f, t] of at least `least` frames, zero in the gaps."""
-        strip = spectrograms.new_zeros(1, spectrograms.shape[1], max(self.width, least))
-        starts = (self._stride * self._starts).tolist()
-        for spectrogram, start, frames in zip(spectrograms, starts, self._frames, strict=True):
-            strip[0, :, start : start + frames] = spectrogram[:, :frames]
-        return strip
+        """Return the spectrograms [b, f, t] as strips [strip, 1, f, t] of at least `least` frames, zero in the gaps."""
+        strips = spectrograms.new_zeros(self.COUNT, 1, spectrograms.shape[1], max(self._width, least))
+        places = zip(self._strip.tolist(), (self._stride * self._starts).tolist(), self._frames.tolist(), strict=True)
+        for spectrogram, (strip, start, frames) in zip(spectrograms, places, strict=True):
+            strips[strip, 0, :, start : start + frames] = spectrogram[:, :frames]
+        return strips
 
     def mask(self, convolution: int, size: int) -> Tensor:
-        """Return a mask [1, 1, 1, size], false in the gaps of the output of the first (0) or second (1) convolution."""
-        edges = torch.zeros(size + 1, dtype=torch.int64)
+        """Return a mask [strip, 1, 1, size], false in the gaps of the output of convolution 0 or 1."""
+        edges = torch.zeros(self.COUNT, size + 1, dtype=torch.int64)
         ends = self._starts + self._lengths[convolution]
-        edges.index_add_(0, self._starts, torch.ones_like(ends)).index_add_(0, ends, -torch.ones_like(ends))
-        return (edges.cumsum(0)[:size] > 0)[None, None, None]
+        for places, step in ((self._starts, 1), (ends, -1)):
+            edges.index_put_((self._strip, places), torch.tensor(step), accumulate=True)
+        return (edges.cumsum(1)[:, :size] > 0)[:, None, None]
 
     def rows(self, x: Tensor, rows: Rows) -> Tensor:
-        """Return the rows [n, d] of the second convolution's output `x` [t, d]."""
-        return select(x, self._starts[rows.utterance] + rows.frame)
+        """Return the rows [n, c * f] of the second convolution's output x [strip, c, f, t]."""
+        frames = x.permute(0, 3, 1, 2).reshape(len(x) * x.shape[3], -1)  # [strip * t, c * f]
+        starts = self._strip * x.shape[3] + self._starts
+        return select(frames, starts[rows.utterance] + rows.frame)
 
 
 def select(x: Tensor, index: Tensor) -> Tensor:
