@@ -11,7 +11,6 @@ memory of the process; and how many cores other processes used.
 """
 
 import argparse
-import dataclasses
 import importlib.util
 import os
 import resource

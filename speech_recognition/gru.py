@@ -14,8 +14,10 @@ Cho et al. 2014, with the reset gate applied after the product as in torch.nn.GR
     n_t = tanh(W_in x_t + b_in + r_t * s_t)                 candidate gate
     h_t = (1 - z_t) * n_t + z_t * h_(t-1)                   state, which is the output; h_0 = 0
 
-Shapes: n rows (the output frames of all utterances, in the order of rows.py), i inputs, u units; the gates r, z, n lie
-side by side in 3u.
+In the second direction h_(t-1) is the state after the following output frame; it is 0 at the end of each utterance.
+
+Shapes: d directions, n rows (the output frames of all utterances, in the order of rows.py), i inputs, u units; the
+gates r, z, n lie side by side in 3u.
 """
 
 import functools
@@ -30,22 +32,19 @@ from torch import Tensor, nn
 _SMALL_UNITS = 512
 """Most units of a layer whose directions run on a core each: its recurrent weights then fit into a core's cache."""
 
-Loop = Callable[..., list[list[Tensor]]]
-"""`_states` or `_gradients` for every direction."""
 
+def gru(layers: Sequence[nn.RNNBase], x: Tensor, active: Sequence[int]) -> list[Tensor]:
+    """Return the states h [n, u] of a one-layer nn.GRU for each direction, the second of which goes back in time.
 
-def gru(layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], active: Sequence[int]) -> list[Tensor]:
-    """Return the states h [n, u] of a one-layer nn.GRU for each direction.
-
-    inputs: x [n, i] for each direction, in the order in which that direction reads it (rows.py); active: number of
-    utterances that reach each output frame.
+    x: [n, i]; active: number of utterances that reach each output frame (rows.py).
     """
     weights = [layer.all_weights[0] for layer in layers]  # W_i [3u, i], W_h [3u, u], b_i [3u], b_h [3u]
-    gates_i = [nn.functional.linear(x, w[0], w[2]) for x, w in zip(inputs, weights, strict=True)]
+    # One product for both directions.
+    gates_i = nn.functional.linear(x, torch.cat([w[0] for w in weights]), torch.cat([w[2] for w in weights]))
     # The state sums hundreds of output frames: in bfloat16, with 8 bits of mantissa, small updates would be lost.
     with torch.autocast("cpu", enabled=False):
-        arguments = [(x.to(w[1].dtype), w[1], w[3]) for x, w in zip(gates_i, weights, strict=True)]
-        states = _Recurrence.apply(active, *itertools.chain(*arguments))  # type: ignore[no-untyped-call]
+        arguments = [each.to(weights[0][1].dtype) for each in gates_i.chunk(len(layers), dim=1)]
+        states = _Recurrence.apply(active, *arguments, *(w[1] for w in weights), *(w[3] for w in weights))  # type: ignore[no-untyped-call]
     return list(states)
 
 
@@ -54,40 +53,43 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, active: Sequence[int], *arguments: Tensor) -> tuple[Tensor, ...]:
-        """Return h [n, u] for each direction, of its W_i x + b_i [n, 3u], W_h [3u, u] and b_h [3u]."""
-        gates_i, weights_h, biases_h = (list(arguments[place::3]) for place in range(3))
-        found = _run(_all_states, weights_h[0].shape[1], gates_i, weights_h, biases_h, list(active))
+        """Return h [n, u] of each direction.
+
+        arguments: W_i x + b_i [n, 3u] of each direction, then W_h [3u, u] of each, then b_h [3u] of each.
+        """
+        directions = len(arguments) // 3
+        gates_i, weights, biases = (list(arguments[place * directions :][:directions]) for place in range(3))
+        found = _run(_all_states, weights[0].shape[1], gates_i, weights, biases, list(active))
         ctx.active = active
-        ctx.save_for_backward(*weights_h, *(tensor for each in found for tensor in each))
+        ctx.save_for_backward(*weights, *(tensor for each in found for tensor in each))
         return tuple(each[0] for each in found)
 
     @staticmethod
     def backward(ctx: Any, *dh: Tensor) -> tuple[Any, ...]:
-        """Return the gradients of W_i x + b_i, W_h and b_h of each direction, for its `dh` [n, u]."""
-        directions = len(dh)
-        weights_h, saved = list(ctx.saved_tensors[:directions]), ctx.saved_tensors[directions:]
+        """Return the gradients of the arguments, for `dh` [n, u] of each direction."""
+        weights, saved = list(ctx.saved_tensors[: len(dh)]), ctx.saved_tensors[len(dh) :]
         h, gates, s = (list(saved[place::3]) for place in range(3))
-        before = [_before(each, ctx.active) for each in h]
-        arguments = ([each.contiguous() for each in dh], weights_h, before, gates, s, list(ctx.active))
-        found = _run(_all_gradients, weights_h[0].shape[1], *arguments)
-        gradients: list[Tensor | None] = [None]
-        for (dgates_i, dgates_h), state in zip(found, before, strict=True):
-            # In one product over all output frames: a sum frame by frame would read and write its [3u, u] each time.
-            gradients += [dgates_i, dgates_h.T @ state, dgates_h.sum(0)]
-        return tuple(gradients)
+        before = [_before(each, ctx.active, back=index == 1) for index, each in enumerate(h)]
+        found = _run(_all_gradients, weights[0].shape[1], list(dh), weights, before, gates, s, list(ctx.active))
+        # dW_h in one product over all output frames: a sum frame by frame would read and write its [3u, u] each time.
+        dweights = [dgates_h.T @ state for (_, dgates_h), state in zip(found, before, strict=True)]
+        return None, *(dgates_i for dgates_i, _ in found), *dweights, *(dgates_h.sum(0) for _, dgates_h in found)
 
 
-def _before(h: Tensor, active: Sequence[int]) -> Tensor:
-    """Return the state before each row of the states h [n, u]; zero before the first output frame."""
-    before, start = [h.new_zeros(max(active, default=0), h.shape[1])], 0
-    for count, following in itertools.pairwise(active):
-        before.append(h[start : start + following])
-        start += count
-    return torch.cat(before)
+def _before(h: Tensor, active: Sequence[int], back: bool) -> Tensor:
+    """Return h_(t-1) of each row of the states h [n, u]; with `back`, the state of the following output frame."""
+    starts = [0, *itertools.accumulate(active)]
+    pieces, zeros = list[Tensor](), h.new_zeros(max(active, default=0), h.shape[1])
+    for frame, count in enumerate(active):
+        other = frame + 1 if back else frame - 1
+        there = min(count, active[other]) if 0 <= other < len(active) else 0
+        pieces += [h[starts[other] : starts[other] + there]] if there else []
+        pieces += [zeros[there:count]] if there < count else []
+    return torch.cat(pieces) if pieces else h
 
 
-def _run(loop: Loop, units: int, *arguments: object) -> list[list[Tensor]]:
-    """Return what a loop over time gives for every direction, with a core for each where that is faster."""
+def _run(loop: Callable[..., list[list[Tensor]]], units: int, *arguments: object) -> list[list[Tensor]]:
+    """Return what a loop over time gives for each direction, on a core each if the layer is small."""
     threads = torch.get_num_threads()
     parallel = threads > 1 and units <= _SMALL_UNITS
     if parallel:
@@ -100,40 +102,49 @@ def _run(loop: Loop, units: int, *arguments: object) -> list[list[Tensor]]:
 
 
 @functools.cache
-def _scripted(loop: Loop) -> Any:
+def _scripted(loop: Callable[..., list[list[Tensor]]]) -> Any:
     """Return `loop` as TorchScript, which runs without Python's lock."""
     with warnings.catch_warnings():  # torch recommends torch.compile, which needs a C++ compiler at run time
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.script(loop)
 
 
-# TorchScript reads what follows: types of typing, no keyword arguments, no star.
+# TorchScript reads the functions that follow; it knows neither generators nor torch's names of axes.
 
 
 def _all_states(
     gates_i: list[Tensor], weights: list[Tensor], biases: list[Tensor], active: list[int], parallel: bool
 ) -> list[list[Tensor]]:
     """Return what `_states` returns for each direction."""
-    if parallel and len(gates_i) == 2:
-        other = torch.jit.fork(_states, gates_i[1], weights[1], biases[1], active)
-        return [_states(gates_i[0], weights[0], biases[0], active), torch.jit.wait(other)]
-    return [_states(gates_i[index], weights[index], biases[index], active) for index in range(len(gates_i))]
+    if len(gates_i) == 1:
+        return [_states(gates_i[0], weights[0], biases[0], active, False)]
+    if parallel:
+        other = torch.jit.fork(_states, gates_i[1], weights[1], biases[1], active, True)  # type: ignore[no-untyped-call]
+        return [_states(gates_i[0], weights[0], biases[0], active, False), torch.jit.wait(other)]  # type: ignore[no-untyped-call]
+    forwards = _states(gates_i[0], weights[0], biases[0], active, False)
+    return [forwards, _states(gates_i[1], weights[1], biases[1], active, True)]
 
 
-def _states(gates_i: Tensor, weight: Tensor, bias: Tensor, active: list[int]) -> list[Tensor]:
+def _states(gates_i: Tensor, weight: Tensor, bias: Tensor, active: list[int], back: bool) -> list[Tensor]:
     """Return h [n, u], the gates r, z, n [n, 3u] and s [n, u] of a direction.
 
-    gates_i: W_i x + b_i [n, 3u]; weight: W_h [3u, u]; bias: b_h [3u].
+    gates_i: W_i x + b_i [n, 3u]; weight: W_h [3u, u]; bias: b_h [3u]; back: from the last output frame to the first.
     """
-    units = weight.size(1)
+    units, frames = weight.size(1), len(active)
     transposed = weight.t().contiguous()
-    gates = torch.empty_like(gates_i)
+    gates = gates_i.new_empty([gates_i.size(0), 3 * units])
     h = gates_i.new_empty([gates_i.size(0), units])
     s = torch.empty_like(h)
-    before, start = gates_i.new_zeros([active[0] if len(active) > 0 else 0, units]), 0
-    for count in active:
+    before = gates_i.new_zeros([active[0] if frames > 0 and not back else 0, units])
+    end = h.size(0) if back else 0
+    for step in range(frames):
+        count = active[frames - 1 - step if back else step]
+        start = end - count if back else end
         end = start + count
-        before, gate_i, h_t = before[:count], gates_i[start:end], h[start:end]
+        gate_i, h_t = gates_i[start:end], h[start:end]
+        if before.size(0) < count:  # utterances that end here, and so begin in this direction
+            before = torch.cat([before, before.new_zeros([count - before.size(0), units])])
+        before = before[:count]
         rz, n = gates[start:end, : 2 * units], gates[start:end, 2 * units :]
         gate_h = torch.addmm(bias, before, transposed)  # W_h h + b_h
         torch.add(gate_i[:, : 2 * units], gate_h[:, : 2 * units], out=rz).sigmoid_()
@@ -141,7 +152,9 @@ def _states(gates_i: Tensor, weight: Tensor, bias: Tensor, active: list[int]) ->
         torch.addcmul(gate_i[:, 2 * units :], rz[:, :units], gate_h[:, 2 * units :], out=n)
         # h_t = n_t + z_t * (h_(t-1) - n_t), one operation instead of three
         torch.lerp(n.tanh_(), before, rz[:, units:], out=h_t)
-        before, start = h_t, end
+        before = h_t
+        if back:
+            end = start
     return [h, gates, s]
 
 
@@ -155,23 +168,25 @@ def _all_gradients(
     parallel: bool,
 ) -> list[list[Tensor]]:
     """Return what `_gradients` returns for each direction."""
-    if parallel and len(dh) == 2:
-        other = torch.jit.fork(_gradients, dh[1], weights[1], before[1], gates[1], s[1], active)
-        return [_gradients(dh[0], weights[0], before[0], gates[0], s[0], active), torch.jit.wait(other)]
-    return [
-        _gradients(dh[index], weights[index], before[index], gates[index], s[index], active) for index in range(len(dh))
-    ]
+    if len(dh) == 1:
+        return [_gradients(dh[0], weights[0], before[0], gates[0], s[0], active, False)]
+    if parallel:
+        other = torch.jit.fork(_gradients, dh[1], weights[1], before[1], gates[1], s[1], active, True)  # type: ignore[no-untyped-call]
+        return [_gradients(dh[0], weights[0], before[0], gates[0], s[0], active, False), torch.jit.wait(other)]  # type: ignore[no-untyped-call]
+    forwards = _gradients(dh[0], weights[0], before[0], gates[0], s[0], active, False)
+    return [forwards, _gradients(dh[1], weights[1], before[1], gates[1], s[1], active, True)]
 
 
 def _gradients(
-    dh: Tensor, weight: Tensor, before: Tensor, gates: Tensor, s: Tensor, active: list[int]
+    dh: Tensor, weight: Tensor, before: Tensor, gates: Tensor, s: Tensor, active: list[int], back: bool
 ) -> list[Tensor]:
     """Return the gradients [n, 3u] of W_i x + b_i and of W_h h + b_h of a direction.
 
-    dh: the loss's gradient of h [n, u]; weight: W_h [3u, u]; before: h_(t-1) of each row [n, u].
+    dh: the loss's gradient of h [n, u]; weight: W_h [3u, u]; before: h_(t-1) of each row [n, u]; gates and s: as
+    `_states` returns them.
 
     A sum in front of a sigmoid or tanh is written a. With dh the whole gradient of h_t, from the loss and from
-    output frame t + 1:
+    the state that follows it:
 
         da_n = dh * (1 - z) * (1 - n^2)
         da_z = dh * (h_(t-1) - n) * z * (1 - z)
@@ -179,7 +194,7 @@ def _gradients(
         ds = da_n * r
         dh_(t-1) = dh * z + W_h^T [da_r, da_z, ds]
     """
-    units = weight.size(1)
+    units, frames = weight.size(1), len(active)
     r, z, n = gates[:, :units], gates[:, units : 2 * units], gates[:, 2 * units :]
     # Local derivatives of all output frames at once: da_n and da_z are multiples of dh; da_r is a multiple of da_n.
     n_per_h = (1 - z) * (1 - n.square())
@@ -188,10 +203,13 @@ def _gradients(
     dgates_h = torch.empty_like(gates)  # da_r, da_z, ds
     da_n = torch.empty_like(s)
     # dh_t, which the loop turns into dh_(t-1) in place
-    carried, end = s.new_zeros([active[0] if len(active) > 0 else 0, units]), s.size(0)
-    for frame in range(len(active) - 1, -1, -1):
-        start = end - active[frame]
-        dh_t, dgate_h, da_n_t = carried[: active[frame]], dgates_h[start:end], da_n[start:end]
+    carried = s.new_zeros([active[0] if frames > 0 else 0, units])
+    end = 0 if back else s.size(0)
+    for step in range(frames):
+        count = active[step if back else frames - 1 - step]
+        start = end if back else end - count
+        end = start + count
+        dh_t, dgate_h, da_n_t = carried[:count], dgates_h[start:end], da_n[start:end]
         dh_t += dh[start:end]
         torch.mul(dh_t, n_per_h[start:end], out=da_n_t)
         torch.mul(dh_t, z_per_h[start:end], out=dgate_h[:, units : 2 * units])
@@ -199,5 +217,6 @@ def _gradients(
         torch.mul(da_n_t, r[start:end], out=dgate_h[:, 2 * units :])
         dh_t *= z[start:end]
         dh_t.addmm_(dgate_h, weight)
-        end = start
+        if not back:
+            end = start
     return [torch.cat([dgates_h[:, : 2 * units], da_n], 1), dgates_h]

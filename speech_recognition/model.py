@@ -138,9 +138,8 @@ class Recurrent(nn.Module):
         if self.norm is not None:
             x = over_rows(self.norm, x)
         if self.backwards is None:
-            return gru([self.forwards], [x], rows.active)[0]
-        y, z = gru([self.forwards, self.backwards], [x, rows.reverse(x)], rows.active)
-        return self._merged(y, rows.reverse(z))
+            return gru([self.forwards], x, rows.active)[0]
+        return self._merged(*gru([self.forwards, self.backwards], x, rows.active))
 
     def _merged(self, y: Tensor, z: Tensor) -> Tensor:
         """Return the outputs of both directions, joined."""

@@ -40,15 +40,8 @@ class Rows:
         self.frame, self.utterance = there.nonzero().unbind(1)
         self.active: list[int] = there.sum(1).tolist()
         """number of utterances that reach each output frame"""
-        first = torch.tensor([0, *self.active]).cumsum(0)  # first row of each output frame
-        self.reversed = first[lengths[self.utterance] - 1 - self.frame] + self.utterance
-        """[n], row of the output frame that is as far from its utterance's end as this one from its beginning"""
         self._places = there.new_full(there.shape, len(self.frame), dtype=torch.int64)
         self._places[self.frame, self.utterance] = torch.arange(len(self.frame))
-
-    def reverse(self, x: Tensor) -> Tensor:
-        """Return rows `x` [n, d] with each utterance's output frames in the opposite order."""
-        return select(x, self.reversed)
 
     def pad(self, x: Tensor, order: Tensor) -> Tensor:
         """Return rows `x` [n, d] as [t, b, d] with the utterances in `order` [b]; zero on padding, t at least 1."""
@@ -99,7 +92,8 @@ class Strips:
         edges = torch.zeros(self.COUNT, size + 1, dtype=torch.int64)
         ends = self._starts + self._lengths[convolution]
         for places, step in ((self._starts, 1), (ends, -1)):
-            edges.index_put_((self._strip, places), torch.tensor(step), accumulate=True)
+            # An utterance too short for an output frame has nothing to mark, and may begin beyond the end.
+            edges.index_put_((self._strip, places.clamp(max=size)), torch.tensor(step), accumulate=True)
         return (edges.cumsum(1)[:, :size] > 0)[:, None, None]
 
     def rows(self, x: Tensor, rows: Rows) -> Tensor:
