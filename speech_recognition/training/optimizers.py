@@ -5,6 +5,10 @@ import math
 from torch import nn, optim
 
 from params import OptimizerParams, Params
+from speech_recognition.training.lamb import Lamb
+
+_BY_NAME = {"adam": optim.Adam, "adamw": optim.AdamW, "lamb": Lamb}
+"""Optimizers with two running means, by `optimizer.name`."""
 
 
 def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimizer:
@@ -17,8 +21,7 @@ def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimize
             nesterov=params.momentum > 0,  # torch refuses Nesterov's form without momentum
             weight_decay=params.weight_decay,
         )
-    kind = optim.AdamW if params.name == "adamw" else optim.Adam
-    return kind(
+    return _BY_NAME[params.name](
         model.parameters(),
         lr=params.learning_rate,
         betas=(params.beta1, params.beta2),
