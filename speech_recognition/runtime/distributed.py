@@ -168,14 +168,14 @@ def is_first() -> bool:
 def barrier() -> None:
     """Wait until every process has called this function."""
     if size() > 1:
-        with _peers():
+        with peers():
             dist.barrier()
 
 
 def all_reduce(tensor: Tensor) -> Tensor:
     """Replace `tensor` by its sum over all processes, and return it."""
     if size() > 1:
-        with _peers():
+        with peers():
             dist.all_reduce(tensor)
     return tensor
 
@@ -186,7 +186,7 @@ def maximum(number: int) -> int:
         return number
     # A message of 8 bytes after each step: `between_steps` asks whether any process got a signal.
     tensor = torch.tensor(number, device=_object_device())
-    with _peers():
+    with peers():
         dist.all_reduce(tensor, dist.ReduceOp.MAX)
     return int(tensor.item())
 
@@ -197,7 +197,7 @@ def gather(value: Value) -> list[Value]:
         return [value]
     # torch pickles the values, so this is for small things only, such as a shard's transcripts.
     values: list[Any] = [None] * size()
-    with _peers():
+    with peers():
         dist.all_gather_object(values, value)
     return values
 
@@ -212,7 +212,7 @@ def from_first(make: Callable[[], Value]) -> Value:
             values = [(make(),)]  # in a tuple, so that a result of None differs from a failure
     finally:  # also after a failure: the other processes wait for the broadcast
         # torch lets them wait for 30 minutes with gloo, and for 10 with NCCL. Verifying LibriSpeech takes one.
-        with _peers():
+        with peers():
             dist.broadcast_object_list(values, src=0)
     if values[0] is None:
         raise PeerError("the first process has failed")
@@ -225,8 +225,19 @@ def _object_device() -> torch.device:
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
+def gradient_group() -> dist.ProcessGroup:
+    """Return a new group of all processes, for the gradients alone.
+
+    Messages of one group are sent one after the other, and in the same order in all processes. In a group of their own,
+    gradients neither delay the short messages of BatchNorm nor need a fixed order among them. All processes must call
+    this together.
+    """
+    group: dist.ProcessGroup = dist.new_group()
+    return group
+
+
 @contextlib.contextmanager
-def _peers() -> Iterator[None]:
+def peers() -> Iterator[None]:
     """Turn a lost connection, which torch reports by errors of many kinds, into PeerError: a process has ended."""
     try:
         yield
