@@ -1,11 +1,11 @@
-"""Predicted time of a training step of `reference` on any number of GPUs. A calculation: it measures nothing.
+"""Predicted time of a training step of `reference` on any number of GPUs. It calculates and measures nothing.
 
     python benchmarks/scaling.py [--gpus 64] [--per-gpu-batch 64] [--card h200] [--network-gbps 100]
     python benchmarks/scaling.py --gpus 64 --measured 16:70 128:139
     python benchmarks/scaling.py --markdown
 
-The first form prints the parts of one step. The second computes with steps that were measured on one GPU (utterances
-and milliseconds, as `throughput.py` prints them). The third prints the table of docs/SCALING.md.
+The first form prints the parts of one step. The second replaces the assumed times of one GPU by measured ones, each
+for a batch of so many utterances (`throughput.py`). The third prints the table of docs/SCALING.md.
 """
 
 import argparse
@@ -37,7 +37,7 @@ class Card:
     """Microseconds that each utterance adds to such a frame."""
     utterance_ms: float = 0.48
     """Milliseconds of all other work on an utterance: features, convolutions, BatchNorm, products of inputs, CTC."""
-    update_ms: float = 2.0
+    update_ms: float = 4.0
     """Milliseconds of clipping and of the optimizer."""
     bus_gbs: float = 350.0
     """Bandwidth of a sum over the GPUs of a node as NCCL counts it, in GB/s."""
@@ -150,7 +150,7 @@ TABLE = [(1, 128), (8, 16), (8, 64), (8, 128), (64, 16), (64, 64), (512, 16), (5
 def markdown(card: Card, network_gbps: float) -> str:
     """Return the table of docs/SCALING.md."""
     rows = [
-        "| GPUs x utterances | global batch | step, ms | waiting for messages, ms | one message at the end, ms |"
+        "| GPUs x utterances | global batch | step, ms | waiting for messages, ms | without overlap, ms |"
         " steps per epoch | epoch, s | efficiency |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -191,11 +191,12 @@ def main() -> None:
         print(markdown(card, options.network_gbps))
         return
     each = Simulation(card, options.gpus, options.per_gpu_batch, options.network_gbps)
-    print(f"computing            {each.compute:7.1f} ms")
-    print(f"short messages       {each.short_messages:7.1f} ms")
-    print(f"gradients' messages  {each.gradients:7.1f} ms, of which {each.waiting:.1f} ms after the backward pass")
-    print(f"step                 {each.step:7.1f} ms, {each.gpus * each.batch * SECONDS / each.step * 1000:,.0f} audio hours per hour")
-    print(f"epoch                {each.epoch_s:7.1f} s in {each.steps:,} steps, efficiency {efficiency(each, card):.0%}")
+    hours, share = each.gpus * each.batch * SECONDS / each.step * 1000, efficiency(each, card)
+    print(f"computing       {each.compute:7.1f} ms")
+    print(f"short messages  {each.short_messages:7.1f} ms")
+    print(f"gradients       {each.gradients:7.1f} ms, of which {each.waiting:.1f} ms after the backward pass")
+    print(f"step            {each.step:7.1f} ms, {hours:,.0f} audio hours per hour, efficiency {share:.0%}")
+    print(f"epoch           {each.epoch_s:7.1f} s in {each.steps:,} steps")
 
 
 if __name__ == "__main__":

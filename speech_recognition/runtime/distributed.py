@@ -168,14 +168,14 @@ def is_first() -> bool:
 def barrier() -> None:
     """Wait until every process has called this function."""
     if size() > 1:
-        with peers():
+        with _peers():
             dist.barrier()
 
 
 def all_reduce(tensor: Tensor) -> Tensor:
     """Replace `tensor` by its sum over all processes, and return it."""
     if size() > 1:
-        with peers():
+        with _peers():
             dist.all_reduce(tensor)
     return tensor
 
@@ -186,7 +186,7 @@ def maximum(number: int) -> int:
         return number
     # A message of 8 bytes after each step: `between_steps` asks whether any process got a signal.
     tensor = torch.tensor(number, device=_object_device())
-    with peers():
+    with _peers():
         dist.all_reduce(tensor, dist.ReduceOp.MAX)
     return int(tensor.item())
 
@@ -197,7 +197,7 @@ def gather(value: Value) -> list[Value]:
         return [value]
     # torch pickles the values, so this is for small things only, such as a shard's transcripts.
     values: list[Any] = [None] * size()
-    with peers():
+    with _peers():
         dist.all_gather_object(values, value)
     return values
 
@@ -212,7 +212,7 @@ def from_first(make: Callable[[], Value]) -> Value:
             values = [(make(),)]  # in a tuple, so that a result of None differs from a failure
     finally:  # also after a failure: the other processes wait for the broadcast
         # torch lets them wait for 30 minutes with gloo, and for 10 with NCCL. Verifying LibriSpeech takes one.
-        with peers():
+        with _peers():
             dist.broadcast_object_list(values, src=0)
     if values[0] is None:
         raise PeerError("the first process has failed")
@@ -237,9 +237,21 @@ def gradient_group() -> dist.ProcessGroup:
 
 
 @contextlib.contextmanager
-def peers() -> Iterator[None]:
+def _peers() -> Iterator[None]:
     """Turn a lost connection, which torch reports by errors of many kinds, into PeerError: a process has ended."""
     try:
         yield
     except RuntimeError as error:  # DistBackendError is one too
         raise PeerError(str(error).splitlines()[0]) from None
+
+
+@contextlib.contextmanager
+def peers_in_backward() -> Iterator[None]:
+    """Turn a connection lost in a backward pass into PeerError; errors of the computation stay as they are."""
+    try:
+        yield
+    except RuntimeError as error:
+        # NCCL's errors have a class, gloo's name its source files. Memory that runs out is a RuntimeError too.
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise PeerError(str(error).splitlines()[0]) from None
+        raise

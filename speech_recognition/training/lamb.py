@@ -18,7 +18,7 @@ FusedLAMB, that takes the ratio of every tensor; like `training_step`, it clips 
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ class Lamb(Optimizer):
 
     def _adam(self, weights: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
         """Return Adam's step for each tensor, without rate and decay, and update m and v."""
-        gradients = [weight.grad for weight in weights]
+        gradients = [cast(Tensor, weight.grad) for weight in weights]
         states = [self._state(weight) for weight in weights]
         m, v = [state["exp_avg"] for state in states], [state["exp_avg_sq"] for state in states]
         (beta1, beta2), t = group["betas"], group["step"]

@@ -43,7 +43,7 @@ def adding_gradients(model: nn.Module, *, last: bool) -> Iterator[None]:
     """
     with ExitStack() as stack:
         if isinstance(model, DistributedDataParallel):
-            stack.enter_context(distributed.peers())
+            stack.enter_context(distributed.peers_in_backward())
             if not last:
                 stack.enter_context(model.no_sync())
         yield

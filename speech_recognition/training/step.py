@@ -80,4 +80,3 @@ def training_step(
         return Step(total.item(), False)
     optimizer.step()
     return Step(total.item(), True)
-

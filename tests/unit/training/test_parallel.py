@@ -58,7 +58,8 @@ def test_one_process_computes_on_the_model_itself() -> None:
 
 @pytest.mark.parametrize("last", [False, True])
 def test_one_process_reports_its_errors_as_they_are(last: bool) -> None:
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), parallel.adding_gradients(
-        torch.nn.Linear(3, 2), last=last
+    with (
+        pytest.raises(RuntimeError, match="shapes cannot be multiplied"),
+        parallel.adding_gradients(torch.nn.Linear(3, 2), last=last),
     ):
         torch.zeros(2, 3) @ torch.zeros(2, 3)
