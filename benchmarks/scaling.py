@@ -85,7 +85,7 @@ class Simulation:
         in_layers = other * BACKWARD_SHARE
         of_gru, of_conv = in_layers * GRU_SHARE / count, in_layers * (1 - GRU_SHARE)
         # In the order of the backward pass. A layer's gradients are ready when its backward pass ends.
-        self.layers = [Layer(_bytes(model.linear), 0.0)]
+        self.layers = [Layer(_bytes(model.linear) + _bytes(model.norm), 0.0)]
         self.layers += [Layer(_bytes(layer), recurrence + of_gru) for layer in reversed(model.rnn)]
         self.layers += [Layer(_bytes(model.conv), of_conv)]
         across = NETWORK_SHARE * network_gbps / 8 * PER_NODE
