@@ -232,7 +232,8 @@ def gradient_group() -> dist.ProcessGroup:
     gradients neither delay the short messages of BatchNorm nor need a fixed order among them. All processes must call
     this together.
     """
-    group: dist.ProcessGroup = dist.new_group()
+    with _peers():
+        group: dist.ProcessGroup = dist.new_group()
     return group
 
 
@@ -246,8 +247,8 @@ def _peers() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def peers_in_backward() -> Iterator[None]:
-    """Turn a connection lost in a backward pass into PeerError; errors of the computation stay as they are."""
+def computing_with_peers() -> Iterator[None]:
+    """Turn a connection lost while the block computes into PeerError; errors of the computation stay as they are."""
     try:
         yield
     except RuntimeError as error:
