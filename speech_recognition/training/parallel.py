@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from speech_recognition.runtime import distributed
 
 _BUCKET_MB = 64
-"""Least size of a message of gradients, in MiB: large enough for the network's full rate, small enough to leave early."""
+"""Least size of a message of gradients, in MiB: large enough for the full rate, small enough to leave early."""
 
 
 def data_parallel(model: nn.Module) -> nn.Module:
