@@ -185,6 +185,8 @@ def main() -> None:
     parser.add_argument("--measured", type=_measured, nargs="+", metavar="UTTERANCES:MS", help="two or more")
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
+    if options.measured and len({batch for batch, _ in options.measured}) < 2:
+        parser.error("--measured: give the steps of at least two batch sizes, such as 16:70 128:140")
     card = fitted(CARDS[options.card], options.measured) if options.measured else CARDS[options.card]
     print("predicted, not measured:\n")
     if options.markdown:

@@ -58,3 +58,12 @@ def test_it_prints_the_parts_of_a_step(
     scaling.main()
     printed = capsys.readouterr().out
     assert printed.startswith("predicted, not measured") and "275 steps" in printed
+
+
+def test_one_measured_step_is_refused(
+    scaling: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["scaling.py", "--measured", "16:70"])
+    with pytest.raises(SystemExit, match="2"):
+        scaling.main()
+    assert "at least two batch sizes" in capsys.readouterr().err
