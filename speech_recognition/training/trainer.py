@@ -25,6 +25,7 @@ from speech_recognition.runtime import distributed
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import EpochPlan, TrainingSet
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
+from speech_recognition.training.parallel import data_parallel
 from speech_recognition.training.step import training_step
 
 
@@ -36,6 +37,7 @@ class Trainer:
         self.params, self.seed, self.device = params, seed, device
         self.recognizer = new_recognizer(params, seed, device)
         self.model, self.features = self.recognizer.model, self.recognizer.features
+        self.parallel = data_parallel(self.model)
         self.optimizer = build_optimizer(params.optimizer, self.model)
         self.augmentation = Augmentation(params.augmentation, self.features)
         self.tally = Tally()
@@ -71,14 +73,15 @@ class Trainer:
         # Fast speech has a symbol for every second output frame, 25 a second.
         symbols = max(1, int(self.recognizer.output_lengths(torch.tensor(longest))) // 2)
         slowest = self.params.augmentation.tempo_min * self.params.augmentation.speed_min
-        data, clip_norm, size = self.params.data, self.params.optimizer.clip_norm, self._largest_part(longest)
+        data, clip_norm = self.params.data, self.params.optimizer.clip_norm
         self.model.train()
         # The optimizer makes its states in the first step, so only the second has all of the memory taken. That one has
         # utterances as long as the lowest tempo and speed can make them.
-        augmented = partial(self.augmentation, draws=epoch_draws(self.params.augmentation, self.seed, 1, size))
+        draws = epoch_draws(self.params.augmentation, self.seed, 1, self._largest_part(longest))
+        augmented = partial(self.augmentation, draws=draws)
         for featurize, length in ((augmented, longest), (plain(self.features), round(longest / slowest))):
-            parts = [synthetic_batch(size, length, symbols)] * data.accumulation_steps
-            training_step(self.model, featurize, self.optimizer, clip_norm, parts)
+            parts = [synthetic_batch(self._largest_part(length), length, symbols)] * data.accumulation_steps
+            training_step(self.parallel, featurize, self.optimizer, clip_norm, parts)
         self.model.eval()
         self.recognizer.transcribe(synthetic_batch(data.eval_batch_size, samples, symbols))
 
@@ -148,7 +151,7 @@ class Trainer:
         rate = learning_rate(self.params, plan.epoch, plan.first_step + self.tally.steps, plan.run_steps)
         set_rates(self.optimizer, rate, self.params.stage(plan.epoch).momentum)
         featurize, clip_norm = partial(self.augmentation, draws=plan.draws), self.params.optimizer.clip_norm
-        step = training_step(self.model, featurize, self.optimizer, clip_norm, parts, len(samples))
+        step = training_step(self.parallel, featurize, self.optimizer, clip_norm, parts, len(samples))
         self.tally.add(samples, step.loss, rate, updated=step.updated)
         if self.tally.skipped_in_a_row >= self.params.training.max_skipped:
             raise DivergedError(
