@@ -1,4 +1,4 @@
-"""Manifests read column by column, which takes a tenth of the time: 1 s on the clock of a run on LibriSpeech.
+"""Manifests read column by column: 1 s on the clock of a run on LibriSpeech, where row by row takes 12 s.
 
 Only what `write_manifest` writes is read like this, and only if nothing about it is unusual: a different form, a field
 in quotes, a letter outside ASCII or a fault is left to `read_manifest`, which goes row by row and says what is wrong.
@@ -53,13 +53,13 @@ def _read_columns(path: Path) -> Table:
     ends = dict(zip(COLUMNS, bounds.T[1:], strict=True))
     ids, transcripts = (cut(content, before[name], ends[name]) for name in ("utterance_id", "transcript"))
     samples = _whole_numbers(content, before["samples"], ends["samples"])
-    sizes = _whole_numbers(content, before["bytes"], ends["bytes"])
+    _whole_numbers(content, before["bytes"], ends["bytes"])  # for its checks
     table = Table(content, bounds, base, samples, all_ctc_frames(transcripts))
-    seconds, longest_names = table.seconds, [ends[name] - before[name] - 1 for name in ("speaker", "subset")]
-    _expect(samples.max() <= LONGEST_SECONDS * SAMPLE_RATE and sizes.min() > 0)
-    _expect(bool((np.isfinite(seconds) & (seconds > 0)).all()))
-    _expect(all(ids) and len(set(ids)) == len(ids) and max(map(len, ids)) <= LONGEST_NAME)
-    _expect(max(lengths.max() for lengths in longest_names) <= LONGEST_NAME)
+    seconds = table.seconds
+    _expect(samples.max() <= LONGEST_SECONDS * SAMPLE_RATE and bool((np.isfinite(seconds) & (seconds > 0)).all()))
+    _expect(all(ids) and len(set(ids)) == len(ids))
+    for name in ("utterance_id", "speaker", "subset"):
+        _expect((ends[name] - before[name]).max() - 1 <= LONGEST_NAME)
     _expect(all(map(bytes.strip, transcripts)) and not b"".join(transcripts).translate(None, _TRANSCRIPT))
     _expect(_are_files(base, table.column("audio")))
     return _by_length(table, np.array(ids))
@@ -112,7 +112,7 @@ def _whole_numbers(content: bytes, before: NDArray[np.int64], ends: NDArray[np.i
 
 def _are_files(base: Path, paths: Sequence[bytes]) -> bool:
     """Return whether all paths are those of regular files. Raises OSError for a folder that cannot be listed."""
-    # A list of LibriSpeech's folder takes 0.2 s, a look at each of its files 1 s.
+    # A list of a folder takes a fifth of the time that a look at each of its files would take.
     left = set(paths)
     while left:
         one = next(iter(left))
