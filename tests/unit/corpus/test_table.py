@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.corpus.table import Table
 
-NAMES = st.text(st.characters(exclude_characters="\0/"), min_size=1, max_size=9)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=9)
 
 
 @st.composite
