@@ -35,7 +35,7 @@ _VARIABLES = {PAPER: "--paper", INK: "--ink", GREY: "--grey", LINE: "--line", BA
 SHEET = (3.8, 2.7)
 """Width and height of a chart in inches."""
 
-_LEFT, _RIGHT, _BOTTOM, _TOP = 36, 8, 38, 42
+_LEFT, _RIGHT, _BOTTOM, _TOP = 36, 8, 36, 42
 """Margins around the plot area in points: equal in all charts, so that they align on the page."""
 
 STYLE: Any = {
@@ -60,7 +60,7 @@ STYLE: Any = {
     "ytick.minor.size": 0,
     "legend.frameon": False,
     "legend.fontsize": 8,
-    "legend.handlelength": 1.4,
+    "legend.handlelength": 1.3,
     "legend.handletextpad": 0.5,
     "legend.columnspacing": 1.0,
     "legend.borderaxespad": 0.2,

@@ -25,7 +25,7 @@ from speech_recognition.report.canvas import (
 from speech_recognition.report.phases import PHASES, phases
 from speech_recognition.report.record import Record
 
-_MOST_LABELS = 6  # runs that a chart's own legend has room for
+_MOST_LABELS = 4  # runs that a chart's own legend has room for
 _MOST_NAMES, _LONGEST_NAME = 12, 10  # names on an axis, and characters of one: more would overlap
 _MOST_BARS = 96  # thinner bars could not be seen
 _LENGTH_BINS = 6
@@ -135,9 +135,11 @@ def _throughput(axes: Axes, records: Records) -> bool:
         if record.audio_rate is not None:
             mean = f"mean {record.audio_rate:.0f}" if len(records) == 1 else label
             axes.axhline(record.audio_rate, color=colour, linestyle="--", linewidth=1.2, label=mean)
-    axes.set(ylabel="seconds of audio per second" if len(records) == 1 else "seconds of audio per second; dashed: mean")
+    axes.set(ylabel="seconds of audio per second")
     axes.set_ylim(bottom=0)
     _epochs(axes, records)
+    if len(records) > 1:
+        axes.set(xlabel="epoch; the dashed lines are means")
     return any(not record.steps.empty for record in records)
 
 
@@ -214,6 +216,7 @@ def _bars(axes: Axes, rates: dict[int, pd.Series], names: Sequence[str], xlabel:
     shown = [_short(name) if len(names) <= _MOST_NAMES else "" for name in names]
     axes.set(xlabel=xlabel, ylabel="WER, percent", xticks=range(len(names)), xticklabels=shown)
     axes.tick_params(axis="x", length=0, labelsize=7.5)
+    axes.margins(y=0.1)  # room for the figures above the bars
     crowded = max((len(name) for name in shown), default=0) * len(names) > 50  # characters that fit in one line
     if crowded:
         axes.tick_params(axis="x", labelrotation=25, pad=1)

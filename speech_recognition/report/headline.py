@@ -101,12 +101,8 @@ def facts(records: Records) -> dict[str, str]:
         "Software": lambda record: record.system.get("framework", ""),
         "Commit": lambda record: _commit(record.system),
         "Dataset": lambda record: _LONG_DIGEST.sub(r"\1...", record.dataset),
-        "Began": began,
-        "Seed": lambda record: "" if record.seed is None else str(record.seed),
     }
     found = {name: list(dict.fromkeys(filter(None, map(column, records)))) for name, column in columns.items()}
-    if len(records) > 1:  # each run has its own: they stand in the table of the runs
-        del found["Began"], found["Seed"]
     return {name: "; ".join(values) for name, values in found.items() if values}
 
 

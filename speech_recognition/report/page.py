@@ -103,14 +103,16 @@ def _run(record: Record, number: int, page_folder: Path) -> dict[str, object]:
         "name": record.name,
         "links": _links(record, page_folder),
         "cells": {
-            "preset": str(record.parameters["preset"]),
-            "seed": "" if record.seed is None else str(record.seed),
-            "began": headline.began(record),
-            "time": duration(total_seconds(record)),
-            "epochs": "" if best is None else str(record.last_epoch),
             "WER": "" if best is None else f"{best['wer']:.2f}",
             "CER": "" if best is None else f"{best['cer']:.2f}",
+            "epochs": "" if best is None else str(record.last_epoch),
+            "time": duration(total_seconds(record)),
             "audio s/s": "" if record.audio_rate is None else f"{record.audio_rate:.0f}",
+        },
+        "origin": {
+            "seed": "" if record.seed is None else str(record.seed),
+            "preset": str(record.parameters["preset"]),
+            "began": headline.began(record),
         },
         "target": f"{record.target_wer:g} {_verdict(record)}",
     }
