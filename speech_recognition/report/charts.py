@@ -212,7 +212,8 @@ def _bars(axes: Axes, rates: dict[int, pd.Series], names: Sequence[str], xlabel:
         positions = np.arange(len(names)) - 0.4 + (place + 0.5) * width
         bars = axes.bar(positions, [each.get(name, np.nan) for name in names], width * 0.92, color=_colour(number))
         if len(rates) * len(names) <= _MOST_NAMES:
-            axes.bar_label(bars, fmt="%.1f", fontsize=7.5, color=INK, padding=1)
+            digits = "%.1f" if len(rates) * len(names) <= _MOST_NAMES // 2 else "%.0f"
+            axes.bar_label(bars, fmt=digits, fontsize=7.5, color=INK, padding=1)
     shown = [_short(name) if len(names) <= _MOST_NAMES else "" for name in names]
     axes.set(xlabel=xlabel, ylabel="WER, percent", xticks=range(len(names)), xticklabels=shown)
     axes.tick_params(axis="x", length=0, labelsize=7.5)

@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd

@@ -34,20 +34,24 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
             raise InputError(f"{path}: is a link; remove it, or choose a different --output-dir")
     charts = draw_charts(pictures, records)
     listening = Listening()
-    text = _environment().get_template("page.html").render(
-        title=headline.title(records),
-        cards=headline.cards(records),
-        facts=headline.facts(records),
-        records=records,
-        runs=[_run(record, number, folder) for number, record in enumerate(records)],
-        score=headline.score(records),
-        differences=[(record, _difference(records[0], record)) for record in records[1:]],
-        charts=[(title, _embedded(pictures / name)) for name, title in charts],
-        phases=(PHASES, [phases(record) for record in records]),
-        worst=[transcripts.worst(record, listening) for record in records],
-        about_recordings=transcripts.about_recordings,
-        confused=[transcripts.confused(record) for record in records],
-        tables={"Parameters": comparison.parameters(records), "System": comparison.systems(records)},
+    text = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=headline.title(records),
+            cards=headline.cards(records),
+            facts=headline.facts(records),
+            records=records,
+            runs=[_run(record, number, folder) for number, record in enumerate(records)],
+            score=headline.score(records),
+            differences=[(record, _difference(records[0], record)) for record in records[1:]],
+            charts=[(title, _embedded(pictures / name)) for name, title in charts],
+            phases=(PHASES, [phases(record) for record in records]),
+            worst=[transcripts.worst(record, listening) for record in records],
+            about_recordings=transcripts.about_recordings,
+            confused=[transcripts.confused(record) for record in records],
+            tables={"Parameters": comparison.parameters(records), "System": comparison.systems(records)},
+        )
     )
     with atomic_write(page) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -7,7 +7,7 @@ from speech_recognition.report.alignment import Pair, align, confusions
 from speech_recognition.report.listening import Listening
 from speech_recognition.report.record import Record
 
-_WORST, _CONFUSED = 12, 20  # lengths of the list of the worst utterances and of each table of confused words
+_WORST, _CONFUSED = 12, 12  # lengths of the list of the worst utterances and of each table of confused words
 
 
 @dataclass(frozen=True, kw_only=True)
