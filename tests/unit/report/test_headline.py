@@ -29,9 +29,7 @@ def test_the_title_says_what_was_reached(run_folder: Maker) -> None:
 
 @pytest.mark.parametrize(("reached", "share"), [(0, "none"), (1, "1 of 3"), (3, "all")])
 def test_the_title_of_several_runs_counts_the_successes(run_folder: Maker, reached: int, share: str) -> None:
-    records = [
-        read_record(run_folder(f"{number}", wers=(21.0 if number < reached else 31.0,))) for number in range(3)
-    ]
+    records = [read_record(run_folder(f"{number}", wers=(21.0 if number < reached else 31.0,))) for number in range(3)]
     assert title(records) == f"3 runs of DeepSpeech2 mini: {share} reached the target"
 
 
