@@ -238,13 +238,16 @@ def _by_split(axes: Axes, records: Records) -> bool:
 
 def _by_length(axes: Axes, records: Records) -> bool:
     """Draw the WER for six ranges of length, each of which has about as many utterances."""
-    seconds = [record.utterances["seconds"] for record in records if not record.utterances.empty]
-    if not seconds:
+    tables = [record.utterances["seconds"] for record in records if not record.utterances.empty]
+    if not tables:
         return False
-    quantiles = np.quantile(pd.concat(seconds), np.linspace(0, 1, _LENGTH_BINS + 1)).round(1).tolist()
-    low, *inner, high = sorted(set(quantiles)) if len(set(quantiles)) > 1 else [quantiles[0], quantiles[0] + 0.1]
-    edges = [0.0, *inner, high + 0.1]
-    names = [f"{one:.1f}-{other:.1f}" for one, other in pairwise([low, *inner, high])]
+    seconds = pd.concat(tables)
+    digits = 1 if seconds.max() < 10 else 0
+    edges = sorted(set(np.quantile(seconds, np.linspace(0, 1, _LENGTH_BINS + 1)).round(digits).tolist()))
+    names = [f"{one:.{digits}f}-{other:.{digits}f}" for one, other in pairwise(edges)]
+    if not names:  # one length
+        return False
+    edges[0], edges[-1] = 0.0, np.inf  # rounding may have moved them past an utterance
     rates = _rates(records, lambda table: pd.cut(table["seconds"], edges, labels=names))
     return _bars(axes, rates, names, "seconds of audio")
 

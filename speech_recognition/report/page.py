@@ -11,12 +11,13 @@ import jinja2
 
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_write
-from speech_recognition.report import comparison, headline, significance, transcripts
+from speech_recognition.report import comparison, headline, transcripts
 from speech_recognition.report.canvas import COLOURS
 from speech_recognition.report.charts import draw_charts, draw_curves
 from speech_recognition.report.listening import Listening
 from speech_recognition.report.phases import PHASES, phases, total_seconds
 from speech_recognition.report.record import Record, read_record
+from speech_recognition.report.significance import difference
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import Launch
@@ -44,7 +45,7 @@ def write_report(folder: Path, records: Sequence[Record]) -> Path:
             records=records,
             runs=[_run(record, number, folder) for number, record in enumerate(records)],
             score=headline.score(records),
-            differences=[(record, _difference(records[0], record)) for record in records[1:]],
+            differences=[(record, difference(records[0].utterances, record.utterances)) for record in records[1:]],
             charts=[(title, _embedded(pictures / name)) for name, title in charts],
             phases=(PHASES, [phases(record) for record in records]),
             worst=[transcripts.worst(record, listening) for record in records],
@@ -133,10 +134,6 @@ def _links(record: Record, page_folder: Path) -> dict[str, str]:
     there = Path(os.path.relpath(record.folder.absolute(), page_folder.absolute()))
     # The dot and the quoted colon keep a folder called javascript:... from being the address of a script.
     return {each.name: f"./{urllib.parse.quote(os.fsencode(there / each.name))}" for each in files if each.is_file()}
-
-
-def _difference(first: Record, record: Record) -> significance.WerDifference | None:
-    return significance.difference(first.utterances, record.utterances)
 
 
 def _embedded(path: Path) -> str:
