@@ -35,7 +35,7 @@ _VARIABLES = {PAPER: "--paper", INK: "--ink", GREY: "--grey", LINE: "--line", BA
 SHEET = (3.8, 2.7)
 """Width and height of a chart in inches."""
 
-_LEFT, _RIGHT, _BOTTOM, _TOP = 36, 8, 36, 42
+_LEFT, _RIGHT, _BOTTOM, _TOP = 36, 8, 39, 42
 """Margins around the plot area in points: equal in all charts, so that they align on the page."""
 
 STYLE: Any = {

@@ -26,7 +26,8 @@ from speech_recognition.report.phases import PHASES, phases
 from speech_recognition.report.record import Record
 
 _MOST_LABELS = 4  # runs that a chart's own legend has room for
-_MOST_NAMES, _LONGEST_NAME = 12, 10  # names on an axis, and characters of one: more would overlap
+_MOST_NAMES, _LONGEST_NAME = 12, 9  # names on an axis, and characters of one: more would overlap
+_CHARACTERS = 52  # of all names on an axis: more have no room unless they are slanted
 _MOST_BARS = 96  # thinner bars could not be seen
 _LENGTH_BINS = 6
 
@@ -215,12 +216,13 @@ def _bars(axes: Axes, rates: dict[int, pd.Series], names: Sequence[str], xlabel:
             digits = "%.1f" if len(rates) * len(names) <= _MOST_NAMES // 2 else "%.0f"
             axes.bar_label(bars, fmt=digits, fontsize=7.5, color=INK, padding=1)
     shown = [_short(name) if len(names) <= _MOST_NAMES else "" for name in names]
-    axes.set(xlabel=xlabel, ylabel="WER, percent", xticks=range(len(names)), xticklabels=shown)
+    axes.set(ylabel="WER, percent", xticks=range(len(names)))
     axes.tick_params(axis="x", length=0, labelsize=7.5)
     axes.margins(y=0.1)  # room for the figures above the bars
-    crowded = max((len(name) for name in shown), default=0) * len(names) > 50  # characters that fit in one line
-    if crowded:
-        axes.tick_params(axis="x", labelrotation=25, pad=1)
+    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    crowded = max(map(len, shown), default=0) * len(names) > _CHARACTERS
+    axes.set_xticklabels(shown, **(slanted if crowded else {}))
+    axes.set_xlabel("" if crowded else xlabel, labelpad=2)  # slanted names need its room
     return len(names) > 1
 
 
