@@ -93,12 +93,12 @@ class Record:
 
     @property
     def untrained(self) -> bool:
-        """True if no epoch was trained, or if no WER is below 100, which an empty transcript of everything has."""
+        """True if no epoch was trained, or if no WER is below 100, that of a model that writes nothing."""
         return self.best is None or self.best["epoch"] == 0 or self.best["wer"] >= 100
 
     @property
     def last_epoch(self) -> int | None:
-        """Number of epochs that were trained and evaluated; None before the first evaluation."""
+        """Last epoch that was evaluated, which is the number of epochs trained; None before the first evaluation."""
         return None if self.epochs.empty else int(self.epochs["epoch"].max())
 
     @property

@@ -32,11 +32,17 @@ def test_a_run_has_everything_on_one_page(run_folder: Maker, tmp_path: Path) -> 
     assert text.index(">3-1-0,") < text.index(">2-1-0,") < text.index(">1-1-0,") and ">0-1-0," not in text
 
 
-def test_parameters_and_system_are_folded(run_folder: Maker, tmp_path: Path) -> None:
-    text = page_of(run_folder(), into=tmp_path)
+def test_only_parameters_that_differ_from_the_preset_are_not_folded(run_folder: Maker, tmp_path: Path) -> None:
+    folder = run_folder()
+    text = page_of(folder, into=tmp_path)
     assert "All parameters are those of the preset mini." in text
     folded = "".join(re.findall(r"<details>.*?</details>", text, flags=re.DOTALL))
     assert "optimizer.learning_rate" in folded and "host_processor_model_name" in folded
+    params = folder / "params.json"
+    params.write_text(params.read_text().replace('"learning_rate": 0.003', '"learning_rate": 0.002'))
+    unfolded = re.sub(r"<details>.*?</details>", "", page_of(folder, into=tmp_path), flags=re.DOTALL)
+    row = '<td class="name">optimizer.learning_rate</td><td class="value">0.002</td>'
+    assert re.search(rf'{row}\s*<td class="value grey">0.003</td>', unfolded) and "data.batch_size" not in unfolded
 
 
 def test_the_worst_utterances_can_be_heard(
