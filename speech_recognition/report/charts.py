@@ -222,7 +222,7 @@ def _bars(axes: Axes, rates: dict[int, pd.Series], names: Sequence[str], xlabel:
     slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
     crowded = max(map(len, shown), default=0) * len(names) > _CHARACTERS
     axes.set_xticklabels(shown, **(slanted if crowded else {}))
-    axes.set_xlabel("" if crowded else xlabel, labelpad=2)  # slanted names need its room
+    axes.set_xlabel("" if crowded else xlabel)  # slanted names need its room
     return len(names) > 1
 
 
