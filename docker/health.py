@@ -12,5 +12,5 @@ from speech_recognition.training.trainer import Trainer
 
 device = choose_device("auto")
 chosen = resolve_precision(params.mini(), device, None)
-Trainer(chosen, seed=1, device=device).warm_up(longest_seconds=2)
+Trainer(chosen, seed=1, device=device).warm_up(longest_seconds=1)
 print(f"healthy: two training steps and an evaluation of mini on {device}")

@@ -4,6 +4,7 @@ debootstrap makes the Debian release of the base image; its own Python 3.11, in 
 base image's. Every RUN and COPY then happens in it, and the health check runs as the image's user.
 """
 
+import json
 import os
 import re
 import shlex
@@ -22,6 +23,11 @@ PYTHON = "/opt/python"
 NEEDED_BYTES = 9e9
 PASSED_ON = re.compile(r"PIP_(?!FIND_LINKS)|SSL_CERT|https?_proxy$|no_proxy$", re.IGNORECASE)
 
+# In a mount namespace of its own (`unshare`), so that /proc and /dev are gone when the command ends.
+INSIDE = """
+mount --bind /proc "$1/proc" && mount --rbind /dev "$1/dev" && exec chroot --userspec="$2:$2" "$1" sh -c "$3"
+"""
+
 
 @dataclass
 class Image:
@@ -36,10 +42,8 @@ class Image:
         """Run a shell command inside the root, as the image's user, and return its output."""
         inside = {"PATH": f"{PYTHON}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp", "USER": "benchmark"}
         passed = {name: value for name, value in os.environ.items() if PASSED_ON.match(name)}
-        # In a mount namespace of its own, so that /proc and /dev are gone when the command ends.
-        script = 'mount --bind /proc "$1/proc" && mount --rbind /dev "$1/dev" && exec chroot --userspec="$2:$2" "$1" sh -c "$3"'
         result = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script, "sh", self.root, self.user, f"cd {self.folder} && {command}"],
+            ["unshare", "--mount", "sh", "-c", INSIDE, "sh", self.root, self.user, f"cd {self.folder} && {command}"],
             env=passed | inside | self.variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -78,7 +82,7 @@ class Image:
             case "USER":
                 self.user = rest
             case "CMD":
-                self.run(f"command -v {shlex.quote(*re.findall(r'"(.+)"', rest))}")
+                self.run(f"command -v {json.loads(rest)[0]}")
             case _:
                 assert instruction in ("ARG", "FROM"), f"{instruction}: not known to this test"
 
@@ -146,5 +150,5 @@ def test_every_step_of_the_dockerfile_works_in_a_clean_debian(clean_debian: Path
     assert "healthy" in image.run("PYTHONPATH=/benchmark python docker/health.py")
     # The image's own Python has the locked packages, so that the scripts make no .venv.
     assert "usage: sh run_and_time.sh" in image.run("sh run_and_time.sh --help")
-    assert image.run(f"python script/environment.py").splitlines()[-1] == f"{PYTHON}/bin/python"
+    assert image.run("python script/environment.py").splitlines()[-1] == f"{PYTHON}/bin/python"
     image.run('touch results.txt && test "$(stat -c %u results.txt)" = 1000')
