@@ -221,6 +221,25 @@ def test_run_tests_stops_at_what_fails(copy: Copy, checks: Path, failing: str, l
     assert len(calls(checks)) == 1 + [*LINT, "pytest -m not slow", "pytest -m slow"].index(failing)
 
 
+def test_lint_changes_what_check_only_finds(copy: Copy, checks: Path) -> None:
+    assert copy.run("script/lint.sh").returncode == 0
+    assert checks.read_text().splitlines() == ["ruff format .", "ruff check --fix ."]
+    checks.unlink()
+    assert copy.run("script/check.sh").returncode == 0
+    assert calls(checks) == LINT and not any("--fix" in line for line in checks.read_text().splitlines())
+
+
+def test_bench_runs_a_script_by_its_name_and_lists_them_without(copy: Copy) -> None:
+    (copy.repo / "benchmarks").mkdir()
+    (copy.repo / "benchmarks" / "speed.py").write_text('"""Speed of something."""\n')
+    (copy.repo / "benchmarks" / "_others.py").write_text('"""Not a script."""\n')
+    assert copy.run("script/bench.sh").stdout.decode().split(maxsplit=1)[0] == "speed"
+    assert copy.run("script/bench.sh", "speed", "--steps", "5").returncode == 0
+    assert copy.recorded() == [f"{copy.repo}/benchmarks/speed.py", "--steps", "5"]
+    result = copy.run("script/bench.sh", "sped")
+    assert result.returncode == 2 and b"sped: no such script" in result.stderr
+
+
 @pytest.mark.parametrize("status", [0, 5])
 def test_ci_runs_the_tests_and_nothing_else(tmp_path: Path, status: int) -> None:
     (tmp_path / ".ci").mkdir()
