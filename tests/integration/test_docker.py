@@ -61,6 +61,13 @@ def test_the_image_is_built_from_the_repository(repo: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("second", "first"), [("build_image.sh", "build-docker.sh"), ("run_container.sh", "run-dev.sh")]
+)
+def test_the_second_names_do_the_same(repo: Path, second: str, first: str) -> None:
+    assert call(repo, second, "one", "a word", STATUS="5") == call(repo, first, "one", "a word", STATUS="5")
+
+
 def test_the_container_has_the_users_ids_and_the_repository(repo: Path) -> None:
     status, arguments = call(repo, "run-dev.sh")
     assert status == 0 and arguments[0] == "run"
