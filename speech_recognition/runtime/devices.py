@@ -65,7 +65,7 @@ def _check_accelerator(device: torch.device) -> None:
         log_probs = torch.zeros(4, 1, 29, dtype=torch.float64, device=device, requires_grad=True)
         targets, frames, symbols = (torch.tensor(each, device=device) for each in ([[1, 2]], [4], [2]))
         loss = F.ctc_loss(log_probs, targets, frames, symbols)
-        loss.backward()
+        torch.autograd.backward(loss)
         loss.item()
     except (RuntimeError, TypeError) as error:
         reason = str(error).partition("\n")[0]
