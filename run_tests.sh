@@ -14,16 +14,8 @@ ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source=script/environment.sh
 . "$ROOT/script/environment.sh"
 
+sh "$ROOT/script/check.sh"
 cd "$ROOT"
-# pip puts shellcheck and hadolint there
-PATH=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("scripts"))'):$PATH
-
-"$PYTHON" -m ruff check .
-"$PYTHON" -m ruff format --check .
-shellcheck --external-sources ./*.sh script/*.sh script/*.sbatch docker/*.sh .ci/run
-hadolint docker/Dockerfile
-"$PYTHON" -m mypy
-
 if [ "${1:-}" = --quick ]; then
     shift
     exec "$PYTHON" -m pytest -m "not slow" "$@"
