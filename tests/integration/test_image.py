@@ -141,6 +141,7 @@ def clean_debian(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.image
 def test_every_step_of_the_dockerfile_works_in_a_clean_debian(clean_debian: Path) -> None:
     image = Image(clean_debian)
     for instruction, rest in instructions():
