@@ -156,7 +156,8 @@ def _training_set(trainer: "Trainer", options: argparse.Namespace, scratch: Path
     if options.data_dir or data_dir.exists():
         places = Places(data_dir=data_dir, results=ROOT / "results", references=REFERENCES)
         job = make_job(chosen, _SEED, trainer.device, scratch, places)
-        return read_data(job, trainer.recognizer, sys.stderr).train_set
+        # sys.stderr is a TextIOBase, but its type in typeshed is not.
+        return read_data(job, trainer.recognizer, sys.stderr).train_set  # type: ignore[arg-type]
     print(
         f"note: {data_dir} is not there: training on noise of {SHORTEST} to {LONGEST} s instead, whose steps take"
         " different times",

@@ -31,18 +31,17 @@ def draw_layers(path: Path, profile: Profile) -> None:
             axes.text(group.ms, place, f"  {_label(group, profile)}", va="center", fontsize=7)
         axes.set_yticks(range(len(groups)), [group.name[:_LONGEST_NAME] for group in groups])
         axes.invert_yaxis()
-        axes.margins(x=0.25)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, 1.45 * max(group.ms for group in groups) or 1)  # room for the texts
         axes.set(xlabel=f"milliseconds in {profile.unit}")
         axes.set_title(f"Time by layer\n{profile.about}".strip(), loc="left", fontsize=9)
-        axes.legend(loc="lower right")
+        figure.legend(loc="outside lower center", ncols=len(PHASES))
         with atomic_write(path) as partial:
             figure.savefig(partial, format="png", dpi=180)
 
 
 def _label(group: Group, profile: Profile) -> str:
     """Return a layer's share of the time, and its utilisation where it was recorded."""
-    parts = [f"{100 * group.ms / profile.ms:.0f}%"] if profile.ms else []
+    parts = [f"{100 * group.ms / profile.ms:.1f}%"] if profile.ms else []
     parts += [
         f"{name} {group.used[field]:.0f}%"
         for field, name in (("sm", "SM"), ("tensor", "tensor cores"))

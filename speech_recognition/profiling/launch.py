@@ -39,7 +39,7 @@ def nsys_command(nsys: str, path: Path, child: Sequence[str]) -> list[str]:
 
 
 def ncu_command(ncu: str, path: Path, child: Sequence[str]) -> list[str]:
-    """Return the command that writes a table of the kernels of `child` to `path`, with the metrics that ncu.py reads."""
+    """Return the command that writes a table of the kernels of `child` to `path`, with what `read_ncu` reads."""
     return [
         ncu,
         "--profile-from-start=off",  # `captured_range` starts and stops it

@@ -23,7 +23,7 @@ OpenRange = Callable[[str], Callable[[], object]]
 def torch_range(name: str) -> Callable[[], object]:
     """Open a range in torch's trace; return the function that closes it, for the same thread."""
     opened = record_function(name)
-    opened.__enter__()
+    opened.__enter__()  # type: ignore[no-untyped-call]
     return partial(opened.__exit__, None, None, None)
 
 
@@ -86,11 +86,11 @@ def _after(marker: Marker, name: str, backward: bool, _layer: nn.Module, _inputs
     marker.move(None)
     first: Tensor = output[0] if isinstance(output, tuple) else output
     if backward and first.requires_grad:
-        first.register_hook(partial(_backward, marker, name))
+        first.register_hook(partial(_backward, marker, name))  # type: ignore[no-untyped-call]
 
 
 def _backward(marker: Marker, name: str, _: Tensor) -> None:
     """Move to the backward pass of a layer, whose output has just got its gradient."""
     marker.move(Place(name, "backward"))
     # Nothing tells when the gradients of the first layer are done, except the end of the whole backward pass.
-    torch.autograd.Variable._execution_engine.queue_callback(partial(marker.move, None))  # type: ignore[no-untyped-call]
+    torch.autograd.Variable._execution_engine.queue_callback(partial(marker.move, None))

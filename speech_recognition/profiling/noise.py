@@ -25,7 +25,7 @@ def noise_set(folder: Path, params: Params, seed: int, count: int) -> TrainingSe
     # Sorted by length, as training sets are. Utterances of one length share a recording.
     chosen = np.arange(count) * len(kinds) // count
     return TrainingSet(
-        [_utterance(folder, number, kind, kinds[kind]) for number, kind in enumerate(chosen)], params, seed
+        [_utterance(folder, number, int(kind), float(kinds[kind])) for number, kind in enumerate(chosen)], params, seed
     )
 
 

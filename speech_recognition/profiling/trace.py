@@ -6,7 +6,6 @@ operation of the forward pass whose gradient it computes: the layer of the one i
 """
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,12 +63,13 @@ def read_trace(path: Path, content: bytes) -> Profile:
     if not operations and not kernels:
         raise InputError(f"{path}: an empty trace, without operations or kernels; {_ADVICE}")
     window = next((each for each in host if each.name == WINDOW), None)
-    about = _about(trace.get(ABOUT), window, kernels or operations)
+    unit = "GPU kernels" if kernels else "CPU operations"
+    about = _about(trace.get(ABOUT), window, kernels or operations, unit)
     if kernels:
-        return Profile(calls=list(_kernel_calls(kernels, operations)), unit="GPU kernels", about=about)
+        return Profile(calls=list(_kernel_calls(kernels, operations)), unit=unit, about=about)
     operations.sort(key=lambda each: each.begin)
     calls = [Call(kernel=each.name, place=each.place or OTHER, ms=each.own / 1000) for each in operations]
-    return Profile(calls=calls, unit="CPU operations", about=about)
+    return Profile(calls=calls, unit=unit, about=about)
 
 
 def _spans(path: Path, events: Sequence[object]) -> Iterator[_Span]:
@@ -77,8 +77,8 @@ def _spans(path: Path, events: Sequence[object]) -> Iterator[_Span]:
     for number, event in enumerate(events):
         if not isinstance(event, dict) or event.get("ph") != "X":
             continue
-        name, begin, duration = event.get("name"), event.get("ts"), event.get("dur")
-        if not isinstance(name, str) or not _is_time(begin) or not _is_time(duration):
+        name, begin, duration = event.get("name"), _time(event.get("ts")), _time(event.get("dur"))
+        if not isinstance(name, str) or begin is None or duration is None:
             raise InputError(f"{path}: event {number} lacks name, ts or dur, or they are out of range; {_ADVICE}")
         thread = (str(event.get("pid")), str(event.get("tid")))
         arguments = event.get("args")
@@ -86,15 +86,15 @@ def _spans(path: Path, events: Sequence[object]) -> Iterator[_Span]:
             str(event.get("cat")),
             name,
             thread,
-            float(begin),
-            float(begin) + float(duration),
+            begin,
+            begin + duration,
             arguments if isinstance(arguments, dict) else {},
         )
 
 
-def _is_time(value: object) -> bool:
-    """Return whether a value is a number from 0 to 1e18; older traces have microseconds since 1970, which are 2e15."""
-    return isinstance(value, int | float) and 0 <= value <= 1e18  # NaN is not
+def _time(value: object) -> float | None:
+    """Return a time in microseconds, None if it is not a number from 0 to 1e18; older traces count from 1970: 2e15."""
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1e18 else None  # NaN is not
 
 
 def _nest(spans: Iterable[_Span]) -> None:
@@ -150,16 +150,15 @@ def _kernel_calls(kernels: Iterable[_Span], operations: Iterable[_Span]) -> Iter
         external = _number(kernel, "External id")
         place = places.get(external) if external is not None else None
         occupancy = kernel.arguments.get("est. achieved occupancy %")
-        known = isinstance(occupancy, int | float) and math.isfinite(occupancy)
         yield Call(
             kernel=kernel.name,
             place=place or OTHER,
             ms=(kernel.end - kernel.begin) / 1000,
-            occupancy=float(occupancy) if known else None,
+            occupancy=float(occupancy) if isinstance(occupancy, int | float) and 0 <= occupancy <= 100 else None,
         )
 
 
-def _about(facts: object, window: _Span | None, counted: Sequence[_Span]) -> str:
+def _about(facts: object, window: _Span | None, counted: Sequence[_Span], unit: str) -> str:
     """Return in words what the trace says about the window, and how much of its time the calls cover."""
     known = facts if isinstance(facts, dict) else {}
     steps = known.get("steps")
@@ -168,7 +167,7 @@ def _about(facts: object, window: _Span | None, counted: Sequence[_Span]) -> str
     if window and window.end > window.begin and isinstance(steps, int) and 0 < steps < 10**6:
         length = window.end - window.begin
         share = 100 * _covered(counted, window) / length
-        parts.append(f"{steps} steps of {length / 1000 / steps:.1f} ms, {share:.0f}% of the time in what is listed")
+        parts.append(f"{steps} step{'s' * (steps > 1)} of {length / 1000 / steps:.1f} ms, {share:.0f}% of it in {unit}")
     return one_line(", ".join(parts))
 
 

@@ -39,7 +39,7 @@ def torch_recording(trainer: Trainer, path: Path, about: Mapping[str, object]) -
 @contextmanager
 def captured_range(trainer: Trainer) -> Iterator[None]:
     """Tell nsys or ncu, under which this process runs on a GPU, to record what runs in the block."""
-    runtime = torch.cuda.cudart()
+    runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
     with marked(trainer, nvtx_range, backward=True):
         torch.cuda.check_error(runtime.cudaProfilerStart())
         try:
