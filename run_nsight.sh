@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: sh run_nsight.sh [PRESET] [options of profile]
 #
-# Makes the use of SMs and tensor cores by each kernel, recorded by Nsight Compute:
+# Records each kernel's use of SMs and tensor cores with Nsight Compute. The same as
 # sh script/profile.sh ncu.
 
 set -eu

@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: sh run_nvprof.sh [PRESET] [options of profile]
 #
-# Makes a timeline of training steps, recorded by Nsight Systems, which has replaced nvprof:
+# Records a timeline of training steps with Nsight Systems, which has replaced nvprof. The same as
 # sh script/profile.sh nsys.
 
 set -eu

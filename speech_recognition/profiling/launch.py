@@ -42,14 +42,14 @@ def ncu_command(ncu: str, path: Path, child: Sequence[str]) -> list[str]:
     """Return the command that writes a table of the kernels of `child` to `path`, with what `read_ncu` reads."""
     return [
         ncu,
-        "--profile-from-start=off",  # `captured_range` starts and stops it
-        "--target-processes=application-only",  # the processes that read data have no kernels
+        *("--profile-from-start", "off"),  # `captured_range` starts and stops it
+        *("--target-processes", "application-only"),  # the processes that read data have no kernels
         "--nvtx",
         "--csv",
-        "--page=raw",
-        "--print-units=base",
-        f"--metrics={','.join([DURATION, *UTILISATION.values()])}",
-        f"--log-file={path}",
+        *("--page", "raw"),
+        *("--print-units", "base"),
+        *("--metrics", ",".join([DURATION, *UTILISATION.values()])),
+        *("--log-file", str(path)),
         *child,
     ]
 
