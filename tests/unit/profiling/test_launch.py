@@ -1,5 +1,6 @@
 """The command lines of nsys and ncu."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def test_nsys_records_the_captured_range_alone_and_adds_the_ending_itself() -> N
 
 def test_ncu_writes_the_metrics_that_the_reader_reads() -> None:
     command = ncu_command("/bin/ncu", Path("out/nsight_bs_8.csv"), ["python"])
-    options = dict(zip(command, command[1:], strict=False))
+    options = dict(itertools.pairwise(command))
     assert options["--log-file"] == "out/nsight_bs_8.csv" and options["--page"] == "raw" and command[-1] == "python"
     assert {"gpu__time_duration.sum", "sm__throughput.avg.pct_of_peak_sustained_elapsed"} < set(
         options["--metrics"].split(",")
