@@ -66,7 +66,7 @@ def read_trace(path: Path, content: bytes) -> Profile:
     unit = "GPU kernels" if kernels else "CPU operations"
     about = _about(trace.get(ABOUT), window, kernels or operations, unit)
     if kernels:
-        return Profile(calls=list(_kernel_calls(kernels, operations)), unit=unit, about=about)
+        return Profile(calls=list(_kernel_calls(kernels, host)), unit=unit, about=about)
     operations.sort(key=lambda each: each.begin)
     calls = [Call(kernel=each.name, place=each.place or OTHER, ms=each.own / 1000) for each in operations]
     return Profile(calls=calls, unit=unit, about=about)
@@ -143,9 +143,9 @@ def _number(span: _Span, name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _kernel_calls(kernels: Iterable[_Span], operations: Iterable[_Span]) -> Iterator[Call]:
-    """Yield a call for each kernel, at the place of the operation that launched it."""
-    places = {_number(each, "External id"): each.place for each in operations}
+def _kernel_calls(kernels: Iterable[_Span], host: Iterable[_Span]) -> Iterator[Call]:
+    """Yield a call for each kernel, at the place of the operation or range that launched it."""
+    places = {_number(each, "External id"): each.place for each in host}
     for kernel in kernels:
         external = _number(kernel, "External id")
         place = places.get(external) if external is not None else None
