@@ -1,10 +1,12 @@
 """Optimizers, and the learning rate of every step."""
 
 import math
+from collections.abc import Callable
 
 from torch import nn, optim
 
 from params import OptimizerParams, Params
+from speech_recognition.training.lamb import Lamb
 
 
 def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimizer:
@@ -17,7 +19,7 @@ def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimize
             nesterov=params.momentum > 0,  # torch refuses Nesterov's form without momentum
             weight_decay=params.weight_decay,
         )
-    kind = optim.AdamW if params.name == "adamw" else optim.Adam
+    kind: Callable[..., optim.Optimizer] = {"adam": optim.Adam, "adamw": optim.AdamW, "lamb": Lamb}[params.name]
     return kind(
         model.parameters(),
         lr=params.learning_rate,

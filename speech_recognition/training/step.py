@@ -10,8 +10,8 @@ from torch import Tensor, nn, optim
 from speech_recognition import alphabet
 from speech_recognition.augment import Featurize
 from speech_recognition.batches import Batch
-from speech_recognition.model import DeepSpeech2
 from speech_recognition.runtime import distributed
+from speech_recognition.training import parallel
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
 
 def training_step(
-    model: DeepSpeech2,
+    model: nn.Module,
     featurize: Featurize,
     optimizer: optim.Optimizer,
     clip_norm: float,
@@ -53,23 +53,25 @@ def training_step(
 ) -> Step:
     """Update the weights once, on a batch of `count` utterances over all processes (default: those of `parts`).
 
-    parts: this process's share of the batch, on the host; their gradients are added. featurize: makes the spectrograms
-    of a part, on the model's device. clip_norm: largest norm of the gradient of all weights together.
+    model: what `data_parallel` returns. featurize: makes the spectrograms of a part, on the model's device. clip_norm:
+    largest norm of the gradient of all weights together. parts: this process's share of the batch, on the host; their
+    gradients are added.
     """
     count = count or sum(part.utterances for part in parts)
     # A loss that is not finite shows only after the forward pass, which has then spoilt BatchNorm's running averages.
     buffers = [buffer.clone() for buffer in model.buffers()]
     optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros_like(model.linear.weight[0, 0])
-    for part in parts:
-        log_probs, lengths = model(*featurize(part))
-        targets, target_lengths = part.targets.to(total.device), part.target_lengths.to(total.device)
-        # Weighted so that the parts of all processes add up to the mean over the batch. A placeholder's row adds 0: it
-        # has neither output frames nor symbols.
-        loss = ctc_loss(log_probs, lengths, targets, target_lengths) * (len(lengths) / count)
-        torch.autograd.backward(loss)
+    total = next(model.parameters()).new_zeros(())
+    for number, part in enumerate(parts, start=1):
+        with parallel.adding_gradients(model, last=number == len(parts)):
+            log_probs, lengths = model(*featurize(part))
+            targets, target_lengths = part.targets.to(total.device), part.target_lengths.to(total.device)
+            # Weighted so that the parts of all processes add up to the mean over the batch. A placeholder's row adds 0:
+            # it has neither output frames nor symbols.
+            loss = ctc_loss(log_probs, lengths, targets, target_lengths) * (len(lengths) / count)
+            parallel.backward(loss)
         total += loss.detach()
-    _add_over_processes([parameter.grad for parameter in model.parameters() if parameter.grad is not None], total)
+    distributed.all_reduce(total)
     # After the sum over processes: all of them clip the same gradient, and skip the same steps.
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     if not torch.isfinite(norm + total):
@@ -78,15 +80,3 @@ def training_step(
         return Step(total.item(), False)
     optimizer.step()
     return Step(total.item(), True)
-
-
-def _add_over_processes(gradients: Sequence[Tensor], loss: Tensor) -> None:
-    """Replace gradients and loss by their sums over all processes."""
-    if distributed.size() == 1:
-        return
-    # In one message instead of one for each tensor.
-    tensors = [*gradients, loss]
-    flat, end = distributed.all_reduce(torch.cat([tensor.reshape(-1) for tensor in tensors])), 0
-    for tensor in tensors:
-        begin, end = end, end + tensor.numel()
-        tensor.copy_(flat[begin:end].view_as(tensor))
