@@ -265,6 +265,28 @@ def test_train_from_scratch_from_the_newest_or_from_an_epoch(
     assert copy.recorded() == ["-m", "speech_recognition", "train", *expected]
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("script/profile.sh", [], ["torch", "--preset", "reference"]),
+        ("script/profile.sh", ["ncu"], ["ncu", "--preset", "reference"]),
+        ("script/profile.sh", ["mini", "--steps", "2"], ["torch", "--preset", "mini", "--steps", "2"]),
+        ("script/profile.sh", ["nvprof", "mini"], ["nvprof", "--preset", "mini"]),
+        (
+            "run_nvprof.sh",
+            ["mini", "--output-dir", "my profiles"],
+            ["nsys", "--preset", "mini", "--output-dir", "my profiles"],
+        ),
+        ("run_nsight.sh", [], ["ncu", "--preset", "reference"]),
+    ],
+)
+def test_profiles_are_of_the_tool_and_the_preset(
+    copy: Copy, name: str, arguments: list[str], expected: list[str]
+) -> None:
+    assert copy.run(name, *arguments).returncode == 0
+    assert copy.recorded() == ["-m", "speech_recognition", "profile", *expected]
+
+
 @pytest.mark.parametrize("start", [[], [""], ["old"], ["-1"], ["7x"]])
 def test_train_from_nowhere_is_refused_before_an_environment_is_made(copy: Copy, start: list[str]) -> None:
     result = copy.run("script/train.sh", *start, PYTHON="/nowhere/python")
