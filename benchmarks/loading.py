@@ -147,7 +147,7 @@ def report_start(folder: Path, utterances: int, repeats: int) -> None:
 def report_batches(data: RunData, recognizer: Recognizer) -> None:
     """Print the padding and the shapes of an epoch in which batches are made of either lengths."""
     train_set, chosen = data.train_set, recognizer.params
-    samples, draws = torch.from_numpy(train_set.samples), train_set.draws(1)
+    samples, draws = torch.tensor(train_set.samples), train_set.draws(1)
     frames = recognizer.features.frames(samples, draws.tempo).numpy()
     for title, stretched in (("lengths as recorded", None), ("lengths at the drawn tempo", draws.stretched(samples))):
         batches = epoch_batches(chosen.data, chosen.data.batch_size, samples, seed=1, epoch=1, stretched=stretched)

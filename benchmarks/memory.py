@@ -4,8 +4,8 @@
 
 Trains the model of `mini` on noise in batches of 16, shuffled, with lengths from 1.9 to 17.3 s as in Mini LibriSpeech
 and a tempo of 0.9 to 1.1, so that no two batches have the same shape. Prints the peak of each epoch, in GB, and the
-ratio of the highest to the second epoch's; exits with status 1 if it is above 1.2. `--give-back N` returns unused memory
-to the system after every N steps, as training does; 0 never does.
+ratio of the highest to the second epoch's; exits with status 1 if it is above 1.2. `--give-back N` returns unused
+memory to the system after every N steps, as training does; 0 never does.
 """
 
 import argparse
@@ -26,6 +26,7 @@ import params  # noqa: E402
 from speech_recognition import alphabet  # noqa: E402
 from speech_recognition.augment import Augmentation  # noqa: E402
 from speech_recognition.batches import Batch, collate  # noqa: E402
+from speech_recognition.draws import epoch_draws  # noqa: E402
 from speech_recognition.recognizer import new_recognizer  # noqa: E402
 from speech_recognition.runtime import allocator  # noqa: E402
 from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
@@ -65,14 +66,15 @@ def main() -> int:
     chosen = params.mini()
     augmentation = dataclasses.replace(chosen.augmentation, tempo_min=0.9, tempo_max=1.1)
     recognizer = new_recognizer(chosen, 1, torch.device("cpu"))
-    augment = Augmentation(augmentation, recognizer.features, 1, recognizer.output_lengths)
+    augment = Augmentation(augmentation, recognizer.features)
     optimizer = build_optimizer(chosen.optimizer, recognizer.model)
     draw, peaks, seconds, done = np.random.default_rng(1), list[float](), list[float](), 0
     for epoch in range(1, options.epochs + 1):
+        draws = epoch_draws(augmentation, seed=1, epoch=epoch, utterances=chosen.data.batch_size)
         for _ in range(options.steps):
             part = batch(draw, chosen.data.batch_size)
             begin = time.perf_counter()
-            training_step(recognizer.model, partial(augment, epoch=epoch), optimizer, 5.0, [part])
+            training_step(recognizer.model, partial(augment, draws=draws), optimizer, 5.0, [part])
             done += 1
             if options.give_back and done % options.give_back == 0:
                 allocator.give_back()

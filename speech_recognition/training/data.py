@@ -44,7 +44,7 @@ def read_data(job: Job, recognizer: Recognizer, output: TextIOBase) -> RunData:
         raise InputError(f"{job.train_manifest}: not the utterances that the checkpoint was trained on; name those")
     if job.state and job.state.val_set != val_digest:
         raise InputError(f"{job.val_manifest}: not the utterances that the run was evaluated on; name those")
-    train_set = TrainingSet(train, job.params, job.seed, recognizer.output_lengths)
+    train_set = TrainingSet(train, job.params, job.seed)
     return RunData(train_set=train_set, val_set=val, train_digest=train_digest, val_digest=val_digest)
 
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import torch
 import xxhash
+from torch import Tensor
 
 from params import Params
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.corpus.table import Table
-from speech_recognition.draws import Draws, OutputFrames, epoch_draws
+from speech_recognition.draws import Draws, epoch_draws
+from speech_recognition.features import Features
+from speech_recognition.model import conv_shapes, output_frames
 from speech_recognition.orders import Indices, epoch_batches
 
 
@@ -37,15 +40,12 @@ class EpochPlan:
 class TrainingSet:
     """The utterances that a run trains on, from which the number of its steps follows."""
 
-    def __init__(self, utterances: Sequence[Utterance], params: Params, seed: int, output_frames: OutputFrames) -> None:
-        """Make the set of `utterances`, which are sorted by length. Every epoch is drawn from `seed`.
-
-        output_frames: finds the utterances that a faster tempo or speed would leave without a CTC path.
-        """
+    def __init__(self, utterances: Sequence[Utterance], params: Params, seed: int) -> None:
+        """Make the set of `utterances`, which are sorted by length. Every epoch is drawn from `seed`."""
         self.utterances = Table.of(utterances)
-        self.samples = self.utterances.samples
+        self.samples: list[int] = self.utterances.samples.tolist()
         """Number of samples of each utterance."""
-        self._params, self._seed, self._output_frames = params, seed, output_frames
+        self._params, self._seed = params, seed
         self._stretches = params.augmentation.changes_tempo or params.augmentation.changes_speed
         # Counted for all epochs at once: the learning rate's schedule needs the number of the run's steps.
         self._counts = [self._count(epoch) for epoch in range(1, params.training.epochs + 1)]
@@ -65,15 +65,20 @@ class TrainingSet:
         """Return the random values of an epoch, which counts from 1."""
         draws = epoch_draws(self._params.augmentation, self._seed, epoch, len(self.utterances))
         if self._stretches:
-            needed = torch.from_numpy(self.utterances.ctc_frames)
-            draws = draws.with_paths(torch.from_numpy(self.samples), needed, self._output_frames)
+            samples, needed = map(torch.from_numpy, (self.utterances.samples, self.utterances.ctc_frames))
+            draws = draws.with_paths(samples, needed, self._output_frames)
         return draws
+
+    def _output_frames(self, samples: Tensor, tempo: Tensor) -> Tensor:
+        """Return the numbers of the model's output frames for lengths `samples`, spoken `tempo` times as fast."""
+        frames = Features(self._params.features).frames(samples, tempo)
+        return output_frames(conv_shapes(self._params.model), frames)
 
     def _batches(self, epoch: int, draws: Draws) -> list[Indices]:
         """Return the batches of an epoch, of the size that its stage of the recipe has."""
-        params, size = self._params, self._params.stage(epoch).batch_size
-        stretched = draws.stretched(torch.from_numpy(self.samples)).numpy() if self._stretches else None
-        return epoch_batches(params.data, size, self.samples, self._seed, epoch, stretched)
+        params, size, samples = self._params, self._params.stage(epoch).batch_size, self.utterances.samples
+        stretched = draws.stretched(torch.from_numpy(samples)).numpy() if self._stretches else None
+        return epoch_batches(params.data, size, samples, self._seed, epoch, stretched)
 
     def _count(self, epoch: int) -> int:
         """Return the number of batches of an epoch."""

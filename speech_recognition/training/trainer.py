@@ -138,7 +138,7 @@ class Trainer:
                 asked = time.perf_counter()
                 read = [next(loaded) for _ in share(batch, parts)]
                 self.tally.waiting += time.perf_counter() - asked
-                self._step(plan, train_set.samples[batch].tolist(), read)
+                self._step(plan, [train_set.samples[index] for index in batch], read)
                 self.tally.seconds = time.perf_counter() - begin
                 progress.advance(1, str(self.tally))
                 yield self.tally

@@ -23,7 +23,7 @@ def utterances(tone_dataset: Path) -> list[Utterance]:
 
 
 def made(utterances: Sequence[Utterance], params: Params = CHOSEN, seed: int = 1) -> TrainingSet:
-    return TrainingSet(utterances, params, seed, lambda samples, tempo: (samples / (320 * tempo)).long())
+    return TrainingSet(utterances, params, seed)
 
 
 def test_steps_are_numbered_through_the_run(utterances: list[Utterance]) -> None:
@@ -73,7 +73,7 @@ def test_a_plan_has_the_epochs_draws_and_batches_of_stretched_lengths(utterances
 
 def test_an_utterance_that_only_just_has_a_ctc_path_is_not_sped_up(utterances: list[Utterance]) -> None:
     chosen = settings.apply(CHOSEN, ["augmentation.tempo_min=1.5", "augmentation.tempo_max=1.5"])
-    letters = utterances[3].samples // 320
+    letters = utterances[3].samples // 512  # the output frames: a hop of 16 ms, and a stride of 2
     tight = [dataclasses.replace(each, transcript=("AB" * letters)[:letters]) for each in utterances[3:4]]
     assert made([*utterances[:3], *tight], chosen).draws(1).tempo.tolist() == [1.5, 1.5, 1.5, 1.0]
 

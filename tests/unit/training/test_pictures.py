@@ -17,6 +17,6 @@ def test_an_id_is_neither_a_path_nor_a_formula(tone_dataset: Path, tmp_path: Pat
     chosen = settings.apply(params.mini(), ["augmentation.pictures=1"])
     augmentation = Augmentation(chosen.augmentation, Features(chosen.features))
     renamed = [dataclasses.replace(first, id="../up/$\\frac$")]
-    draw_augmented(tmp_path / "in", augmentation, TrainingSet(renamed, chosen, 1, lambda samples, _: samples), 1)
+    draw_augmented(tmp_path / "in", augmentation, TrainingSet(renamed, chosen, seed=1), 1)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
     assert [path.name for path in (tmp_path / "in").iterdir()] == [".._up_$\\frac$.png"]
