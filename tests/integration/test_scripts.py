@@ -11,6 +11,7 @@ from speech_recognition.commands import ROOT
 
 FOLDERS = (".", "script", "docker")
 SCRIPTS = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).glob("*.sh"))
+SECOND_NAMES = {"docker/build_image.sh": "docker/build-docker.sh", "docker/run_container.sh": "docker/run-dev.sh"}
 ENTRY_POINTS = [name for name in SCRIPTS if name != "script/environment.sh"]
 COMMANDS = ["run_and_time.sh", "download_dataset.sh", "verify_dataset.sh"]
 RECORD = """\
@@ -67,7 +68,7 @@ def test_help_needs_nothing(copy: Copy, name: str, option: str) -> None:
     result = copy.run(name, option, PYTHON="/nowhere/python")
     assert (result.returncode, result.stderr) == (0, b"")
     lines = result.stdout.decode().splitlines()
-    assert lines[0].startswith(f"usage: sh {name}")
+    assert lines[0].startswith(f"usage: sh {SECOND_NAMES.get(name, name)}")
     assert len(lines) > 2 and not any(line.startswith("#") or "ROOT" in line for line in lines)
     assert not copy.record.exists()
 
@@ -218,6 +219,25 @@ def test_run_tests_stops_at_what_fails(copy: Copy, checks: Path, failing: str, l
     assert copy.run("run_tests.sh", FAIL=failing).returncode == 4
     assert calls(checks)[-1] == last
     assert len(calls(checks)) == 1 + [*LINT, "pytest -m not slow", "pytest -m slow"].index(failing)
+
+
+def test_lint_changes_what_check_only_finds(copy: Copy, checks: Path) -> None:
+    assert copy.run("script/lint.sh").returncode == 0
+    assert checks.read_text().splitlines() == ["ruff format .", "ruff check --fix ."]
+    checks.unlink()
+    assert copy.run("script/check.sh").returncode == 0
+    assert calls(checks) == LINT and not any("--fix" in line for line in checks.read_text().splitlines())
+
+
+def test_bench_runs_a_script_by_its_name_and_lists_them_without(copy: Copy) -> None:
+    (copy.repo / "benchmarks").mkdir()
+    (copy.repo / "benchmarks" / "speed.py").write_text('"""Speed of something."""\n')
+    (copy.repo / "benchmarks" / "_others.py").write_text('"""Not a script."""\n')
+    assert copy.run("script/bench.sh").stdout.decode().split(maxsplit=1)[0] == "speed"
+    assert copy.run("script/bench.sh", "speed", "--steps", "5").returncode == 0
+    assert copy.recorded() == [f"{copy.repo}/benchmarks/speed.py", "--steps", "5"]
+    result = copy.run("script/bench.sh", "sped")
+    assert result.returncode == 2 and b"sped: no such script" in result.stderr
 
 
 @pytest.mark.parametrize("status", [0, 5])
