@@ -1,7 +1,7 @@
 """Ranges by which a profiler tells layers apart: `forward conv.0`, `backward rnn.1`, `update optimizer`.
 
-Hooks open and close them, and are installed only while a profile is recorded: the training step itself knows nothing
-of them.
+They are opened and closed by functions around the layers' own, which are there only while a profile is recorded: the
+training step itself knows nothing of them.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,6 +56,10 @@ def layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return found
 
 
+_ENTRIES = ("forward", "masked", "over_rows")
+"""Functions by which the model enters a layer; on a CPU it does without some layers' `forward`."""
+
+
 @contextmanager
 def marked(trainer: Trainer, open_range: OpenRange, *, backward: bool) -> Iterator[None]:
     """Mark layers, features and optimizer of a trainer by ranges in the block.
@@ -64,29 +68,37 @@ def marked(trainer: Trainer, open_range: OpenRange, *, backward: bool) -> Iterat
     no such ranges: it says which operation of the forward pass each one of the backward pass belongs to.
     """
     marker = Marker(open_range)
-    hooks = []
+    wrapped: list[tuple[nn.Module, str]] = []
     for name, layer in [("features", trainer.features), *layers(trainer.model)]:
-        hooks.append(layer.register_forward_pre_hook(partial(_before, marker, name)))
-        hooks.append(layer.register_forward_hook(partial(_after, marker, name, backward)))
+        for entry in (each for each in _ENTRIES if hasattr(layer, each)):
+            # Set on the object, where it hides the method of the class until it is deleted.
+            setattr(layer, entry, partial(_entered, marker, name, backward, getattr(layer, entry)))
+            wrapped.append((layer, entry))
     update = Place("optimizer", "update")
-    hooks.append(trainer.optimizer.register_step_pre_hook(lambda *_: marker.move(update)))
-    hooks.append(trainer.optimizer.register_step_post_hook(lambda *_: marker.move(None)))
+    hooks = [
+        trainer.optimizer.register_step_pre_hook(lambda *_: marker.move(update)),
+        trainer.optimizer.register_step_post_hook(lambda *_: marker.move(None)),
+    ]
     try:
         yield
     finally:
+        for layer, entry in wrapped:
+            delattr(layer, entry)
         for hook in hooks:
             hook.remove()
 
 
-def _before(marker: Marker, name: str, *_: object) -> None:
+def _entered(
+    marker: Marker, name: str, backward: bool, function: Callable[..., Any], *inputs: Any, **options: Any
+) -> Any:
+    """Return what a function of a layer returns; mark its time, and that of its backward pass if `backward`."""
     marker.move(Place(name, "forward"))
-
-
-def _after(marker: Marker, name: str, backward: bool, _layer: nn.Module, _inputs: object, output: Any) -> None:
+    output = function(*inputs, **options)
     marker.move(None)
     first: Tensor = output[0] if isinstance(output, tuple) else output
     if backward and first.requires_grad:
         first.register_hook(partial(_backward, marker, name))  # type: ignore[no-untyped-call]
+    return output
 
 
 def _backward(marker: Marker, name: str, _: Tensor) -> None:
