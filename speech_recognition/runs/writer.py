@@ -33,8 +33,9 @@ class CheckpointWriter:
         Waits for the checkpoint before, so that memory holds one copy at most. Raises that one's error.
         """
         self.wait()
-        self._writing = _Write(path, copied(state), others)
-        self._writing.start()
+        write = _Write(path, copied(state), others)
+        write.start()
+        self._writing = write
 
     def check(self) -> None:
         """Raise the error of a checkpoint that could not be written; return at once while it is being written."""
