@@ -14,6 +14,7 @@ d = c * f features of an output frame, later the units of a recurrent layer.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -116,7 +117,8 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
         """Return the layer's output [t, b, outputs]. Its values on padding are undefined; callers must mask them.
 
-        x: [t, b, d], the longest utterance first; lengths: [b], in output frames; mask: [t, b, 1], false on padding.
+        x: [t, b, d], on a CPU the longest utterance first; lengths: [b], in output frames; mask: [t, b, 1], false on
+        padding.
         """
         if self.norm is not None:
             x = self.norm(x, mask)
@@ -130,7 +132,7 @@ class Recurrent(nn.Module):
     def _run(self, layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], mask: Tensor) -> Sequence[Tensor]:
         """Return the output [t, b, u] of each layer for its input, at the same place in `inputs`; mask: [t, b, 1]."""
         # On a CPU, gru.py takes a third off a step of `mini` (docs/LOG.md); on a GPU, cuDNN has a fused layer.
-        if isinstance(self.forwards, nn.GRU) and not inputs[0].is_cuda:
+        if isinstance(self.forwards, nn.GRU) and inputs[0].device.type == "cpu":
             return gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
         return [layer(x)[0] for layer, x in zip(layers, inputs, strict=True)]
 
@@ -179,8 +181,12 @@ class DeepSpeech2(nn.Module):
     def forward(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities [t, b, symbol], in float32 or wider, and their lengths [b] in output frames.
 
-        spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances.
+        spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances. The lengths that are returned
+        are on the device of `frames`: on the host, nobody who reads them has to wait for a GPU.
         """
+        if spectrograms.device.type != "cpu":
+            x, lengths = self.convolve(spectrograms, frames.to(spectrograms.device, non_blocking=True))
+            return self.recur(x, lengths), self.output_lengths(frames).clamp(min=0)
         # Longest first, so that gru.py can skip ended utterances by slicing off the end of the batch.
         order = frames.argsort(descending=True, stable=True)
         x, lengths = self.convolve(spectrograms[order], frames[order])
@@ -201,7 +207,7 @@ class DeepSpeech2(nn.Module):
     def recur(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return log-probabilities [t, b, symbol], in float32 or wider, for the output of the convolutions.
 
-        x: [t, b, d], zero on padding, the longest utterance first; lengths: [b], in output frames.
+        x: [t, b, d], zero on padding, on a CPU the longest utterance first; lengths: [b], in output frames.
         """
         mask = length_mask(lengths, x.shape[0]).T[:, :, None]  # [t, b, 1]
         with self._autocast(x):
@@ -212,9 +218,9 @@ class DeepSpeech2(nn.Module):
         log_probs: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
         return log_probs
 
-    def _autocast(self, x: Tensor) -> torch.autocast:
+    def _autocast(self, x: Tensor) -> AbstractContextManager[object]:
         """Return a context in which products on the device of `x` are computed in bfloat16, if the model has it."""
-        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16)
+        return torch.autocast(x.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def _pad_to_kernels(self, spectrograms: Tensor) -> Tensor:
         """Return `spectrograms` [b, f, t], padded with zero frames to fit the kernels of one output frame.

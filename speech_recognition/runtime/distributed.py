@@ -184,7 +184,7 @@ def maximum(number: int) -> int:
     """Return the largest `number` of all processes."""
     if size() == 1:
         return number
-    # A message of 8 bytes after each step: `between_steps` asks whether any process got a signal.
+    # A message of 8 bytes: `between_steps` asks whether any process got a signal.
     tensor = torch.tensor(number, device=_object_device())
     with _peers():
         dist.all_reduce(tensor, dist.ReduceOp.MAX)

@@ -62,11 +62,11 @@ def run(job: Job, output: Output | Silence) -> bool:
                         consumed = (epoch - 1) * samples + plan.utterances(trainer.steps_done(epoch))
                         with (
                             log.epoch(epoch, consumed, epoch * samples),
-                            closing(trainer.train(data.train_set, plan)) as tallies,
+                            closing(trainer.train(data.train_set, plan, check.held)) as tallies,
                         ):
                             for tally in tallies:
                                 _after_step(tally, steps, saves)
-                                check()
+                                check(trainer.signal)
                         with log.evaluation(epoch, epoch * samples) as accuracy:
                             wer = _evaluate(trainer, data, trainer.tally, metrics, folder, output, check)
                             accuracy.accuracy(wer)

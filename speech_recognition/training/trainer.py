@@ -3,7 +3,7 @@
 import copy
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from speech_recognition.runtime import distributed
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import EpochPlan, TrainingSet
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
-from speech_recognition.training.step import training_step
+from speech_recognition.training.step import no_signal, training_step
 
 
 class Trainer:
@@ -37,6 +37,8 @@ class Trainer:
         self.optimizer = build_optimizer(params.optimizer, self.model)
         self.augmentation = Augmentation(params.augmentation, self.features, seed, self.recognizer.output_lengths)
         self.tally = Tally()
+        self.signal = 0
+        """highest number of a signal that a process held in the last step; 0 for none"""
 
     def warm_up(self, longest_seconds: float) -> None:
         """Try two training steps and one evaluation on synthetic batches of the longest utterance.
@@ -102,15 +104,18 @@ class Trainer:
     def read_noise(self) -> None:
         """Read the recordings of the noise folder, if the parameters name one. Raises InputError if there are none."""
         if self.params.augmentation.noise_folder:
-            self.augmentation.noise = read_noise(Path(self.params.augmentation.noise_folder))
+            self.augmentation.noise = read_noise(Path(self.params.augmentation.noise_folder)).to(self.device)
 
     def steps_done(self, epoch: int) -> int:
         """Return the number of steps of an epoch that the checkpoint has behind it; 0 for an epoch that begins."""
         return self.tally.steps if self.tally.epoch == epoch else 0
 
-    def train(self, train_set: TrainingSet, plan: EpochPlan) -> Generator[Tally, None, None]:
+    def train(
+        self, train_set: TrainingSet, plan: EpochPlan, held: Callable[[], int] = no_signal
+    ) -> Generator[Tally, None, None]:
         """Train for an epoch, or for what a checkpoint has left of it; yield the epoch's sums after each step.
 
+        held: returns the number of the signal that this process holds; `signal` then has the highest of all processes.
         Callers that may stop between two steps must close the iterator, which ends the processes that read data. Raises
         InputError for audio that cannot be read, WorkerError if a process that reads it dies or hangs, DivergedError if
         training.max_skipped steps in a row are skipped.
@@ -132,12 +137,12 @@ class Trainer:
                 asked = time.perf_counter()
                 read = [next(loaded) for _ in share(batch, parts)]
                 self.tally.waiting += time.perf_counter() - asked
-                self._step(plan, [train_set.samples[index] for index in batch], read)
+                self._step(plan, [train_set.samples[index] for index in batch], read, held)
                 self.tally.seconds = time.perf_counter() - begin
                 progress.advance(1, str(self.tally))
                 yield self.tally
 
-    def _step(self, plan: EpochPlan, samples: Sequence[int], parts: Sequence[Batch]) -> None:
+    def _step(self, plan: EpochPlan, samples: Sequence[int], parts: Sequence[Batch], held: Callable[[], int]) -> None:
         """Take one training step and count it.
 
         samples: length of each utterance of the batch, over all processes; parts: this process's share of the batch.
@@ -145,7 +150,8 @@ class Trainer:
         rate = learning_rate(self.params, plan.epoch, plan.first_step + self.tally.steps, plan.run_steps)
         set_rates(self.optimizer, rate, self.params.stage(plan.epoch).momentum)
         featurize, clip_norm = partial(self.augmentation, epoch=plan.epoch), self.params.optimizer.clip_norm
-        step = training_step(self.model, featurize, self.optimizer, clip_norm, parts, len(samples))
+        step = training_step(self.model, featurize, self.optimizer, clip_norm, parts, len(samples), held)
+        self.signal = step.signal
         self.tally.add(samples, step.loss, rate, updated=step.updated)
         if self.tally.skipped_in_a_row >= self.params.training.max_skipped:
             raise DivergedError(
