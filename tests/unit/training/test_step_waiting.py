@@ -127,3 +127,12 @@ def test_no_copy_to_the_device_blocks(reads: list[int]) -> None:
     with BlockingCopies() as copies:
         torch.zeros(2).to(META)
     assert copies.count == 1
+
+
+def test_each_process_has_a_place_of_its_own_for_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = []
+    monkeypatch.setattr(step.distributed, "size", lambda: 3)
+    for rank, signal in enumerate((0, 15, 2)):
+        monkeypatch.setattr(step.distributed, "rank", lambda rank=rank: rank)
+        messages.append(step._message(torch.tensor(0.5), signal))
+    assert sum(messages).tolist() == [1.5, 0, 15, 2]
