@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from params import ModelParams
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.batch_norm import MaskedBatchNorm
+from speech_recognition.bf16_rnn import bf16_rnn
 from speech_recognition.gru import gru
 from speech_recognition.lengths import length_mask
 
@@ -111,6 +112,7 @@ class Recurrent(nn.Module):
         self.norm = MaskedBatchNorm(inputs, 2, params.batch_norm_momentum) if batch_norm else None
         self.forwards = kind(inputs, units)
         self.backwards = kind(inputs, units) if params.bidirectional else None
+        self.bf16 = params.precision == "bf16"
         self.concat = params.bidirectional and params.merge == "concat"
         self.outputs = 2 * units if self.concat else units
 
@@ -131,9 +133,12 @@ class Recurrent(nn.Module):
 
     def _run(self, layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], mask: Tensor) -> Sequence[Tensor]:
         """Return the output [t, b, u] of each layer for its input, at the same place in `inputs`; mask: [t, b, 1]."""
+        on_cpu = inputs[0].device.type == "cpu"
         # On a CPU, gru.py takes a third off a step of `mini` (docs/LOG.md); on a GPU, cuDNN has a fused layer.
-        if isinstance(self.forwards, nn.GRU) and inputs[0].device.type == "cpu":
+        if on_cpu and isinstance(self.forwards, nn.GRU):
             return gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
+        if self.bf16 and not on_cpu:
+            return [bf16_rnn(layer, x) for layer, x in zip(layers, inputs, strict=True)]
         return [layer(x)[0] for layer, x in zip(layers, inputs, strict=True)]
 
 
@@ -168,11 +173,12 @@ class DeepSpeech2(nn.Module):
         self.arrange()
 
     def arrange(self) -> None:
-        """Put the convolutions' weights in the memory order that is fastest for the model's precision."""
-        # Not in float32, where channels last is slower on a CPU: 4.2 s a step instead of 3.8 (docs/LOG.md).
+        """Put the second convolution's weights in the memory order that is fastest for the model's precision."""
+        # Not in float32, where channels last is slower on a CPU: 4.2 s a step instead of 3.8 (docs/LOG.md). The first
+        # convolution has one channel, which is first and last.
         if self.bf16:
-            for weight in (block.get_parameter("conv.weight") for block in self.conv):
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+            weight = self.conv[1].get_parameter("conv.weight")
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def output_lengths(self, frames: Size) -> Size:
         """Return the number of output frames for spectrograms of `frames` frames; below 1 if too short for one."""
