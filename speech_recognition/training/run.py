@@ -93,7 +93,7 @@ def _initialize(job: Job, log: RunLog) -> Trainer:
     log.cache_cleared(all(distributed.gather(drop_caches() if job.launch.first_on_its_machine else True)))
     with log.initialization(job.params, job.seed) as init:
         trainer = Trainer(job.params, job.seed, job.device)
-        trainer.warm_up(job.longest_seconds)
+        trainer.warm_up(job.longest_train_seconds, job.longest_val_seconds)
         init.weights({name: tensor.shape for name, tensor in trainer.model.named_parameters()})
         if job.verified:
             init.dataset(job.verified.dataset, job.verified.sha256)

@@ -19,10 +19,10 @@ from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.tally import Tally
-from speech_recognition.runtime import distributed
+from speech_recognition.runtime import distributed, memory
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import EpochPlan, TrainingSet
-from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
+from speech_recognition.training.optimizers import build_optimizer, learning_rate, load_optimizer, set_rates
 from speech_recognition.training.step import no_signal, training_step
 
 
@@ -40,34 +40,38 @@ class Trainer:
         self.signal = 0
         """highest number of a signal that a process held in the last step; 0 for none"""
 
-    def warm_up(self, longest_seconds: float) -> None:
-        """Try two training steps and one evaluation on synthetic batches of the longest utterance.
+    def warm_up(self, train_seconds: float, val_seconds: float) -> None:
+        """Try two training steps and one evaluation on synthetic batches of the longest utterances of either set.
 
         Runs before the clock starts: a run must not find out in its first batch of long utterances that memory is too
         small. Leaves no trace in weights, statistics, optimizer or random generators. Raises InputError if memory runs
         out.
         """
-        print(f"warming up on synthetic batches of {longest_seconds:.1f} s utterances", file=sys.stderr)
+        lengths = f"utterances of {train_seconds:.1f} s in training and {val_seconds:.1f} s in evaluation"
+        print(f"warming up on synthetic batches: {lengths}", file=sys.stderr)
         state = copy.deepcopy(self.model.state_dict())
         try:
-            self._try_batches(longest_seconds)
+            self._try_batches(train_seconds, val_seconds)
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not memory.ran_out(error):
                 raise
             data = self.params.data
             raise InputError(
-                f"no memory for a batch of utterances of {longest_seconds:.1f} s: lower data.batch_size"
+                f"no memory for batches of {lengths}: lower data.batch_size"
                 f" ({data.batch_size}) or data.eval_batch_size ({data.eval_batch_size}), set data.batch_seconds,"
                 f" or raise data.accumulation_steps ({data.accumulation_steps})"
             ) from None
         self.model.load_state_dict(state)
         self.model.zero_grad(set_to_none=True)
         self.optimizer = build_optimizer(self.params.optimizer, self.model)
+        memory.start_afresh(self.device)  # the run will never need blocks of just the warm-up's sizes
 
-    def _try_batches(self, seconds: float) -> None:
-        """Train twice and evaluate once on utterances of `seconds`, in the largest batches that the run can have."""
-        samples = max(round(seconds * SAMPLE_RATE), SAMPLE_RATE)
-        longest = min(samples, round(self.params.data.longest_seconds * SAMPLE_RATE) or samples)  # in training
+    def _try_batches(self, train_seconds: float, val_seconds: float) -> None:
+        """Train twice and evaluate once on utterances of these lengths, in the largest batches that the run can have."""
+        train_samples, samples = (
+            max(round(seconds * SAMPLE_RATE), SAMPLE_RATE) for seconds in (train_seconds, val_seconds)
+        )
+        longest = min(train_samples, round(self.params.data.longest_seconds * SAMPLE_RATE) or train_samples)
         # Fast speech has a symbol for every second output frame, 25 a second.
         symbols = max(1, int(self.recognizer.output_lengths(torch.tensor(longest))) // 2)
         slowest = self.params.augmentation.tempo_min * self.params.augmentation.speed_min
@@ -94,7 +98,7 @@ class Trainer:
         """Replace weights, optimizer and sums by those of a checkpoint. Raises InputError if they do not fit."""
         try:
             self.model.load_state_dict(state.model)
-            self.optimizer.load_state_dict(state.optimizer)
+            load_optimizer(self.optimizer, state.optimizer)
         except Exception as error:  # torch raises errors of many kinds for the contents of a forged checkpoint
             raise InputError(
                 f"the checkpoint's weights or optimizer state do not fit its parameters ({error}); train again"
@@ -166,8 +170,3 @@ def share(batch: Indices, parts: int) -> list[Indices]:
     # By strides, so that each part and each share has short and long utterances of a batch that is sorted by length.
     rank, size = distributed.rank(), distributed.size()
     return [batch[part::parts][rank::size] for part in range(min(parts, len(batch)))]
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out, which torch reports by a class of its own on GPUs and by a message on CPUs."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

@@ -65,7 +65,7 @@ def test_a_step_gives_the_loss_and_the_weights_of_the_cpu(tone_dataset: Path) ->
 def test_augmented_steps_of_every_preset(tone_dataset: Path, name: str, precision: str) -> None:
     sizes = ["model.rnn_units=64", f"model.precision={precision}", "augmentation.tempo_min=0.9"]
     trainer = Trainer(settings.apply(params.PRESETS[name](), sizes), seed=1, device=choose_device("cuda"))
-    trainer.warm_up(longest_seconds=2.0)
+    trainer.warm_up(train_seconds=2.0, val_seconds=3.0)
     clip_norm = trainer.params.optimizer.clip_norm
     step = training_step(trainer.model, trainer.augmentation, trainer.optimizer, clip_norm, [first_batch(tone_dataset)])
     assert step.updated and 0 < step.loss < 1e4
