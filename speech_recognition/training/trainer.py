@@ -67,7 +67,7 @@ class Trainer:
         memory.start_afresh(self.device)  # the run will never need blocks of just the warm-up's sizes
 
     def _try_batches(self, train_seconds: float, val_seconds: float) -> None:
-        """Train twice and evaluate once on utterances of these lengths, in the largest batches that the run can have."""
+        """Train twice and evaluate once on utterances of these lengths, in the largest batches of the run."""
         train_samples, samples = (
             max(round(seconds * SAMPLE_RATE), SAMPLE_RATE) for seconds in (train_seconds, val_seconds)
         )
