@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +93,7 @@ def measure_preset(chosen: Params, device: torch.device, steps: int, workers: in
     batches = batches[: steps + 3]
     features = Features(chosen.features).to(device)
     model = build_model(chosen.model, chosen.features.bins, seed=1).to(device)
-    augmentation = Augmentation(chosen.augmentation, features, 1, lambda samples, _: samples)
+    augmentation = partial(Augmentation(chosen.augmentation, features, 1, lambda samples, _: samples), epoch=1)
     optimizer = build_optimizer(chosen.optimizer, model)
     loaded = iter(DataLoader(Made(lengths), batch_sampler=batches, num_workers=workers, collate_fn=collate))
     waiting, begin = 0.0, 0.0
