@@ -280,21 +280,22 @@ class ModelParams(Section, name="model"):
 class OptimizerParams(Section, name="optimizer"):
     """Parameters of the optimizer and of its learning rate."""
 
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
-    """sgd: stochastic gradient descent with Nesterov momentum; adam: Adam; adamw: Adam with decoupled weight decay"""
+    name: Literal["sgd", "adam", "adamw", "lamb"] = "sgd"
+    """sgd: stochastic gradient descent with Nesterov momentum; adam: Adam; adamw: Adam with decoupled weight decay;
+    lamb: adamw with steps in proportion to each tensor's norm, for batches of 1,024 and more"""
     learning_rate: Annotated[float, Range(0, 10, above=True)] = 1e-4
     """highest learning rate of the schedule"""
     momentum: Annotated[float, Range(0, 1, below=True)] = 0.9
     """Nesterov momentum (only for sgd)"""
     beta1: Annotated[float, Range(0, 1, below=True)] = 0.9
-    """decay of the gradient's running mean (only for adam, adamw)"""
+    """decay of the gradient's running mean (not for sgd)"""
     beta2: Annotated[float, Range(0, 1, below=True)] = 0.999
-    """decay of the squared gradient's running mean (only for adam, adamw)"""
+    """decay of the squared gradient's running mean (not for sgd)"""
     epsilon: Annotated[float, Range(0, 1, above=True)] = 1e-8
-    """added to the root of the squared gradient's running mean (only for adam, adamw)"""
+    """added to the root of the squared gradient's running mean (not for sgd)"""
     weight_decay: Share = 0.0
     """strength of the pull towards zero: sgd and adam add it times the weights to the gradient; adamw shrinks the
-    weights in each step by it times the learning rate"""
+    weights in each step by it times the learning rate; lamb adds it times the weights to Adam's step"""
     clip_norm: Annotated[float, Range(0, 1e9, above=True)] = 400.0
     """largest Euclidean norm of a step's gradient; a larger one is scaled down to it"""
     schedule: Literal["anneal", "one_cycle", "warmup_cosine"] = "anneal"

@@ -13,9 +13,10 @@ Shapes: b utterances, c channels, f frequency bins, t frames (output frames from
 d = c * f features of an output frame, later the units of a recurrent layer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,7 @@ from speech_recognition.batch_norm import MaskedBatchNorm
 from speech_recognition.bf16_rnn import bf16_rnn
 from speech_recognition.gru import gru
 from speech_recognition.lengths import length_mask
+from speech_recognition.rows import Rows, Strips
 
 Size = TypeVar("Size", int, Tensor)
 """Size of one tensor, or sizes [b] of several."""
@@ -91,11 +93,16 @@ class ConvBlock(nn.Module):
 
         x: [b, c, f, t], zero on padding; lengths: [b], in frames of x.
         """
+        lengths = self.shape.output(lengths, axis=1).clamp(min=0)
+        return self.masked(x, lambda size: length_mask(lengths, size)[:, None, None]), lengths  # mask: [b, 1, 1, t]
+
+    def masked(self, x: Tensor, mask: Callable[[int], Tensor]) -> Tensor:
+        """Return the block's output [b, c, f, t], zero where the mask for its number of frames t is false."""
         x = self.conv(x)
         if self.limit_first:
             x = F.hardtanh(x, 0, self.limit)
-        lengths = self.shape.output(lengths, axis=1).clamp(min=0)
-        return self.norm(x, length_mask(lengths, x.shape[3])[:, None, None]), lengths  # mask: [b, 1, 1, t]
+        y: Tensor = self.norm(x, mask(x.shape[3]))
+        return y
 
 
 # torch's own layers on every device: a checkpoint from a GPU also fits gru.py, which takes their weights.
@@ -119,27 +126,39 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
         """Return the layer's output [t, b, outputs]. Its values on padding are undefined; callers must mask them.
 
-        x: [t, b, d], on a CPU the longest utterance first; lengths: [b], in output frames; mask: [t, b, 1], false on
-        padding.
+        x: [t, b, d]; lengths: [b], in output frames; mask: [t, b, 1], false on padding.
         """
         if self.norm is not None:
             x = self.norm(x, mask)
         if self.backwards is None:
-            return self._run([self.forwards], [x], mask)[0]
+            return self._run(self.forwards, x)
         order = reversal(lengths, x.shape[0])
-        y, z = self._run([self.forwards, self.backwards], [x, reorder(x, order)], mask)
-        z = reorder(z, order)
-        return torch.cat([y, z], dim=2) if self.concat else y + z
+        return self._merged(self._run(self.forwards, x), reorder(self._run(self.backwards, reorder(x, order)), order))
 
-    def _run(self, layers: Sequence[nn.RNNBase], inputs: Sequence[Tensor], mask: Tensor) -> Sequence[Tensor]:
-        """Return the output [t, b, u] of each layer for its input, at the same place in `inputs`; mask: [t, b, 1]."""
-        on_cpu = inputs[0].device.type == "cpu"
-        # On a CPU, gru.py takes a third off a step of `mini` (docs/LOG.md); on a GPU, cuDNN has a fused layer.
-        if on_cpu and isinstance(self.forwards, nn.GRU):
-            return gru(layers, inputs, mask[:, :, 0].sum(1).tolist()).unbind()
-        if self.bf16 and not on_cpu:
-            return [bf16_rnn(layer, x) for layer, x in zip(layers, inputs, strict=True)]
-        return [layer(x)[0] for layer, x in zip(layers, inputs, strict=True)]
+    def _run(self, layer: nn.RNNBase, x: Tensor) -> Tensor:
+        """Return the output [t, b, u] of one direction for x [t, b, d]."""
+        if self.bf16 and x.device.type != "cpu":
+            return bf16_rnn(layer, x)
+        y: Tensor = layer(x)[0]
+        return y
+
+    def over_rows(self, x: Tensor, rows: Rows) -> Tensor:
+        """Return the layer's output [n, outputs] for rows x [n, d], on a CPU, for a GRU."""
+        if self.norm is not None:
+            x = over_rows(self.norm, x)
+        if self.backwards is None:
+            return gru([self.forwards], x, rows.active)[0]
+        return self._merged(*gru([self.forwards, self.backwards], x, rows.active))
+
+    def _merged(self, y: Tensor, z: Tensor) -> Tensor:
+        """Return the outputs of both directions, joined."""
+        return torch.cat([y, z], dim=-1) if self.concat else y + z
+
+
+def over_rows(norm: nn.Module, x: Tensor) -> Tensor:
+    """Return the output of a MaskedBatchNorm of [t, b, d] for rows x [n, d], none of which is padding."""
+    y: Tensor = norm(x[None], x.new_ones(1, 1, 1))
+    return y[0]
 
 
 def reversal(lengths: Tensor, size: int) -> Tensor:
@@ -190,14 +209,27 @@ class DeepSpeech2(nn.Module):
         spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances. The lengths that are returned
         are on the device of `frames`: on the host, nobody who reads them has to wait for a GPU.
         """
-        if spectrograms.device.type != "cpu":
-            x, lengths = self.convolve(spectrograms, frames.to(spectrograms.device, non_blocking=True))
-            return self.recur(x, lengths), self.output_lengths(frames).clamp(min=0)
-        # Longest first, so that gru.py can skip ended utterances by slicing off the end of the batch.
+        # On a CPU, gru.py and rows.py halve a training step (docs/LOG.md); on a GPU, cuDNN has a fused layer.
+        if spectrograms.device.type == "cpu" and all(isinstance(layer.forwards, nn.GRU) for layer in self.rnn):
+            return self._without_padding(spectrograms, frames)
+        x, lengths = self.convolve(spectrograms, frames.to(spectrograms.device, non_blocking=True))
+        return self.recur(x, lengths), self.output_lengths(frames).clamp(min=0)
+
+    def _without_padding(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `forward` returns, from rows.py's forms of a batch."""
         order = frames.argsort(descending=True, stable=True)
-        x, lengths = self.convolve(spectrograms[order], frames[order])
+        strips = Strips(frames[order], *self.conv_shapes)
+        rows = Rows(strips.lengths)
+        x = strips.lay(spectrograms[order], frames_needed(self.conv_shapes))
+        with self._autocast(x):
+            for index, block in enumerate(cast(Iterable[ConvBlock], self.conv)):
+                x = block.masked(x, partial(strips.mask, index))
+            x = strips.rows(x, rows)
+            for layer in cast(Iterable[Recurrent], self.rnn):
+                x = layer.over_rows(x, rows)
+            log_probs = self._log_probs(over_rows(self.norm, x))
         back = order.argsort()
-        return self.recur(x, lengths)[:, back], lengths[back]
+        return rows.pad(log_probs, back), strips.lengths[back]
 
     def convolve(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return the output of the convolutions [t, b, d], zero on padding, and its lengths [b] in output frames.
@@ -213,13 +245,17 @@ class DeepSpeech2(nn.Module):
     def recur(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return log-probabilities [t, b, symbol], in float32 or wider, for the output of the convolutions.
 
-        x: [t, b, d], zero on padding, on a CPU the longest utterance first; lengths: [b], in output frames.
+        x: [t, b, d], zero on padding; lengths: [b], in output frames.
         """
         mask = length_mask(lengths, x.shape[0]).T[:, :, None]  # [t, b, 1]
         with self._autocast(x):
             for layer in self.rnn:
                 x = layer(x, lengths, mask)
-            logits = self.linear(self.norm(x, mask))
+            return self._log_probs(self.norm(x, mask))
+
+    def _log_probs(self, x: Tensor) -> Tensor:
+        """Return the log-probabilities [..., symbol] for the last layer's inputs [..., d]."""
+        logits = self.linear(x)
         # bfloat16 would round log-probabilities between -8 and -16 to multiples of 1/16. Float64 stays as it is.
         log_probs: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
         return log_probs

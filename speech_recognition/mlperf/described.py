@@ -68,6 +68,11 @@ def _optimizer(params: OptimizerParams) -> Iterator[Line]:
         yield constants.OPT_ADAM_BETA_2, params.beta2, {}
         yield constants.OPT_ADAM_EPSILON, params.epsilon, {}
         yield constants.OPT_WEIGHT_DECAY, params.weight_decay, {}
+    elif params.name == "lamb":
+        yield constants.OPT_LAMB_BETA_1, params.beta1, {}
+        yield constants.OPT_LAMB_BETA_2, params.beta2, {}
+        yield constants.OPT_LAMB_EPSILON, params.epsilon, {}
+        yield constants.OPT_LAMB_WEIGHT_DECAY, params.weight_decay, {}
     else:
         yield constants.OPT_ADAMW_BETA_1, params.beta1, {}
         yield constants.OPT_ADAMW_BETA_2, params.beta2, {}

@@ -3,7 +3,7 @@
 import contextlib
 import ctypes
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 """Parameters of mallopt (glibc's malloc.h)."""
 
 
@@ -18,3 +18,5 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_MAX, 0)  # no block is mapped separately
         libc.mallopt(_M_TRIM_THRESHOLD, -1)  # the free end of the heap is never returned
+        # One heap for all threads: what the forward pass frees serves the backward pass, which has a thread of its own.
+        libc.mallopt(_M_ARENA_MAX, 1)

@@ -246,6 +246,18 @@ def _object_device() -> torch.device:
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
+def gradient_group() -> dist.ProcessGroup:
+    """Return a new group of all processes, for the gradients alone.
+
+    Messages of one group are sent one after the other, and in the same order in all processes. In a group of their own,
+    gradients neither delay the short messages of BatchNorm nor need a fixed order among them. All processes must call
+    this together.
+    """
+    with _peers():
+        group: dist.ProcessGroup = dist.new_group()
+    return group
+
+
 @contextlib.contextmanager
 def _peers() -> Iterator[None]:
     """Turn a lost connection, which torch reports by errors of many kinds, into PeerError: a process has ended."""
@@ -253,3 +265,15 @@ def _peers() -> Iterator[None]:
         yield
     except RuntimeError as error:  # DistBackendError is one too
         raise PeerError(str(error).splitlines()[0]) from None
+
+
+@contextlib.contextmanager
+def computing_with_peers() -> Iterator[None]:
+    """Turn a connection lost while the block computes into PeerError; errors of the computation stay as they are."""
+    try:
+        yield
+    except RuntimeError as error:
+        # NCCL's errors have a class, gloo's name its source files. Memory that runs out is a RuntimeError too.
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise PeerError(str(error).splitlines()[0]) from None
+        raise

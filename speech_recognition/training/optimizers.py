@@ -1,11 +1,13 @@
 """Optimizers, and the learning rate of every step."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn, optim
 
 from params import OptimizerParams, Params
+from speech_recognition.training.lamb import Lamb
 
 
 def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimizer:
@@ -21,16 +23,16 @@ def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimize
             nesterov=params.momentum > 0,  # torch refuses Nesterov's form without momentum
             weight_decay=params.weight_decay,
         )
-    kind = optim.AdamW if params.name == "adamw" else optim.Adam
-    # On a GPU, one kernel that reads and writes everything once. On a CPU, torch's default, which `None` stands for.
-    fused = True if next(model.parameters()).is_cuda else None
+    kind: Callable[..., optim.Optimizer] = {"adam": optim.Adam, "adamw": optim.AdamW, "lamb": Lamb}[params.name]
+    # On a GPU, one kernel that reads and writes everything once. On a CPU, torch's default; Lamb has one form only.
+    fused = {"fused": True} if params.name != "lamb" and next(model.parameters()).is_cuda else {}
     return kind(
         model.parameters(),
         lr=params.learning_rate,
         betas=(params.beta1, params.beta2),
         eps=params.epsilon,
         weight_decay=params.weight_decay,
-        fused=fused,
+        **fused,
     )
 
 

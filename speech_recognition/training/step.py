@@ -11,8 +11,8 @@ from torch import Tensor, nn, optim
 from speech_recognition import alphabet
 from speech_recognition.augment import Featurize
 from speech_recognition.batches import Batch
-from speech_recognition.model import DeepSpeech2
 from speech_recognition.runtime import distributed
+from speech_recognition.training import parallel
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def no_signal() -> int:
 
 
 def training_step(
-    model: DeepSpeech2,
+    model: nn.Module,
     featurize: Featurize,
     optimizer: optim.Optimizer,
     clip_norm: float,
@@ -63,9 +63,9 @@ def training_step(
 ) -> Step:
     """Update the weights once, on a batch of `count` utterances over all processes (default: those of `parts`).
 
-    parts: this process's share of the batch, on the host; their gradients are added. featurize: makes the spectrograms
-    of a part, on the model's device. clip_norm: largest norm of the gradient of all weights together. held: returns the
-    number of the signal that this process holds.
+    model: what `data_parallel` returns. featurize: makes the spectrograms of a part, on the model's device. clip_norm:
+    largest norm of the gradient of all weights together. parts: this process's share of the batch, on the host; their
+    gradients are added. held: returns the number of the signal that this process holds.
 
     A GPU computes while the host queues its work. The host waits for it once a step, in `_read`: it must read nothing
     else from the device, and copy nothing to it that blocks.
@@ -74,18 +74,18 @@ def training_step(
     # A loss that is not finite shows only after the forward pass, which has then spoilt BatchNorm's running averages.
     buffers = [buffer.clone() for buffer in model.buffers()]
     optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros_like(model.linear.weight[0, 0])
-    for part in parts:
+    total = next(model.parameters()).new_zeros(())
+    for number, part in enumerate(parts, start=1):
         # Before the forward pass is queued, behind which the copy would wait.
         targets = part.targets.to(total.device, non_blocking=True)
-        log_probs, lengths = model(*featurize(part))
-        # Weighted so that the parts of all processes add up to the mean over the batch. A placeholder's row adds 0: it
-        # has neither output frames nor symbols.
-        loss = ctc_loss(log_probs, lengths, targets, part.target_lengths) * (len(lengths) / count)
-        torch.autograd.backward(loss)
+        with parallel.adding_gradients(model, last=number == len(parts)):
+            log_probs, lengths = model(*featurize(part))
+            # Weighted so that the parts of all processes add up to the mean over the batch. A placeholder's row adds 0:
+            # it has neither output frames nor symbols.
+            loss = ctc_loss(log_probs, lengths, targets, part.target_lengths) * (len(lengths) / count)
+            parallel.backward(loss)
         total += loss.detach()
-    message = _message(total, held())
-    _add_over_processes([parameter.grad for parameter in model.parameters() if parameter.grad is not None], message)
+    message = distributed.all_reduce(_message(total, held()))
     # After the sum over processes: all of them clip the same gradient, and skip the same steps.
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     loss_sum, with_norm, *signals = _read(torch.cat([message[:1], message[:1] + norm, message[1:]]))
@@ -113,15 +113,3 @@ def _read(tensor: Tensor) -> list[float]:
     """Return a tensor's numbers; the host waits until the device has computed them."""
     numbers: list[float] = tensor.tolist()
     return numbers
-
-
-def _add_over_processes(gradients: Sequence[Tensor], message: Tensor) -> None:
-    """Replace gradients and message by their sums over all processes."""
-    if distributed.size() == 1:
-        return
-    # In one message instead of one for each tensor.
-    tensors = [*gradients, message]
-    flat, end = distributed.all_reduce(torch.cat([tensor.reshape(-1) for tensor in tensors])), 0
-    for tensor in tensors:
-        begin, end = end, end + tensor.numel()
-        tensor.copy_(flat[begin:end].view_as(tensor))

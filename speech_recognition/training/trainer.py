@@ -23,6 +23,7 @@ from speech_recognition.runtime import distributed, memory
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import EpochPlan, TrainingSet
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, load_optimizer, set_rates
+from speech_recognition.training.parallel import data_parallel
 from speech_recognition.training.step import no_signal, training_step
 
 
@@ -34,6 +35,7 @@ class Trainer:
         self.params, self.seed, self.device = params, seed, device
         self.recognizer = new_recognizer(params, seed, device)
         self.model, self.features = self.recognizer.model, self.recognizer.features
+        self.parallel = data_parallel(self.model)
         self.optimizer = build_optimizer(params.optimizer, self.model)
         self.augmentation = Augmentation(params.augmentation, self.features, seed, self.recognizer.output_lengths)
         self.tally = Tally()
@@ -82,7 +84,7 @@ class Trainer:
         augmented = partial(self.augmentation, epoch=1)
         for featurize, length in ((augmented, longest), (plain(self.features), round(longest / slowest))):
             parts = [synthetic_batch(size, length, symbols)] * data.accumulation_steps
-            training_step(self.model, featurize, self.optimizer, clip_norm, parts)
+            training_step(self.parallel, featurize, self.optimizer, clip_norm, parts)
         self.model.eval()
         self.recognizer.transcribe(synthetic_batch(data.eval_batch_size, samples, symbols))
 
@@ -154,7 +156,7 @@ class Trainer:
         rate = learning_rate(self.params, plan.epoch, plan.first_step + self.tally.steps, plan.run_steps)
         set_rates(self.optimizer, rate, self.params.stage(plan.epoch).momentum)
         featurize, clip_norm = partial(self.augmentation, epoch=plan.epoch), self.params.optimizer.clip_norm
-        step = training_step(self.model, featurize, self.optimizer, clip_norm, parts, len(samples), held)
+        step = training_step(self.parallel, featurize, self.optimizer, clip_norm, parts, len(samples), held)
         self.signal = step.signal
         self.tally.add(samples, step.loss, rate, updated=step.updated)
         if self.tally.skipped_in_a_row >= self.params.training.max_skipped:

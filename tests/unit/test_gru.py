@@ -1,12 +1,24 @@
 """Tests of the CPU's GRU against torch's."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from speech_recognition.gru import gru
+
+
+@pytest.fixture(params=[1, 2], autouse=True)
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compute with one thread, then with two, which run a direction each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    assert torch.get_num_threads() == request.param
+    torch.set_num_threads(before)
 
 
 def layers(directions: int, dtype: torch.dtype = torch.float64) -> list[nn.GRU]:
@@ -15,36 +27,73 @@ def layers(directions: int, dtype: torch.dtype = torch.float64) -> list[nn.GRU]:
         return [nn.GRU(3, 4).to(dtype) for _ in range(directions)]
 
 
-def run(stack: list[nn.GRU], x: torch.Tensor, lengths: list[int]) -> torch.Tensor:
-    active = [sum(length > t for length in lengths) for t in range(len(x))]
-    return gru(stack, [x] * len(stack), active)
+def frames(length: int, batch: int) -> Tensor:
+    """Return output frames [t, b, i] of noise."""
+    return torch.randn(length, batch, 3, generator=torch.Generator().manual_seed(0))
+
+
+def run(stack: list[nn.GRU], x: Tensor, lengths: list[int]) -> list[Tensor]:
+    """Return our states [n, u] for x [t, b, i]."""
+    there = torch.tensor([[length > t for length in lengths] for t in range(len(x))])
+    return gru(stack, x[there], there.sum(1).tolist())
+
+
+def torchs(stack: list[nn.GRU], x: Tensor, lengths: list[int]) -> list[Tensor]:
+    """Return torch's states [n, u], utterance by utterance, the second direction on reversed output frames."""
+    there = torch.tensor([[length > t for length in lengths] for t in range(len(x))])
+    found = []
+    for layer, back in zip(stack, (False, True), strict=False):
+        h = x.new_zeros(*x.shape[:2], 4)
+        for row, length in enumerate(lengths):
+            if length:
+                y = layer(x[:length, row].flip(0) if back else x[:length, row])[0]
+                h[:length, row] = y.flip(0) if back else y
+        found.append(h[there])
+    return found
 
 
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=4), st.integers(1, 2))
 def test_outputs_and_gradients_are_those_of_torchs_layer(lengths: list[int], directions: int) -> None:
     lengths = sorted(lengths, reverse=True)
-    stack = layers(directions)
-    x = torch.randn(7, len(lengths), 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    there = torch.tensor([[length > t for length in lengths] for t in range(7)])[:, :, None]
+    stack, x = layers(directions), frames(7, len(lengths)).double()
     results = []
-    for compute in (lambda x: run(stack, x, lengths), lambda x: torch.stack([layer(x)[0] for layer in stack]) * there):
+    for compute in (run, torchs):
         here = x.clone().requires_grad_()
-        y = compute(here)
+        y = torch.stack(compute(stack, here, lengths))
         weights = [weight for layer in stack for weight in layer.parameters()]
-        results.append([y, *torch.autograd.grad((y * y.cos()).sum(), [here, *weights])])
+        gradients = torch.autograd.grad(
+            (y * y.cos()).sum() + 0 * here.sum(), [here, *weights], allow_unused=True, materialize_grads=True
+        )
+        results.append([y, *gradients])
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_half_precision_inputs_keep_a_float32_state(dtype: torch.dtype) -> None:
-    stack = layers(1, torch.float32)
-    x = torch.randn(300, 2, 3, generator=torch.Generator().manual_seed(0))
+    stack, x = layers(1, torch.float32), frames(300, 2)
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        y = run(stack, x, [300, 250])
+        (y,) = run(stack, x, [300, 250])
     assert y.dtype == torch.float32
-    torch.testing.assert_close(y[0, :250], stack[0](x)[0][:250], rtol=0.02, atol=0.02)
+    torch.testing.assert_close(y, torchs(stack, x, [300, 250])[0], rtol=0.02, atol=0.02)
 
 
-def test_nothing_gives_zeros() -> None:
-    assert not run(layers(2), torch.ones(5, 1, 3, dtype=torch.float64), [0]).any()
+def test_a_large_layer_keeps_all_threads_for_each_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[int]()
+    monkeypatch.setattr("speech_recognition.gru._SMALL_UNITS", 3)
+    monkeypatch.setattr(torch, "set_num_threads", seen.append)
+    run(layers(2), frames(5, 2).double(), [5, 3])
+    assert not seen
+
+
+def test_the_threads_come_back_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("speech_recognition.gru._scripted", lambda loop: fail)
+    with pytest.raises(MemoryError):  # the fixture looks at the number of threads
+        run(layers(2), frames(5, 2).double(), [5, 3])
+
+
+def test_nothing_gives_nothing() -> None:
+    assert [each.shape for each in run(layers(2), frames(5, 1).double(), [0])] == [(0, 4), (0, 4)]

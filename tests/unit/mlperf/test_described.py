@@ -34,6 +34,19 @@ def test_values_come_from_the_parameters() -> None:
     assert bf16["lowest_numerical_precision_in_linear"] == "bfloat16"
 
 
+def test_each_optimizer_has_keys_of_its_own() -> None:
+    def of_optimizer(name: str) -> set[str]:
+        found = values(settings.apply(params.mini(), [f"optimizer.name={name}"]))
+        return {key for key in found if key.startswith("opt_") and "learning_rate" not in key}
+
+    shared = {"opt_name", "opt_gradient_clip_norm"}
+    assert of_optimizer("lamb") - shared == {
+        "opt_lamb_beta_1", "opt_lamb_beta_2", "opt_lamb_epsilon", "opt_lamb_weight_decay_rate",
+    }  # fmt: skip
+    assert of_optimizer("lamb") & of_optimizer("adamw") == of_optimizer("adam") & of_optimizer("adamw") == shared
+    assert values(settings.apply(params.mini(), ["optimizer.name=lamb"]))["opt_name"] == "lamb"
+
+
 def test_a_micro_batch_is_the_share_of_one_process_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributed, "size", lambda: 4)
     found = values(settings.apply(params.mini(), ["data.batch_size=64", "data.accumulation_steps=2"]))

@@ -86,6 +86,7 @@ SCHEDULE = "opt_learning_rate_decay_schedule"
 FREQUENCY = {"data_spec_augment_freq_n": 2, "data_spec_augment_freq_min": 0, "data_spec_augment_freq_max": 20}
 TIME = {"data_spec_augment_time_n": 10, "data_spec_augment_time_min": 0.0, "data_spec_augment_time_max": 0.03}
 NOISE = {"data_noise_probability": 0.4, "data_noise_min_db": 5.0, "data_noise_max_db": 25.0}
+LAMB = {f"opt_adamw_{name}": f"opt_lamb_{name}" for name in ("beta_1", "beta_2", "epsilon")}
 ADAM = {f"opt_adamw_{name}": f"opt_adam_{name}" for name in ("beta_1", "beta_2", "epsilon")}
 
 CASES = [
@@ -156,6 +157,13 @@ CASES = [
         "adam",
         lambda lines: renamed(**ADAM, opt_adamw_weight_decay="opt_weight_decay")(value("opt_name", "adam")(lines)),
         "opt_name: must be adamw",
+    ),
+    Case(
+        "lamb",
+        lambda lines: renamed(**LAMB, opt_adamw_weight_decay="opt_lamb_weight_decay_rate")(
+            value("opt_name", "lamb")(lines)
+        ),
+        "opt_lamb_beta_1: a closed log of this benchmark has no such line",
     ),
     Case("rate", value("opt_base_learning_rate", 5.0), "opt_base_learning_rate: must be from 0.0005 to 0.012"),
     Case("low rate", value("opt_base_learning_rate", 9e-5), "must be from 0.0001 to 0.004", "reference"),

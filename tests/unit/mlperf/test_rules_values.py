@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 import params
+from speech_recognition import settings
 from tests.unit.mlperf.conftest import MINI
 
 SCHEDULE = "opt_learning_rate_decay_schedule"
+LAMB = settings.apply(params.mini(), ["optimizer.name=lamb"])
 
 
 def messages(violations: list[Any]) -> list[str]:
@@ -150,12 +152,13 @@ def test_a_checksum_has_64_hex_digits(value: object, good_log: Any, check: Any) 
         ("mlperf_2018", "opt_name", "adamw", "opt_momentum: opt_name is not sgd"),
         ("mini", SCHEDULE, "anneal", "opt_learning_rate_warmup_epochs: the schedule is not one_cycle"),
         ("tensorflow", "opt_name", "adamw", "opt_adam_beta_1: opt_name is not adam"),
+        (LAMB, "opt_name", "adamw", "opt_lamb_beta_1: opt_name is not lamb"),
         ("reference", SCHEDULE, "anneal", "opt_learning_rate_warmup_steps: the schedule is not warmup_cosine"),
         ("mlperf_2018", SCHEDULE, "flat", "opt_learning_rate_decay_factor: the schedule is not anneal"),
     ],
 )
 def test_the_lines_of_optimizer_and_schedule_go_with_their_names(
-    preset: str, key: str, value: str, message: str, good_log: Any, check: Any
+    preset: str | params.Params, key: str, value: str, message: str, good_log: Any, check: Any
 ) -> None:
     found = check(good_log(preset, division="open").edited(key, value=value), "open")
     assert messages(found) == [message]

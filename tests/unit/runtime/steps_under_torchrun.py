@@ -18,6 +18,7 @@ from speech_recognition.model import build_model
 from speech_recognition.reading import load_batches
 from speech_recognition.runtime import distributed
 from speech_recognition.training.optimizers import build_optimizer
+from speech_recognition.training.parallel import data_parallel
 from speech_recognition.training.step import training_step
 from speech_recognition.training.trainer import share
 
@@ -31,12 +32,12 @@ def main(dataset: str, out: str, dtype: str, steps: str, batch_size: str, accumu
         features, model = Features(params.mini().features), build_model(SMALL, 64, seed=1)
         features, model = (each.to(getattr(torch, dtype)) for each in (features, model))
         optimizer = build_optimizer(params.mini().optimizer, model)
-        losses = []
+        losses, parallel = [], data_parallel(model)
         for number in range(int(steps)):
             start = number * int(batch_size) % len(utterances)
             batch = [index % len(utterances) for index in range(start, start + int(batch_size))]
             parts = list(load_batches(utterances, share(batch, int(accumulation)), workers=0))
-            losses.append(training_step(model, plain(features), optimizer, 5.0, parts, len(batch)).loss)
+            losses.append(training_step(parallel, plain(features), optimizer, 5.0, parts, len(batch)).loss)
         if distributed.is_first():
             gradients = {name: weight.grad for name, weight in model.named_parameters()}
             torch.save({"losses": losses, "gradients": gradients, "model": model.state_dict()}, out)

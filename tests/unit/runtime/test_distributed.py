@@ -31,8 +31,8 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 @pytest.mark.parametrize(
     ("processes", "batch_size", "accumulation"),
-    [(2, 8, 1), (4, 8, 2), (4, 2, 1)],
-    ids=["2", "4, accumulated", "4, two of them with nothing"],
+    [(2, 8, 1), (4, 8, 2), (4, 2, 1), (3, 5, 2)],
+    ids=["2", "4, accumulated", "4, two of them with nothing", "3, one of them with nothing in the last part"],
 )
 def test_one_step_is_that_of_one_process(
     tone_dataset: Path, tmp_path: Path, processes: int, batch_size: int, accumulation: int
@@ -61,10 +61,17 @@ def test_nothing_of_the_processes_outlives_their_run(tmp_path: Path) -> None:
     script.write_text(
         "import os, pathlib, torch\n"
         "from speech_recognition.runtime import distributed\n"
-        "with distributed.joined(distributed.Launch.of(os.environ), 'cpu'):\n"
-        "    weight = torch.nn.Parameter(distributed.all_reduce(torch.ones(3)))\n"
-        "    weight.grad = torch.ones(3)\n"
-        "    torch.optim.AdamW([weight]).step()\n"
+        "from speech_recognition.training.parallel import data_parallel\n"
+        "def step():\n"
+        "    model = torch.nn.Linear(3, 1)\n"
+        "    data_parallel(model)(distributed.all_reduce(torch.ones(3))).sum().backward()\n"
+        "    torch.optim.AdamW(model.parameters()).step()\n"
+        "    raise ValueError('after a step')\n"
+        "try:\n"
+        "    with distributed.joined(distributed.Launch.of(os.environ), 'cpu'):\n"
+        "        step()\n"
+        "except ValueError:\n"
+        "    pass\n"
         "threads = sorted(path.read_text().strip() for path in pathlib.Path('/proc/self/task').glob('*/comm'))\n"
         "print(threads)\n"
     )

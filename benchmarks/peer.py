@@ -1,0 +1,184 @@
+"""A training step of deepspeech.pytorch's model beside ours: speed and peak memory on the CPU.
+
+    python benchmarks/peer.py MODEL.py [--repeats 5] [--steps 3] [--utterances 16] [--seconds 3 12]
+
+MODEL.py is that project's deepspeech_pytorch/model.py; its imports of other packages are replaced by empty ones. Both
+models have 2 convolutions of 32 channels, 3 bidirectional GRUs of 256 units, 161 bins, and are trained on the same
+utterances of noise, whose lengths are spread evenly between two bounds. A step is features, forward, CTC loss,
+backward, clipping and AdamW. The forms take turns, each in a new process. The script prints for each the seconds of
+audio trained on in a second (median, lowest and highest round), its ratio to the peer in the same round, and the peak
+memory of the process; and how many cores other processes used.
+"""
+
+import argparse
+import importlib.util
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in __main__; OpenMP reads it when torch is imported
+
+from benchmarks._others import Others  # noqa: E402
+
+FORMS = ("peer", "fp32", "bf16")
+"""The peer in float32, and ours in each precision."""
+
+
+def peer_model(path: Path, units: int) -> Any:
+    """Return the peer's model with bidirectional GRUs, from its own file."""
+    import torch
+    from torch import nn
+
+    class UniDirectionalConfig:
+        """Stands for the peer's class of that name."""
+
+    class BiDirectionalConfig:
+        """Stands for the peer's class of that name."""
+
+    names = ("pytorch_lightning", "omegaconf", "deepspeech_pytorch")
+    inner = ("configs", "configs.train_config", "decoder", "validation")
+    stubs: dict[str, Any] = {name: MagicMock() for name in (*names, *(f"deepspeech_pytorch.{each}" for each in inner))}
+    stubs["pytorch_lightning"] = ModuleType("pytorch_lightning")
+    stubs["pytorch_lightning"].LightningModule = type(
+        "LightningModule", (nn.Module,), {"save_hyperparameters": lambda self: None}
+    )
+    stubs["omegaconf"].OmegaConf.get_type = type
+    config = stubs["deepspeech_pytorch.configs.train_config"]
+    config.UniDirectionalConfig, config.BiDirectionalConfig = UniDirectionalConfig, BiDirectionalConfig
+    sys.modules |= stubs
+    spec = importlib.util.spec_from_file_location("peer", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        sys.exit(f"error: {path}: no Python file; give deepspeech.pytorch's model.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sizes = BiDirectionalConfig()
+    vars(sizes).update(hidden_size=units, hidden_layers=3, rnn_type=MagicMock(value=nn.GRU))
+    torch.manual_seed(1)
+    return module.DeepSpeech(
+        labels=list("_'ABCDEFGHIJKLMNOPQRSTUVWXYZ "),
+        model_cfg=sizes,
+        precision=32,
+        optim_cfg=None,
+        spect_cfg=MagicMock(sample_rate=16_000, window_size=0.02),
+    )
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Train one form; print the median seconds of a step, the seconds of audio in it, and the peak memory in bytes."""
+    import torch
+
+    import params
+    from speech_recognition import alphabet
+    from speech_recognition.augment import plain
+    from speech_recognition.batches import collate
+    from speech_recognition.features import Features
+    from speech_recognition.model import build_model
+    from speech_recognition.runtime.allocator import keep_memory
+    from speech_recognition.training.optimizers import build_optimizer
+    from speech_recognition.training.step import training_step
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    draw = torch.Generator().manual_seed(1)
+    low, high = options.seconds
+    count = options.utterances
+    seconds = [low + (high - low) * index / max(1, count - 1) for index in range(count)]
+    items = [
+        (
+            index,
+            torch.randint(-3000, 3000, (round(16_000 * each),), generator=draw, dtype=torch.int16),
+            torch.randint(1, len(alphabet.SYMBOLS), (round(14 * each),), generator=draw),
+        )
+        for index, each in enumerate(seconds)
+    ]
+    part, features = collate(items), Features(params.FeatureParams())
+    sizes = params.ModelParams(
+        rnn_layers=3,
+        rnn_units=256,
+        bidirectional=True,
+        conv_padding=True,
+        rnn_batch_norm=True,
+        conv_bias=True,
+        precision="bf16" if options.form == "bf16" else "fp32",
+    )
+    if options.form == "peer":
+        model = peer_model(options.model, 256)
+    else:
+        keep_memory()
+        model = build_model(sizes, 161, seed=1)
+    optimizer = build_optimizer(params.mini().optimizer, model)
+
+    def peer_step() -> None:
+        optimizer.zero_grad()
+        spectrograms, frames = features(part.waveforms, part.lengths)
+        order = frames.argsort(descending=True)
+        out, lengths, _ = model(spectrograms[order][:, None], frames[order])
+        log_probs = out.transpose(0, 1).log_softmax(-1)
+        targets = torch.cat([part.targets[row, : part.target_lengths[row]] for row in order])
+        loss = model.criterion(log_probs, targets, lengths, part.target_lengths[order]) / count
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+
+    model.train()
+    times = []
+    for _ in range(options.steps + 1):
+        begin = time.perf_counter()
+        if options.form == "peer":
+            peer_step()
+        else:
+            training_step(model, plain(features), optimizer, 5.0, [part])
+        times.append(time.perf_counter() - begin)
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(statistics.median(times[1:]), sum(seconds), peak, sum(each.numel() for each in model.parameters()))
+
+
+def main() -> None:
+    """Measure all forms in turn and compare them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("model", type=Path)
+    add("--repeats", type=int, default=5)
+    add("--steps", type=int, default=3)
+    add("--utterances", type=int, default=16)
+    add("--seconds", type=float, nargs=2, default=(3.0, 12.0))
+    add("--threads", type=int, default=0)
+    add("--form", choices=FORMS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.form:
+        return measure(options)
+    others, rounds = Others(), list[dict[str, list[float]]]()
+    for _ in range(options.repeats):
+        command = [sys.executable, __file__, *sys.argv[1:], "--form"]
+        rounds.append(
+            {
+                form: [*map(float, subprocess.run([*command, form], stdout=subprocess.PIPE, check=True).stdout.split())]
+                for form in FORMS
+            }
+        )
+    for form in FORMS:
+        rates = sorted(audio / seconds for seconds, audio, *_ in (each[form] for each in rounds))
+        ratios = sorted(each["peer"][0] / each[form][0] for each in rounds)
+        peak = max(each[form][2] for each in rounds)
+        memory = sorted(each[form][2] / each["peer"][2] for each in rounds)
+        print(
+            f"{form} ({rounds[0][form][3]:,.0f} weights): {statistics.median(rates):.1f} audio seconds per second"
+            f" ({rates[0]:.1f} to {rates[-1]:.1f}), {statistics.median(ratios):.2f} times the peer"
+            f" ({ratios[0]:.2f} to {ratios[-1]:.2f}), peak {peak / 1e9:.2f} GB,"
+            f" {statistics.median(memory):.2f} of the peer's"
+        )
+    print(f"other processes used {others.cores():.2f} cores")
+    return None
+
+
+if __name__ == "__main__":
+    main()
