@@ -73,7 +73,7 @@ class _Write(threading.Thread):
         """Make a thread that calls `checkpoint.save` with these arguments."""
         super().__init__(name="checkpoint")
         self._arguments = path, state, others
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """error that the writing has raised"""
         # Not join(): a signal that interrupts it makes Python 3.11 take the thread for ended, also when Python exits.
         self.ended = threading.Event()
@@ -85,7 +85,7 @@ class _Write(threading.Thread):
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             checkpoint.save(*self._arguments)
-        except Exception as error:
+        except BaseException as error:  # whatever it is, the main thread must not take the checkpoint for written
             self.error = error
         finally:
             del self._arguments

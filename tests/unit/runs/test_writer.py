@@ -122,6 +122,15 @@ def test_a_check_waits_for_nothing(snapshot: Snapshot, tmp_path: Path, gate: thr
     assert (tmp_path / "last.pt").exists()
 
 
+def test_a_thread_that_ends_in_any_way_but_well_is_noticed(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(checkpoint, "save", end)
+    with pytest.raises(SystemExit), CheckpointWriter() as writing:
+        writing.save(Path("last.pt"), snapshot())
+
+
 @pytest.mark.parametrize("second", [False, True])
 def test_a_failure_is_raised_at_the_end_or_by_a_second_one(
     snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch, second: bool
