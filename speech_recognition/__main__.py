@@ -11,6 +11,12 @@ ROOT = Path(__file__).absolute().parent.parent
 VENV = ROOT / ".venv"
 """Environment that the scripts make."""
 
+GPUS = Path("/dev/nvidiactl")
+"""File that exists where a driver for Nvidia's GPUs runs."""
+
+ALLOCATION = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+"""Variables for torch's memory on a GPU: the name of today, and that of before torch 2.9."""
+
 
 def refuse(message: str) -> NoReturn:
     """Print in one line what is wrong with this Python, and exit with status 2."""
@@ -37,6 +43,10 @@ def _run() -> int:
     # spinning takes time from the thread that it waits for. This bound costs little where nothing else runs
     # (benchmarks/spin.py has the figures). torch reads it when it is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    # Every batch has a length of its own, and blocks of a thousand sizes would leave a GPU's memory in pieces. Segments
+    # that grow have no pieces. A user's own settings stay.
+    if GPUS.exists() and not any(name in os.environ for name in ALLOCATION):
+        os.environ[ALLOCATION[0]] = "expandable_segments:True"
 
     try:
         from speech_recognition.cli import main, mend_streams

@@ -22,7 +22,8 @@ from speech_recognition.features import Features
 from speech_recognition.lengths import length_mask, lengths_at
 
 Featurize = Callable[[Batch], tuple[Tensor, Tensor]]
-"""Function from a batch on the host to spectrograms [b, f, t] and their lengths [b], on the features' device."""
+"""Function from a batch on the host to spectrograms [b, f, t], on the features' device, and their lengths [b], on the
+host: there CTC and the shapes of later layers need them."""
 
 
 def plain(features: Features) -> Featurize:
@@ -31,7 +32,7 @@ def plain(features: Features) -> Featurize:
     def featurize(part: Batch) -> tuple[Tensor, Tensor]:
         """Return the spectrograms of a batch and their lengths, as `Featurize` says."""
         device = features.window.device
-        spectrograms, frames = features(part.waveforms.to(device), part.lengths.to(device))
+        spectrograms, frames = features(part.waveforms.to(device, non_blocking=True), part.lengths)
         return spectrograms, frames
 
     return featurize
@@ -43,10 +44,11 @@ class Augmentation:
     def __init__(self, params: AugmentationParams, features: Features) -> None:
         self.params, self.features = params, features
         self.noise = torch.zeros(0, dtype=torch.int16)
-        """all recordings of the noise folder, joined: [samples], 16-bit integers; empty until the caller sets it"""
+        """all recordings of the noise folder, joined: [samples], 16-bit integers on the features' device; empty until
+        the caller sets it"""
 
     def __call__(self, part: Batch, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Return spectrograms [b, f, t] and their lengths [b] on the features' device.
+        """Return a batch's spectrograms and their lengths, as `Featurize` says.
 
         draws: the random values of the whole training set in this epoch, of which the batch's indices pick some.
         """
@@ -54,17 +56,20 @@ class Augmentation:
         if not self.params.active or part.utterances == 0:
             return plain(self.features)(part)
         draw = draws.rows(part.indices)
-        waveforms, lengths = part.waveforms.to(device, non_blocking=True), part.lengths.to(device, non_blocking=True)
+        waveforms, lengths = part.waveforms.to(device, non_blocking=True), part.lengths
         if self.params.changes_waveforms:
             waveforms, lengths = self.waveforms(waveforms, lengths, draw)
-        tempo = draw.tempo.to(device) if self.params.changes_tempo else None
-        spectrograms, frames = self.features(waveforms, lengths, tempo)
+        spectrograms, frames = self.features(waveforms, lengths, draw.tempo if self.params.changes_tempo else None)
         if self.params.frequency_masks or self.params.time_masks:
-            spectrograms = spectrograms * self._kept(spectrograms, frames, draw.masks.to(device))
+            on_device = (tensor.to(device, non_blocking=True) for tensor in (frames, draw.masks))
+            spectrograms = spectrograms * self._kept(spectrograms, *on_device)
         return spectrograms, frames
 
     def waveforms(self, waveforms: Tensor, lengths: Tensor, draw: Draws) -> tuple[Tensor, Tensor]:
-        """Return waveforms [b, s] after speed, noise and gain, as floats of 16-bit scale, and their lengths [b]."""
+        """Return waveforms [b, s] after speed, noise and gain, as floats of 16-bit scale, and their lengths [b].
+
+        The lengths and the draw are on the host.
+        """
         params, device = self.params, waveforms.device
         waveforms = waveforms.float()
         # Noise after speed, so that the noise keeps its pitch; gain last, so that it keeps the signal-to-noise ratio.
@@ -72,20 +77,21 @@ class Augmentation:
             rows = [
                 change_speed(row[:size], speed) for row, size, speed in zip(waveforms, lengths, draw.speed, strict=True)
             ]
-            waveforms, lengths = pad_sequence(rows, batch_first=True), lengths_at(lengths, draw.speed.to(device))
+            waveforms, lengths = pad_sequence(rows, batch_first=True), lengths_at(lengths, draw.speed)
         if params.noise_folder and len(self.noise):
-            waveforms = waveforms + self._noise(waveforms, lengths, draw)
-        scale = (10 ** (draw.gain_db / 20)).float().to(device)
+            waveforms = waveforms + self._noise(waveforms, lengths.to(device, non_blocking=True), draw)
+        scale = (10 ** (draw.gain_db / 20)).float().to(device, non_blocking=True)
         return (waveforms * scale[:, None]).clamp(-32768, 32767), lengths  # sox clips at 16 bits too
 
     def _noise(self, waveforms: Tensor, lengths: Tensor, draw: Draws) -> Tensor:
         """Return noise [b, s], scaled to each utterance's signal-to-noise ratio; short noise is repeated."""
-        device, samples = waveforms.device, torch.arange(waveforms.shape[1])
-        starts = (draw.noise_start * len(self.noise)).long()
-        noise = self.noise[(starts[:, None] + samples) % len(self.noise)].to(device).float()
+        device = waveforms.device
+        starts = (draw.noise_start * len(self.noise)).long().to(device, non_blocking=True)
+        samples = torch.arange(waveforms.shape[1], device=device)
+        noise = self.noise[(starts[:, None] + samples) % len(self.noise)].float()
         noise = noise * length_mask(lengths, waveforms.shape[1])
         powers = [each.square().sum(1) / lengths.clamp(min=1) for each in (waveforms, noise)]
-        ratio = (10 ** (draw.noise_db / 10)).float().to(device)  # infinite: the noise becomes 0
+        ratio = (10 ** (draw.noise_db / 10)).float().to(device, non_blocking=True)  # infinite: the noise becomes 0
         # The bound of 1e-9 matters only for a silent stretch of noise, which would be divided by 0.
         return noise * (powers[0] / (powers[1].clamp(min=1e-9) * ratio)).sqrt()[:, None]
 

@@ -81,16 +81,19 @@ class Features(nn.Module):
         """Return spectrograms [b, f, t], zero on padding, and their lengths [b] in frames.
 
         waveforms: [b, s], 16-bit integers or floats of the same scale; lengths: [b], in samples;
-        tempo: [b] in float64, a factor on the speed of speech that leaves its pitch.
+        tempo: [b] in float64, a factor on the speed of speech that leaves its pitch. The frames are on the device of
+        `lengths` and `tempo`: on the host, their maximum is known without waiting for a GPU.
         """
-        frames = self.frames(lengths, tempo)
+        device, frames = waveforms.device, self.frames(lengths, tempo)
+        lengths = lengths.to(device, non_blocking=True)
         # 16-bit integers to the range from -1 to 1.
         padded = reflect_ends(waveforms.to(self.window.dtype) / 32768, lengths, self.params.fft_samples // 2)
         if tempo is None:
             raw = self.raw(self._pad_to_multiple(padded))
         else:
+            tempo = tempo.to(device, non_blocking=True)
             raw = self._compress(self._spectrum_at_tempo(padded, self._rounded_up(int(frames.max())), tempo))
-        return _NORMALIZE[self.params.normalize](raw, frames), frames
+        return _NORMALIZE[self.params.normalize](raw, frames.to(device, non_blocking=True)), frames
 
     def raw(self, padded: Tensor) -> Tensor:
         """Return features [b, f, t] before normalisation, of every whole window in `padded` [b, s], from -1 to 1."""

@@ -14,6 +14,7 @@ d = c * f features of an output frame, later the units of a recurrent layer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NamedTuple, TypeVar, cast
 
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from params import ModelParams
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.batch_norm import MaskedBatchNorm
+from speech_recognition.bf16_rnn import bf16_rnn
 from speech_recognition.gru import gru
 from speech_recognition.lengths import length_mask
 from speech_recognition.rows import Rows, Strips
@@ -117,6 +119,7 @@ class Recurrent(nn.Module):
         self.norm = MaskedBatchNorm(inputs, 2, params.batch_norm_momentum) if batch_norm else None
         self.forwards = kind(inputs, units)
         self.backwards = kind(inputs, units) if params.bidirectional else None
+        self.bf16 = params.precision == "bf16"
         self.concat = params.bidirectional and params.merge == "concat"
         self.outputs = 2 * units if self.concat else units
 
@@ -128,10 +131,16 @@ class Recurrent(nn.Module):
         if self.norm is not None:
             x = self.norm(x, mask)
         if self.backwards is None:
-            output: Tensor = self.forwards(x)[0]
-            return output
+            return self._run(self.forwards, x)
         order = reversal(lengths, x.shape[0])
-        return self._merged(self.forwards(x)[0], reorder(self.backwards(reorder(x, order))[0], order))
+        return self._merged(self._run(self.forwards, x), reorder(self._run(self.backwards, reorder(x, order)), order))
+
+    def _run(self, layer: nn.RNNBase, x: Tensor) -> Tensor:
+        """Return the output [t, b, u] of one direction for x [t, b, d]."""
+        if self.bf16 and x.device.type != "cpu":
+            return bf16_rnn(layer, x)
+        y: Tensor = layer(x)[0]
+        return y
 
     def over_rows(self, x: Tensor, rows: Rows) -> Tensor:
         """Return the layer's output [n, outputs] for rows x [n, d], on a CPU, for a GRU."""
@@ -183,11 +192,12 @@ class DeepSpeech2(nn.Module):
         self.arrange()
 
     def arrange(self) -> None:
-        """Put the convolutions' weights in the memory order that is fastest for the model's precision."""
-        # Not in float32, where channels last is slower on a CPU: 4.2 s a step instead of 3.8 (docs/LOG.md).
+        """Put the second convolution's weights in the memory order that is fastest for the model's precision."""
+        # Not in float32, where channels last is slower on a CPU: 4.2 s a step instead of 3.8 (docs/LOG.md). The first
+        # convolution has one channel, which is first and last.
         if self.bf16:
-            for weight in (block.get_parameter("conv.weight") for block in self.conv):
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+            weight = self.conv[1].get_parameter("conv.weight")
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def output_lengths(self, frames: Size) -> Size:
         """Return the number of output frames for spectrograms of `frames` frames; below 1 if too short for one."""
@@ -196,13 +206,14 @@ class DeepSpeech2(nn.Module):
     def forward(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities [t, b, symbol], in float32 or wider, and their lengths [b] in output frames.
 
-        spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances.
+        spectrograms: [b, f, t], zero on padding; frames: [b], lengths of the utterances. The lengths that are returned
+        are on the device of `frames`: on the host, nobody who reads them has to wait for a GPU.
         """
         # On a CPU, gru.py and rows.py halve a training step (docs/LOG.md); on a GPU, cuDNN has a fused layer.
-        if spectrograms.is_cuda or not all(isinstance(layer.forwards, nn.GRU) for layer in self.rnn):
-            x, lengths = self.convolve(spectrograms, frames)
-            return self.recur(x, lengths), lengths
-        return self._without_padding(spectrograms, frames)
+        if spectrograms.device.type == "cpu" and all(isinstance(layer.forwards, nn.GRU) for layer in self.rnn):
+            return self._without_padding(spectrograms, frames)
+        x, lengths = self.convolve(spectrograms, frames.to(spectrograms.device, non_blocking=True))
+        return self.recur(x, lengths), self.output_lengths(frames).clamp(min=0)
 
     def _without_padding(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `forward` returns, from rows.py's forms of a batch."""
@@ -249,9 +260,9 @@ class DeepSpeech2(nn.Module):
         log_probs: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
         return log_probs
 
-    def _autocast(self, x: Tensor) -> torch.autocast:
+    def _autocast(self, x: Tensor) -> AbstractContextManager[object]:
         """Return a context in which products on the device of `x` are computed in bfloat16, if the model has it."""
-        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16)
+        return torch.autocast(x.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def _pad_to_kernels(self, spectrograms: Tensor) -> Tensor:
         """Return `spectrograms` [b, f, t], padded with zero frames to fit the kernels of one output frame.

@@ -61,11 +61,14 @@ class Recognizer:
         return self.features.window.device
 
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities [t, b, symbol] and their lengths [b] in output frames for a batch on any device."""
+        """Return log-probabilities [t, b, symbol] and their lengths [b] in output frames for a batch on any device.
+
+        The lengths are on the host.
+        """
         # Waveforms go to the device, not spectrograms: for `reference`, a second of audio is 32 kB as 16-bit samples
         # and 64 kB as 100 frames of 161 bins.
-        batch = batch.to(self.device)
-        log_probs, lengths = self.model(*self.features(batch.waveforms, batch.lengths))
+        waveforms = batch.waveforms.to(self.device, non_blocking=True)
+        log_probs, lengths = self.model(*self.features(waveforms, batch.lengths.cpu()))
         return log_probs, lengths
 
     @torch.inference_mode()

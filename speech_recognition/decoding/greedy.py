@@ -23,6 +23,7 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> list[str]:
     # Only the first frame of a run of equal symbols counts. A blank between two equal symbols separates two runs, so
     # that "LL" can be spelt.
     previous = torch.nn.functional.pad(path[:, :-1], (1, 0), value=alphabet.BLANK)
-    spoken = (path != previous) & (path != alphabet.BLANK) & length_mask(lengths, path.shape[1])
+    before_the_end = length_mask(lengths.to(path.device, non_blocking=True), path.shape[1])
+    spoken = (path != previous) & (path != alphabet.BLANK) & before_the_end
     # To the host as a batch: one wait for the device instead of one for each utterance.
     return [alphabet.decode(row[keep].tolist()) for row, keep in zip(path.cpu(), spoken.cpu(), strict=True)]

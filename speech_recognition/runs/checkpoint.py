@@ -244,13 +244,13 @@ def epoch_paths(folder: Path) -> list[Path]:
 _EPOCH = re.compile(r"epoch_(\d+)\.pt")
 
 
-def _pieces(value: object) -> Iterator[bytes]:
+def _pieces(value: object) -> Iterator[bytes | memoryview]:
     """Yield the bytes that are digested. Raises TypeError or ValueError on a value that no checkpoint holds."""
     if isinstance(value, Tensor):
         if value.nbytes > value.untyped_storage().nbytes():  # a forged tensor can repeat four bytes into terabytes
             raise ValueError("elements that share memory")
         yield f"{value.dtype} {tuple(value.shape)}".encode()
-        yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
     elif isinstance(value, dict):
         for key, entry in value.items():
             yield from _pieces(key)

@@ -29,7 +29,7 @@ class Tally:
     waiting: float = 0.0
     """Part of `seconds` spent waiting for the next batch."""
     saving: float = 0.0
-    """Part of `seconds` in which a checkpoint was written."""
+    """Part of `seconds` in which training stood still for a checkpoint."""
     learning_rate: float = 0.0
     """Learning rate of the last step."""
 

@@ -8,18 +8,24 @@ import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch._C._distributed_c10d import PrefixStore
+from torch.distributed import distributed_c10d
 from torch.distributed.rendezvous import rendezvous
 
 from speech_recognition.errors import InputError, PeerError
 from speech_recognition.runtime.devices import choose_device
 
 Value = TypeVar("Value")
+
+_NCCL_TIMEOUT = timedelta(minutes=6)
+"""Time after which NCCL ends a process whose peers do not answer. Longer than `reading.PATIENCE`: a peer that waits for
+its data has then said so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +121,7 @@ def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
         device = choose_device(f"cuda:{launch.local_rank}")
         # Without this, tensors on plain "cuda", such as those of `maximum`, would all be on the machine's first GPU.
         torch.cuda.set_device(device)
-    _meet("nccl" if device.type == "cuda" else "gloo", launch)
+    _meet(device, launch)
     try:
         with contextlib.ExitStack() as stack:
             if not is_first():  # one log, one progress bar
@@ -123,12 +129,18 @@ def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
                     contextlib.redirect_stderr(stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
                 )
             yield device
+    except BaseException:
+        if device.type == "cuda":
+            # The GPU may be waiting for a message of a peer that has ended; destroy_process_group would wait with it.
+            distributed_c10d._abort_process_group()
+        raise
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
-def _meet(backend: str, launch: Launch) -> None:
-    """Connect the processes, which find each other's addresses in torchrun's store.
+def _meet(device: torch.device, launch: Launch) -> None:
+    """Connect the processes, by NCCL or gloo. They find each other's addresses in torchrun's store.
 
     The store outlives a restart with the addresses of dead processes in it, so keys begin with the number of
     restarts. On several machines these numbers differ, so there torchrun must open a store for each attempt, or
@@ -149,7 +161,16 @@ def _meet(backend: str, launch: Launch) -> None:
     importlib.import_module("torch._dynamo")
     store, rank, size = next(rendezvous("env://"))
     prefix = "" if launch.nodes > 1 else f"attempt_{launch.restarts}"
-    dist.init_process_group(backend, store=PrefixStore(prefix, store), rank=rank, world_size=size)
+    on_gpus = device.type == "cuda"
+    dist.init_process_group(
+        "nccl" if on_gpus else "gloo",
+        store=PrefixStore(prefix, store),
+        rank=rank,
+        world_size=size,
+        # With its device, NCCL connects here, where a fault is one of the start, and not in the first step.
+        device_id=device if on_gpus else None,
+        timeout=_NCCL_TIMEOUT if on_gpus else None,
+    )
 
 
 def size() -> int:
@@ -186,7 +207,7 @@ def maximum(number: int) -> int:
     """Return the largest `number` of all processes."""
     if size() == 1:
         return number
-    # A message of 8 bytes after each step: `between_steps` asks whether any process got a signal.
+    # A message of 8 bytes: `between_steps` asks whether any process got a signal.
     tensor = torch.tensor(number, device=_object_device())
     with _peers():
         dist.all_reduce(tensor, dist.ReduceOp.MAX)
@@ -213,7 +234,7 @@ def from_first(make: Callable[[], Value]) -> Value:
         if is_first():
             values = [(make(),)]  # in a tuple, so that a result of None differs from a failure
     finally:  # also after a failure: the other processes wait for the broadcast
-        # torch lets them wait for 30 minutes with gloo, and for 10 with NCCL. Verifying LibriSpeech takes one.
+        # They wait for 30 minutes at most with gloo, and for _NCCL_TIMEOUT with NCCL. Verifying LibriSpeech takes one.
         with _peers():
             dist.broadcast_object_list(values, src=0)
     if values[0] is None:

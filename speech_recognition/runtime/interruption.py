@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 from speech_recognition.runtime import distributed, signals
@@ -13,9 +14,31 @@ class Stopped(SystemExit):
     """Exit because of a signal, between two steps, when model and optimizer are consistent."""
 
 
+@dataclass(frozen=True)
+class Check:
+    """Question, asked between steps, whether a signal has arrived."""
+
+    held: Callable[[], int]
+    """Function that returns the number of the signal that this process holds, or 0."""
+    end: Callable[[int], None]
+    """Function that ends the process by a signal of this number."""
+
+    def __call__(self, told: int | None = None) -> None:
+        """Raise Stopped if any process holds a signal.
+
+        told: highest number that the processes held, which the step's own message has told all of them. Without it,
+        they exchange a message here.
+        """
+        # All processes take the same number, so that all of them end with the same status. A process on its own need
+        # not ask, and takes a signal that came after the step's message too.
+        number = told if told is not None and distributed.size() > 1 else distributed.maximum(self.held())
+        if number:
+            self.end(number)
+
+
 @contextmanager
-def between_steps() -> Iterator[Callable[[], None]]:
-    """Hold signals back in the block. Yields a function, to call between steps, that raises Stopped after a signal.
+def between_steps() -> Iterator[Check]:
+    """Hold signals back in the block. Yields a check, to call between steps, that raises Stopped after a signal.
 
     A held signal is then passed to the handler from before the block; a second one goes there at once, unless it is
     part of the same event (signals.SAME_SECONDS).
@@ -45,13 +68,9 @@ def between_steps() -> Iterator[Callable[[], None]]:
             return
         held.append(number)
 
-    def check() -> None:
-        """Raise Stopped if any process holds a signal."""
+    def end(number: int) -> None:
+        """Raise Stopped by way of the handler from before the block."""
         nonlocal ending
-        # 0 is no signal. All processes take the highest number, so that all of them end with the same status.
-        number = distributed.maximum(held[0] if held else 0)
-        if not number:
-            return
         held.clear()
         restore()
         try:
@@ -63,6 +82,7 @@ def between_steps() -> Iterator[Callable[[], None]]:
 
     for number in before:
         signal.signal(number, hold)
+    check = Check(held=lambda: held[0] if held else 0, end=end)
     try:
         yield check
         check()

@@ -31,8 +31,10 @@ class Job:
     """Number of utterances in the training manifest, from counts.json; the run may leave some of them out."""
     val_samples: int
     """Number of utterances in the validation manifest, from counts.json."""
-    longest_seconds: float
-    """Length of the longest utterance of both manifests, which is the warm-up's length."""
+    longest_train_seconds: float
+    """Length of the training manifest's longest utterance, on which the warm-up trains."""
+    longest_val_seconds: float
+    """Length of the validation manifest's longest utterance, on which the warm-up evaluates."""
     output_dir: Path
     """Folder of the run."""
     state: TrainingState | None = None

@@ -173,7 +173,8 @@ def make_job(
         val_manifest=val_path,
         train_samples=train.utterances,
         val_samples=val.utterances,
-        longest_seconds=max(train.longest_seconds, val.longest_seconds),
+        longest_train_seconds=train.longest_seconds,
+        longest_val_seconds=val.longest_seconds,
         output_dir=folder,
         state=state,
     )

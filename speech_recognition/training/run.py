@@ -17,6 +17,7 @@ from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, write_metr
 from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runs.utterances import write_utterances
+from speech_recognition.runs.writer import CheckpointWriter
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.interruption import Stopped, between_steps
 from speech_recognition.runtime.page_cache import drop_caches
@@ -42,14 +43,15 @@ def run(job: Job, output: Output | Silence) -> bool:
     with RunLog(output, goes_on=not job.launch.ends_the_run) as log:
         trainer = _initialize(job, log)
         output.show(TABLE_HEAD)
-        with between_steps() as check:  # a signal after the last step waits for the last save
+        # A signal after the last step waits for the last save.
+        with between_steps() as check, CheckpointWriter() as writer:
             with log.run() as clock:
                 # On the clock, as MLPerf asks: no manifest, recording or transcript is opened before run_start.
                 data = read_data(job, trainer.recognizer, output)
                 samples = len(data.train_set.utterances)
                 clock.samples(train=samples, evaluation=len(data.val_set))
                 trainer.read_noise()
-                saves = SavePolicy(folder.checkpoints, trainer, metrics, data)
+                saves = SavePolicy(folder.checkpoints, trainer, metrics, data, writer)
                 steps = StepTable(folder.steps, trainer.tally) if distributed.is_first() else None
                 try:
                     if training.evaluate_first and not metrics:
@@ -60,11 +62,11 @@ def run(job: Job, output: Output | Silence) -> bool:
                         consumed = (epoch - 1) * samples + plan.utterances(trainer.steps_done(epoch))
                         with (
                             log.epoch(epoch, consumed, epoch * samples),
-                            closing(trainer.train(data.train_set, plan)) as tallies,
+                            closing(trainer.train(data.train_set, plan, check.held)) as tallies,
                         ):
                             for tally in tallies:
                                 _after_step(tally, steps, saves)
-                                check()
+                                check(trainer.signal)
                         with log.evaluation(epoch, epoch * samples) as accuracy:
                             wer = _evaluate(trainer, data, trainer.tally, metrics, folder, output, check)
                             accuracy.accuracy(wer)
@@ -91,7 +93,7 @@ def _initialize(job: Job, log: RunLog) -> Trainer:
     log.cache_cleared(all(distributed.gather(drop_caches() if job.launch.first_on_its_machine else True)))
     with log.initialization(job.params, job.seed) as init:
         trainer = Trainer(job.params, job.seed, job.device)
-        trainer.warm_up(job.longest_seconds)
+        trainer.warm_up(job.longest_train_seconds, job.longest_val_seconds)
         init.weights({name: tensor.shape for name, tensor in trainer.model.named_parameters()})
         if job.verified:
             init.dataset(job.verified.dataset, job.verified.sha256)

@@ -8,6 +8,7 @@ from pathlib import Path
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.checkpoint import BEST, LAST, TrainingState
 from speech_recognition.runs.metrics import EpochMetrics
+from speech_recognition.runs.writer import CheckpointWriter
 from speech_recognition.runtime import distributed
 from speech_recognition.training.data import RunData
 from speech_recognition.training.trainer import Trainer
@@ -16,13 +17,25 @@ from speech_recognition.training.trainer import Trainer
 class SavePolicy:
     """Decision when a run is saved. All processes call it after every step and evaluation; the first one writes."""
 
-    def __init__(self, folder: Path, trainer: Trainer, metrics: Sequence[EpochMetrics], data: RunData) -> None:
-        """Save to `folder` what `trainer` and `metrics`, which grow with the run, hold at that moment."""
+    def __init__(
+        self,
+        folder: Path,
+        trainer: Trainer,
+        metrics: Sequence[EpochMetrics],
+        data: RunData,
+        writer: CheckpointWriter,
+    ) -> None:
+        """Have `writer` save to `folder` what `trainer` and `metrics`, which grow with the run, hold at that moment."""
         self._folder, self._trainer, self._metrics, self._data = folder, trainer, metrics, data
+        self._writer = writer
         self._saved = time.monotonic()
 
     def after_step(self) -> None:
-        """Save as last.pt if training.save_steps or training.save_minutes asks for it after this step."""
+        """Save as last.pt if training.save_steps or training.save_minutes asks for it after this step.
+
+        Raises OSError if the checkpoint before could not be written.
+        """
+        self._writer.check()
         training = self._trainer.params.training
         every_steps, every_minutes = training.save_steps, training.save_minutes
         # The processes' clocks may disagree by a step, which does no harm: the first one's decides, as it alone writes.
@@ -45,13 +58,14 @@ class SavePolicy:
     def before_the_end(self) -> None:
         """Save what a signal or a dead worker stops: an evaluated epoch, or the part of one that was trained.
 
-        Prints to standard error how to go on.
+        Waits until it is on disk, and prints to standard error how to go on.
         """
         # An evaluated epoch is saved as such, so that a run that goes on does not evaluate it again.
         if self._metrics and self._metrics[-1].epoch == self._trainer.tally.epoch:
             self.after_evaluation()
         else:
             self.now()
+        self._writer.wait()
         print(
             f"saved: {self._folder / LAST}; to go on, repeat the command with --resume --output-dir "
             f"{self._folder.parent}",
@@ -59,15 +73,14 @@ class SavePolicy:
         )
 
     def _save(self, name: str, *others: str) -> None:
-        """Write a checkpoint under `name` and `others` in the first process; the minutes count from here in all."""
+        """Save under `name` and `others` in the first process; the minutes count from here in all."""
         if distributed.is_first():
-            checkpoint.save(self._folder / name, self._state(), others)
+            self._writer.save(self._folder / name, self._state(), others)
         self._saved = time.monotonic()
 
     def _state(self) -> TrainingState:
-        """Return the state of the run between two steps."""
+        """Return the state of the run between two steps, with the trainer's own tensors: the next step changes them."""
         trainer, data = self._trainer, self._data
-        # The tensors are the trainer's own, as copies would take 1.2 GB for `reference`: the next step changes them.
         return TrainingState(
             params=trainer.params,
             seed=trainer.seed,

@@ -3,7 +3,7 @@
 import copy
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -21,12 +21,12 @@ from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.tally import Tally
-from speech_recognition.runtime import distributed
+from speech_recognition.runtime import distributed, memory
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import EpochPlan, TrainingSet
-from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
+from speech_recognition.training.optimizers import build_optimizer, learning_rate, load_optimizer, set_rates
 from speech_recognition.training.parallel import data_parallel
-from speech_recognition.training.step import training_step
+from speech_recognition.training.step import no_signal, training_step
 
 
 class Trainer:
@@ -41,35 +41,41 @@ class Trainer:
         self.optimizer = build_optimizer(params.optimizer, self.model)
         self.augmentation = Augmentation(params.augmentation, self.features)
         self.tally = Tally()
+        self.signal = 0
+        """highest number of a signal that a process held in the last step; 0 for none"""
 
-    def warm_up(self, longest_seconds: float) -> None:
-        """Try two training steps and one evaluation on synthetic batches of the longest utterance.
+    def warm_up(self, train_seconds: float, val_seconds: float) -> None:
+        """Try two training steps and one evaluation on synthetic batches of the longest utterances of either set.
 
         Runs before the clock starts: a run must not find out in its first batch of long utterances that memory is too
         small. Leaves no trace in weights, statistics, optimizer or random generators. Raises InputError if memory runs
         out.
         """
-        print(f"warming up on synthetic batches of {longest_seconds:.1f} s utterances", file=sys.stderr)
+        lengths = f"utterances of {train_seconds:.1f} s in training and {val_seconds:.1f} s in evaluation"
+        print(f"warming up on synthetic batches: {lengths}", file=sys.stderr)
         state = copy.deepcopy(self.model.state_dict())
         try:
-            self._try_batches(longest_seconds)
+            self._try_batches(train_seconds, val_seconds)
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not memory.ran_out(error):
                 raise
             data = self.params.data
             raise InputError(
-                f"no memory for a batch of utterances of {longest_seconds:.1f} s: lower data.batch_size"
+                f"no memory for batches of {lengths}: lower data.batch_size"
                 f" ({data.batch_size}) or data.eval_batch_size ({data.eval_batch_size}), set data.batch_seconds,"
                 f" or raise data.accumulation_steps ({data.accumulation_steps})"
             ) from None
         self.model.load_state_dict(state)
         self.model.zero_grad(set_to_none=True)
         self.optimizer = build_optimizer(self.params.optimizer, self.model)
+        memory.start_afresh(self.device)  # the run will never need blocks of just the warm-up's sizes
 
-    def _try_batches(self, seconds: float) -> None:
-        """Train twice and evaluate once on utterances of `seconds`, in the largest batches that the run can have."""
-        samples = max(round(seconds * SAMPLE_RATE), SAMPLE_RATE)
-        longest = min(samples, round(self.params.data.longest_seconds * SAMPLE_RATE) or samples)  # in training
+    def _try_batches(self, train_seconds: float, val_seconds: float) -> None:
+        """Train twice and evaluate once on utterances of these lengths, in the largest batches of the run."""
+        train_samples, samples = (
+            max(round(seconds * SAMPLE_RATE), SAMPLE_RATE) for seconds in (train_seconds, val_seconds)
+        )
+        longest = min(train_samples, round(self.params.data.longest_seconds * SAMPLE_RATE) or train_samples)
         # Fast speech has a symbol for every second output frame, 25 a second.
         symbols = max(1, int(self.recognizer.output_lengths(torch.tensor(longest))) // 2)
         slowest = self.params.augmentation.tempo_min * self.params.augmentation.speed_min
@@ -97,7 +103,7 @@ class Trainer:
         """Replace weights, optimizer and sums by those of a checkpoint. Raises InputError if they do not fit."""
         try:
             self.model.load_state_dict(state.model)
-            self.optimizer.load_state_dict(state.optimizer)
+            load_optimizer(self.optimizer, state.optimizer)
         except Exception as error:  # torch raises errors of many kinds for the contents of a forged checkpoint
             raise InputError(
                 f"the checkpoint's weights or optimizer state do not fit its parameters ({error}); train again"
@@ -107,15 +113,18 @@ class Trainer:
     def read_noise(self) -> None:
         """Read the recordings of the noise folder, if the parameters name one. Raises InputError if there are none."""
         if self.params.augmentation.noise_folder:
-            self.augmentation.noise = read_noise(Path(self.params.augmentation.noise_folder))
+            self.augmentation.noise = read_noise(Path(self.params.augmentation.noise_folder)).to(self.device)
 
     def steps_done(self, epoch: int) -> int:
         """Return the number of steps of an epoch that the checkpoint has behind it; 0 for an epoch that begins."""
         return self.tally.steps if self.tally.epoch == epoch else 0
 
-    def train(self, train_set: TrainingSet, plan: EpochPlan) -> Generator[Tally, None, None]:
+    def train(
+        self, train_set: TrainingSet, plan: EpochPlan, held: Callable[[], int] = no_signal
+    ) -> Generator[Tally, None, None]:
         """Train for an epoch, or for what a checkpoint has left of it; yield the epoch's sums after each step.
 
+        held: returns the number of the signal that this process holds; `signal` then has the highest of all processes.
         Callers that may stop between two steps must close the iterator, which ends the processes that read data. Raises
         InputError for audio that cannot be read, WorkerError if a process that reads it dies or hangs, DivergedError if
         training.max_skipped steps in a row are skipped.
@@ -138,12 +147,12 @@ class Trainer:
                 asked = time.perf_counter()
                 read = [next(loaded) for _ in share(batch, parts)]
                 self.tally.waiting += time.perf_counter() - asked
-                self._step(plan, [train_set.samples[index] for index in batch], read)
+                self._step(plan, [train_set.samples[index] for index in batch], read, held)
                 self.tally.seconds = time.perf_counter() - begin
                 progress.advance(1, str(self.tally))
                 yield self.tally
 
-    def _step(self, plan: EpochPlan, samples: Sequence[int], parts: Sequence[Batch]) -> None:
+    def _step(self, plan: EpochPlan, samples: Sequence[int], parts: Sequence[Batch], held: Callable[[], int]) -> None:
         """Take one training step and count it.
 
         samples: length of each utterance of the batch, over all processes; parts: this process's share of the batch.
@@ -151,7 +160,8 @@ class Trainer:
         rate = learning_rate(self.params, plan.epoch, plan.first_step + self.tally.steps, plan.run_steps)
         set_rates(self.optimizer, rate, self.params.stage(plan.epoch).momentum)
         featurize, clip_norm = partial(self.augmentation, draws=plan.draws), self.params.optimizer.clip_norm
-        step = training_step(self.parallel, featurize, self.optimizer, clip_norm, parts, len(samples))
+        step = training_step(self.parallel, featurize, self.optimizer, clip_norm, parts, len(samples), held)
+        self.signal = step.signal
         self.tally.add(samples, step.loss, rate, updated=step.updated)
         if self.tally.skipped_in_a_row >= self.params.training.max_skipped:
             raise DivergedError(
@@ -166,8 +176,3 @@ def share(batch: Indices, parts: int) -> list[Indices]:
     # By strides, so that each part and each share has short and long utterances of a batch that is sorted by length.
     rank, size = distributed.rank(), distributed.size()
     return [batch[part::parts][rank::size] for part in range(min(parts, len(batch)))]
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out, which torch reports by a class of its own on GPUs and by a message on CPUs."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

@@ -20,7 +20,7 @@ def same_state_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Restore the signal handlers, the hook and the variables that the program sets."""
     before = {number: signal.getsignal(number) for number in program.signals.SIGNALS}
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    for name in ("GOMP_SPINCOUNT", "TORCHELASTIC_RUN_ID"):
+    for name in ("GOMP_SPINCOUNT", "TORCHELASTIC_RUN_ID", *program.ALLOCATION):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     yield
@@ -105,6 +105,32 @@ def test_idle_threads_spin_briefly_unless_the_user_says_otherwise(
     assert program._run() == 1000
     monkeypatch.setenv("GOMP_SPINCOUNT", "5")
     assert program._run() == 5
+
+
+@pytest.mark.parametrize(
+    ("gpus", "own", "expected"),
+    [
+        (True, {}, ["expandable_segments:True", None]),
+        (False, {}, [None, None]),
+        (True, {"PYTORCH_CUDA_ALLOC_CONF": "backend:native"}, [None, "backend:native"]),
+        (True, {"PYTORCH_ALLOC_CONF": ""}, ["", None]),
+    ],
+)
+def test_a_gpus_memory_grows_in_segments_unless_the_user_chose(
+    command: Callable[[Callable[[list[str]], int]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    gpus: bool,
+    own: dict[str, str],
+    expected: list[str | None],
+) -> None:
+    monkeypatch.setattr(program, "GPUS", tmp_path if gpus else tmp_path / "none")
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    found: list[str | None] = []
+    command(lambda _: found.extend(map(os.environ.get, program.ALLOCATION)) or 0)
+    assert program._run() == 0
+    assert found == expected
 
 
 def test_a_process_of_torchrun_ends_with_it_and_others_do_not(

@@ -190,3 +190,41 @@ def test_a_convolutions_output_size_is_torchs(size: int, padding: int, stride: i
     shape = ConvShape((1, 11), (1, stride), (0, padding))
     conv = torch.nn.Conv1d(1, 1, 11, stride, padding)
     assert shape.output(size, axis=1) == conv(torch.zeros(1, 1, size)).shape[2]
+
+
+@EVERY
+def test_lengths_follow_from_the_host_alone(model: params.ModelParams, features: params.FeatureParams) -> None:
+    """What a GPU's model returns, without asking the GPU, are the lengths that its convolutions count."""
+    network, frames = build_model(model, features.bins, seed=1), torch.arange(60)
+    _, lengths = network.convolve(torch.zeros(60, features.bins, 59), frames)
+    on_meta = network.to("meta")
+    on_meta.bf16 = False  # torch has no autocast for this device
+    _, found = on_meta(torch.zeros(60, features.bins, 59, device="meta"), frames)
+    assert found.device.type == "cpu" and found.tolist() == lengths.tolist()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrent_layers_of_a_gpu_are_never_left_to_autocast(
+    monkeypatch: pytest.MonkeyPatch, bidirectional: bool
+) -> None:
+    """Under autocast, torch would compute them in float16."""
+    asked = []
+
+    def record(layer: torch.nn.RNNBase, x: torch.Tensor) -> torch.Tensor:
+        asked.append(layer)
+        return x.new_empty(*x.shape[:2], layer.hidden_size)
+
+    monkeypatch.setattr("speech_recognition.model.bf16_rnn", record)
+    chosen = dataclasses.replace(SMALL_MINI, precision="bf16", bidirectional=bidirectional)
+    layer = build_model(chosen, MINI.features.bins, seed=1).rnn[0].to("meta")
+    lengths = torch.ones(2, dtype=torch.int64, device="meta")
+    layer(torch.empty(9, 2, layer.forwards.input_size, device="meta"), lengths, lengths)
+    assert asked == [layer.forwards, layer.backwards][: 1 + bidirectional]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_channels_come_last_where_there_are_several(precision: str) -> None:
+    model = build_model(dataclasses.replace(SMALL_MINI, precision=precision), MINI.features.bins, seed=1)
+    first, second = (block.conv.weight.stride() for block in model.conv)
+    assert first == (11 * 41, 11 * 41, 11, 1)
+    assert (second[1] == 1) == (precision == "bf16")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from speech_recognition.commands import ROOT
-from speech_recognition.runtime import signals
+from speech_recognition.runtime import distributed, signals
 from speech_recognition.runtime.interruption import Stopped, between_steps
 from speech_recognition.runtime.signals import SIGNALS
 
@@ -46,6 +46,27 @@ def test_one_after_the_last_step_is_not_lost() -> None:
     with pytest.raises(Stopped), between_steps() as check:
         check()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_one_that_the_steps_message_was_too_early_for_is_not_missed() -> None:
+    with pytest.raises(Stopped), between_steps() as check:
+        os.kill(os.getpid(), signal.SIGTERM)
+        check(0)
+        raise AssertionError("a process on its own asks nobody")
+
+
+def test_several_processes_believe_the_steps_message_and_send_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> int:
+        raise AssertionError("a second message")
+
+    with pytest.raises(Stopped) as stopped, between_steps() as check, monkeypatch.context() as two:
+        two.setattr(distributed, "size", lambda: 2)
+        two.setattr(distributed, "maximum", refuse)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert check.held() == signal.SIGTERM
+        check(0)  # too late for this step's message: the others know nothing of it
+        check(signal.SIGTERM)
+    assert stopped.value.code == 128 + signal.SIGTERM
 
 
 def test_a_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,8 @@ def make_job(train_manifest: Path, dataset: Path, params: Params = SMALL, **fiel
     known = {
         "train_samples": len(read_manifest(train_manifest)),
         "val_samples": len(read_manifest(val_manifest)),
-        "longest_seconds": 2.0,
+        "longest_train_seconds": 2.0,
+        "longest_val_seconds": 2.0,
     }
     return Job(
         params=params,

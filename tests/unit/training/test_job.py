@@ -20,7 +20,8 @@ JOB = Job(
     val_manifest=Path("mini_dataset/manifests/val.csv"),
     train_samples=3_600,
     val_samples=300,
-    longest_seconds=6.5,
+    longest_train_seconds=6.5,
+    longest_val_seconds=5.5,
     output_dir=Path("results/run"),
     verified=Verified(dataset="mini", sha256="0" * 64),
 )

@@ -1,6 +1,8 @@
 """Tests of the optimizers."""
 
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import params
-from speech_recognition.training.optimizers import build_optimizer, learning_rate, set_rates
+from speech_recognition.training.optimizers import build_optimizer, learning_rate, load_optimizer, set_rates
 
 MLPERF_2018, MINI = params.mlperf_2018(), params.mini()
 
@@ -71,3 +73,35 @@ def test_momentum_is_set_where_there_is_one() -> None:
         set_rates(optimizer, rate=0.5, momentum=0.7)
         (group,) = optimizer.param_groups
         assert group["lr"] == 0.5 and group.get("momentum", 0.7) == 0.7
+
+
+@pytest.mark.parametrize(("on_gpu", "fused"), [(True, True), (False, None)])
+def test_a_gpu_updates_all_weights_in_one_kernel(
+    monkeypatch: pytest.MonkeyPatch, on_gpu: bool, fused: bool | None
+) -> None:
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(torch.optim, "AdamW", lambda _, **options: made.append(options))
+    model = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(is_cuda=on_gpu)]))
+    build_optimizer(MINI.optimizer, model)  # type: ignore[arg-type]
+    assert made[0].get("fused") is fused
+
+
+@pytest.mark.parametrize("recipe", [MLPERF_2018.optimizer, MINI.optimizer])
+def test_a_state_from_a_gpu_goes_on_as_one_of_this_device(recipe: params.OptimizerParams) -> None:
+    weights = []
+    for origin in ("here", "a GPU"):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = torch.nn.Linear(3, 2)
+        optimizer = build_optimizer(recipe, model)
+        for _ in range(3):
+            model(torch.ones(4, 3)).square().sum().backward()
+            optimizer.step()
+            state = optimizer.state_dict()
+            if origin == "a GPU":
+                state["param_groups"][0]["fused"] = True
+            optimizer = build_optimizer(recipe, model)
+            load_optimizer(optimizer, state)
+        assert optimizer.param_groups[0]["fused"] is None
+        weights.append(model.weight.clone())
+    assert weights[0].equal(weights[1])

@@ -170,7 +170,7 @@ def test_every_preset_trains_a_step(tone_dataset: Path, name: str) -> None:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")[:2]
     before = model.linear.weight.clone()
     batch = next(load_batches(utterances, [[0, 1]], workers=0))
-    loss, updated = training_step(model, plain(features), optimizer, chosen.optimizer.clip_norm, [batch])
+    loss, updated, _ = training_step(model, plain(features), optimizer, chosen.optimizer.clip_norm, [batch])
     assert updated and 0 < loss < 1e4
     assert not model.linear.weight.equal(before)
 

@@ -39,7 +39,7 @@ def test_an_epoch_that_was_left_goes_on_with_its_next_step(tone_dataset: Path) -
 
 def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
     warm, cold = (Trainer(SMALL, seed=1, device=choose_device("cpu")) for _ in range(2))
-    warm.warm_up(longest_seconds=2.0)
+    warm.warm_up(train_seconds=2.0, val_seconds=2.5)
     for (name, value), other in zip(warm.model.state_dict().items(), cold.model.state_dict().values(), strict=True):
         assert value.equal(other), name
     train_set = training_set(tone_dataset)
@@ -55,7 +55,7 @@ def test_the_warm_up_tries_every_part_twice_and_the_lowest_tempo(monkeypatch: py
 
     monkeypatch.setattr("speech_recognition.training.trainer.training_step", record)
     chosen = settings.apply(SMALL, ["data.accumulation_steps=2", "augmentation.tempo_min=0.8"])
-    Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(longest_seconds=2.0)
+    Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(train_seconds=2.0, val_seconds=2.5)
     assert tried == [[(2, 32_000)] * 2, [(2, 40_000)] * 2]
     # The bound on a batch counts seconds at the drawn tempo: two utterances of 2 s fit into 4.5 s, one of 2.5 s does.
     tried.clear()
@@ -68,12 +68,30 @@ def test_the_warm_up_trains_on_nothing_longer_than_training_will(monkeypatch: py
     tried = []
     monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *a: tried.append(a[4][0].waveforms))
     chosen = settings.apply(SMALL, ["data.longest_seconds=1.5"])
-    Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(longest_seconds=2.0)
+    Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(train_seconds=2.0, val_seconds=2.5)
     assert [waveforms.shape[1] for waveforms in tried] == [24_000, 24_000]
 
 
+def test_the_warm_up_evaluates_on_utterances_that_training_never_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *a: tried.append(a[4][0].waveforms))
+    trainer = Trainer(SMALL, seed=1, device=choose_device("cpu"))
+    monkeypatch.setattr(
+        "speech_recognition.recognizer.Recognizer.transcribe", lambda _, batch: tried.append(batch.waveforms)
+    )
+    trainer.warm_up(train_seconds=1.5, val_seconds=4.0)
+    assert [waveforms.shape[1] for waveforms in tried] == [24_000, 24_000, 64_000]
+
+
+def test_the_warm_up_returns_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    returned: list[torch.device] = []
+    monkeypatch.setattr("speech_recognition.training.trainer.memory.start_afresh", returned.append)
+    Trainer(SMALL, seed=1, device=choose_device("cpu")).warm_up(1.0, 1.0)
+    assert returned == [torch.device("cpu")]
+
+
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()]
+    "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), MemoryError()]
 )
 def test_too_little_memory_names_the_parameters_to_lower(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def refuse(*_: object) -> None:
@@ -82,10 +100,10 @@ def test_too_little_memory_names_the_parameters_to_lower(monkeypatch: pytest.Mon
     monkeypatch.setattr("speech_recognition.training.trainer.training_step", refuse)
     trainer = Trainer(SMALL, seed=1, device=choose_device("cpu"))
     with pytest.raises(InputError, match=r"no memory .* lower data\.batch_size \(\d+\) or data\.eval_batch_size"):
-        trainer.warm_up(1.0)
+        trainer.warm_up(1.0, 1.0)
 
 
 def test_another_fault_of_the_warm_up_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *_: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(RuntimeError):
-        Trainer(SMALL, seed=1, device=choose_device("cpu")).warm_up(1.0)
+        Trainer(SMALL, seed=1, device=choose_device("cpu")).warm_up(1.0, 1.0)
