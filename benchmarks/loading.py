@@ -106,7 +106,8 @@ def read(folder: Path, utterances: int, recognizer: Recognizer) -> RunData:
         val_manifest=folder / "manifests" / "val.csv",
         train_samples=utterances,
         val_samples=VAL_UTTERANCES,
-        longest_seconds=24.5,
+        longest_train_seconds=24.5,
+        longest_val_seconds=24.5,
         output_dir=folder / "run",
     )
     return read_data(job, recognizer, StringIO())
@@ -136,7 +137,7 @@ def memory(name: str) -> float:
 def report_start(folder: Path, utterances: int, repeats: int) -> None:
     """Print the time to the first batch and the memory of the manifest, each run in a new process."""
     command = [sys.executable, __file__, "--start", "--folder", str(folder), "--utterances", str(utterances)]
-    outputs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(repeats)]
+    outputs = [subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout for _ in range(repeats)]
     rows = [[float(word) for word in output.split()] for output in outputs]
     manifests, first, peak, kept = (statistics.median(column) for column in zip(*rows, strict=True))
     lowest, highest = min(row[1] for row in rows), max(row[1] for row in rows)
