@@ -41,6 +41,7 @@ from speech_recognition.corpus.manifest import Utterance, write_manifest  # noqa
 from speech_recognition.orders import Indices, epoch_batches  # noqa: E402
 from speech_recognition.reading import load_batches  # noqa: E402
 from speech_recognition.recognizer import Recognizer, new_recognizer  # noqa: E402
+from speech_recognition.runtime.allocator import keep_memory  # noqa: E402
 from speech_recognition.training.data import RunData, read_data  # noqa: E402
 from speech_recognition.training.job import Job  # noqa: E402
 
@@ -74,7 +75,7 @@ def make_dataset(folder: Path, utterances: int) -> None:
 def make_utterance(folder: Path, lengths: list[int], text: str, number: int, count: int) -> Utterance:
     """Return the utterance with this number, of `count` in ascending length, after it has got its recording."""
     recording = number * len(lengths) // count
-    samples, name = lengths[recording], f"{number % 2300 + 1:04d}-{number:06d}-0000"
+    samples, name = lengths[recording], f"{number // 128 + 1:04d}-{number:06d}-0000"
     audio, begin = folder / "wav" / f"{name}.wav", number % (len(text) // 2)
     os.link(folder.parent / "recordings" / f"{recording}.wav", audio)
     return Utterance(
@@ -118,6 +119,7 @@ def measure_start(folder: Path, utterances: int) -> None:
 
     The memory is the growth of this process: at its peak, and what stays.
     """
+    keep_memory()  # as `train` does
     recognizer = new_recognizer(small_reference(), 1, torch.device("cpu"))
     before, begin = memory("VmRSS"), time.perf_counter()
     data = read(folder, utterances, recognizer)

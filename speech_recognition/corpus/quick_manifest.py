@@ -47,22 +47,30 @@ def read_table(path: Path) -> Table:
 
 def _read_columns(path: Path) -> Table:
     """Return the utterances of a manifest. Raises _UnusualError for one that is unlike those of `write_manifest`."""
-    content, base = _read_plain(path), base_folder(path)
+    content = _read_plain(path)
     bounds = bounds_of(_field_ends(content), first=len(_HEADER) - 1)
-    before = dict(zip(COLUMNS, bounds.T[:-1], strict=True))
-    ends = dict(zip(COLUMNS, bounds.T[1:], strict=True))
-    ids, transcripts = (cut(content, before[name], ends[name]) for name in ("utterance_id", "transcript"))
-    samples = _whole_numbers(content, before["samples"], ends["samples"])
-    _whole_numbers(content, before["bytes"], ends["bytes"])  # for its checks
-    table = Table(content, bounds, base, samples, all_ctc_frames(transcripts))
-    seconds = table.seconds
-    _expect(samples.max() <= LONGEST_SECONDS * SAMPLE_RATE and bool((np.isfinite(seconds) & (seconds > 0)).all()))
+    before, ends = _by_column(bounds[:, :-1]), _by_column(bounds[:, 1:])
+    ids = cut(content, before["utterance_id"], ends["utterance_id"])
     _expect(all(ids) and len(set(ids)) == len(ids))
     for name in ("utterance_id", "speaker", "subset"):
         _expect((ends[name] - before[name]).max() - 1 <= LONGEST_NAME)
-    _expect(all(map(bytes.strip, transcripts)) and not b"".join(transcripts).translate(None, _TRANSCRIPT))
-    _expect(_are_files(base, table.column("audio")))
+    samples = _whole_numbers(content, before["samples"], ends["samples"])
+    _expect(samples.max() <= LONGEST_SECONDS * SAMPLE_RATE)
+    _whole_numbers(content, before["bytes"], ends["bytes"])  # for its checks
+    files, ctc_frames = _Files(base_folder(path)), np.zeros_like(samples)
+    table = Table(content, bounds, base_folder(path), samples, ctc_frames)
+    for part in table.parts():
+        seconds, transcripts = part.seconds, part.column("transcript")
+        _expect(bool((np.isfinite(seconds) & (seconds > 0)).all()))
+        _expect(all(map(bytes.strip, transcripts)) and not b"".join(transcripts).translate(None, _TRANSCRIPT))
+        _expect(files.include(part.column("audio")))
+        part.ctc_frames[:] = all_ctc_frames(transcripts)  # a view of the whole table's
     return _by_length(table, np.array(ids))
+
+
+def _by_column(bounds: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Return bounds [rows, columns] by the names of the columns."""
+    return dict(zip(COLUMNS, bounds.T, strict=True))
 
 
 def _expect(holds: bool) -> None:
@@ -110,18 +118,26 @@ def _whole_numbers(content: bytes, before: NDArray[np.int64], ends: NDArray[np.i
     return numbers
 
 
-def _are_files(base: Path, paths: Sequence[bytes]) -> bool:
-    """Return whether all paths are those of regular files. Raises OSError for a folder that cannot be listed."""
-    # A list of a folder takes a fifth of the time that a look at each of its files would take.
-    left = set(paths)
-    while left:
-        one = next(iter(left))
-        folder = one[: one.rfind(b"/") + 1]
-        with os.scandir(os.path.join(os.fsencode(base), folder)) as entries:
-            left.difference_update([folder + entry.name for entry in filter(os.DirEntry.is_file, entries)])
-        if one in left:
-            return False
-    return True
+class _Files:
+    """The regular files of folders below `base`, each of which is listed once, when a path in it is asked for.
+
+    A list of a folder takes a fifth of the time that a look at each of its files would take.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self._base, self._found, self._listed = os.fsencode(base), set[bytes](), set[bytes]()
+
+    def include(self, paths: Sequence[bytes]) -> bool:
+        """Return whether all paths are those of regular files. Raises OSError for a folder that cannot be listed."""
+        while not self._found.issuperset(paths):
+            one = next(path for path in paths if path not in self._found)
+            folder = one[: one.rfind(b"/") + 1]
+            if folder in self._listed:
+                return False
+            self._listed.add(folder)
+            with os.scandir(os.path.join(self._base, folder)) as entries:
+                self._found.update([folder + entry.name for entry in filter(os.DirEntry.is_file, entries)])
+        return True
 
 
 def _by_length(table: Table, ids: NDArray[np.bytes_]) -> Table:

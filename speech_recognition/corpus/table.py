@@ -5,7 +5,7 @@ read audio share all of it, where they would copy a list as the counts of refere
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.corpus.manifest_forms import COLUMNS
 from speech_recognition.lengths import all_ctc_frames
+
+_PART = 4096
+"""Utterances in a part of a table."""
 
 
 class Table(Sequence[Utterance]):
@@ -87,6 +90,12 @@ class Table(Sequence[Utterance]):
     def keep(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Table":
         """Return the utterances for which `chosen` is true, or whose indices it holds."""
         return Table(self._content, self._bounds[chosen], self._base, self.samples[chosen], self.ctc_frames[chosen])
+
+    def parts(self) -> Iterator["Table"]:
+        """Yield the utterances in parts, whose fields fit the processor's cache and take no new memory."""
+        for begin in range(0, len(self), _PART):
+            part = slice(begin, begin + _PART)
+            yield Table(self._content, self._bounds[part], self._base, self.samples[part], self.ctc_frames[part])
 
     def column(self, name: str) -> list[bytes]:
         """Return one field of each utterance, by its name in COLUMNS."""

@@ -76,4 +76,4 @@ def _usable(job: Job, utterances: Table, recognizer: Recognizer, output: TextIOB
             "every training utterance is too short for its transcript or longer than data.longest_seconds;"
             " check the manifest's texts"
         )
-    return utterances.keep(~(short | long))
+    return utterances.keep(~(short | long)) if (short | long).any() else utterances
