@@ -1,4 +1,4 @@
-"""Manifests read column by column: 1 s on the clock of a run on LibriSpeech, where row by row takes 12 s.
+"""Manifests read column by column: 1 s on the clock of a run on LibriSpeech, where row by row takes 10 s.
 
 Only what `write_manifest` writes is read like this, and only if nothing about it is unusual: a different form, a field
 in quotes, a letter outside ASCII or a fault is left to `read_manifest`, which goes row by row and says what is wrong.

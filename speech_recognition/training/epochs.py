@@ -83,7 +83,7 @@ class TrainingSet:
         """Return the number of batches of an epoch."""
         if self._params.data.batch_seconds:
             return len(self._batches(epoch, self.draws(epoch)))
-        # Every order fills its batches. To make those of ten epochs of LibriSpeech would take 0.9 s on the clock.
+        # Every order fills its batches. To make those of ten epochs of LibriSpeech would take 0.5 s on the clock.
         return -(-len(self.utterances) // self._params.stage(epoch).batch_size)
 
 
