@@ -128,8 +128,8 @@ class Trainer:
         """
         if self.tally.epoch != plan.epoch:
             self.tally = Tally(epoch=plan.epoch)
-        # The plan follows from seed and epoch alone, so skipping the steps that a checkpoint has behind it leads to the
-        # same bits as an uninterrupted epoch.
+        # The plan follows from seed and epoch alone, so skipping the steps that a checkpoint has behind it leads, on a
+        # CPU, to the same bits as an uninterrupted epoch.
         left, parts = plan.batches[self.tally.steps :], self.params.data.accumulation_steps
         shares = [part for batch in left for part in share(batch, parts)]
         self.model.train()
