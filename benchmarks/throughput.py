@@ -40,6 +40,7 @@ from params import SAMPLE_RATE, Params  # noqa: E402
 from speech_recognition import model as model_module  # noqa: E402
 from speech_recognition.augment import Augmentation, plain  # noqa: E402
 from speech_recognition.batches import Batch, Item, collate  # noqa: E402
+from speech_recognition.draws import epoch_draws  # noqa: E402
 from speech_recognition.features import Features  # noqa: E402
 from speech_recognition.model import DeepSpeech2, build_model  # noqa: E402
 from speech_recognition.orders import epoch_batches  # noqa: E402
@@ -89,11 +90,12 @@ def measure_preset(chosen: Params, device: torch.device, steps: int, workers: in
     use_precision(chosen.model.precision, device)
     size = chosen.data.batch_size
     lengths = librispeech_lengths(max(4000, size * (steps + 3)))
-    batches = epoch_batches(dataclasses.replace(chosen.data, order="buckets"), size, lengths, seed=1, epoch=1)
-    batches = batches[: steps + 3]
+    draws = epoch_draws(chosen.augmentation, seed=1, epoch=1, utterances=len(lengths))
+    in_buckets, stretched = dataclasses.replace(chosen.data, order="buckets"), draws.stretched(torch.tensor(lengths))
+    batches = epoch_batches(in_buckets, size, lengths, seed=1, epoch=1, stretched=stretched.numpy())[: steps + 3]
     features = Features(chosen.features).to(device)
     model = build_model(chosen.model, chosen.features.bins, seed=1).to(device)
-    augmentation = partial(Augmentation(chosen.augmentation, features, 1, lambda samples, _: samples), epoch=1)
+    augmentation = partial(Augmentation(chosen.augmentation, features), draws=draws)
     optimizer = build_optimizer(chosen.optimizer, model)
     loaded = iter(DataLoader(Made(lengths), batch_sampler=batches, num_workers=workers, collate_fn=collate))
     waiting, begin = 0.0, 0.0

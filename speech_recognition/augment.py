@@ -1,15 +1,11 @@
 """Augmentation of training utterances: tempo, gain, speed and noise on waveforms, SpecAugment on spectrograms.
 
-All of it works on the tensors of a batch, on the model's device. An utterance's random numbers come from the seed, the
-epoch and the utterance's index alone, so they stay the same in a different batch, with more processes, and after a
-resumption.
+All of it works on the tensors of a batch, on the model's device. The random values are those of draws.py.
 
 Shapes: b utterances, s samples, f frequency bins, t frames, k masks of an utterance.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +16,14 @@ from torch.nn.utils.rnn import pad_sequence
 from params import AugmentationParams
 from speech_recognition.batches import Batch
 from speech_recognition.corpus.recordings import check_recording, read_any
+from speech_recognition.draws import Draws
 from speech_recognition.errors import InputError
 from speech_recognition.features import Features
-from speech_recognition.lengths import ctc_frames, length_mask
+from speech_recognition.lengths import length_mask, lengths_at
 
 Featurize = Callable[[Batch], tuple[Tensor, Tensor]]
 """Function from a batch on the host to spectrograms [b, f, t], on the features' device, and their lengths [b], on the
 host: there CTC and the shapes of later layers need them."""
-
-OutputFrames = Callable[[Tensor, Tensor], Tensor]
-"""Function from lengths [b] in samples and tempos [b] to numbers of output frames [b]."""
 
 
 def plain(features: Features) -> Featurize:
@@ -44,44 +38,24 @@ def plain(features: Features) -> Featurize:
     return featurize
 
 
-@dataclass(frozen=True, kw_only=True)
-class Draw:
-    """Random values for the utterances of a batch; each tensor is [b]."""
-
-    tempo: Tensor
-    """factor on the tempo; the pitch stays"""
-    speed: Tensor
-    """factor on the speed of playing; the pitch rises with it"""
-    gain_db: Tensor
-    """gain, in dB"""
-    noise_db: Tensor
-    """signal-to-noise ratio, in dB; infinite for utterances without noise"""
-    noise_start: Tensor
-    """start of the stretch of noise, from 0 to 1 over all noise"""
-    masks: Tensor
-    """[b, k, 2], uniform in [0, 1): a width and a place for each mask"""
-
-
 class Augmentation:
     """Function from a batch of training utterances to its augmented spectrograms, which differ from epoch to epoch."""
 
-    def __init__(self, params: AugmentationParams, features: Features, seed: int, output_frames: OutputFrames) -> None:
-        """Make the augmentation of a run with this `seed`.
-
-        `output_frames` finds utterances that a faster tempo or speed would leave without a CTC path.
-        """
+    def __init__(self, params: AugmentationParams, features: Features) -> None:
         self.params, self.features = params, features
         self.noise = torch.zeros(0, dtype=torch.int16)
         """all recordings of the noise folder, joined: [samples], 16-bit integers on the features' device; empty until
         the caller sets it"""
-        self._seed, self._output_frames = seed, output_frames
 
-    def __call__(self, part: Batch, epoch: int) -> tuple[Tensor, Tensor]:
-        """Return a batch's spectrograms and their lengths, as `Featurize` says; `epoch` counts from 1."""
+    def __call__(self, part: Batch, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return a batch's spectrograms and their lengths, as `Featurize` says.
+
+        draws: the random values of the whole training set in this epoch, of which the batch's indices pick some.
+        """
         device = self.features.window.device
         if not self.params.active or part.utterances == 0:
             return plain(self.features)(part)
-        draw = self.draw(part, epoch)
+        draw = draws.rows(part.indices)
         waveforms, lengths = part.waveforms.to(device, non_blocking=True), part.lengths
         if self.params.changes_waveforms:
             waveforms, lengths = self.waveforms(waveforms, lengths, draw)
@@ -91,38 +65,7 @@ class Augmentation:
             spectrograms = spectrograms * self._kept(spectrograms, *on_device)
         return spectrograms, frames
 
-    def draw(self, part: Batch, epoch: int) -> Draw:
-        """Return the random values of a batch's utterances for an epoch.
-
-        Tempo and speed are 1 for an utterance that would become too short for its transcript.
-        """
-        params, rows = self.params, [self._row(index, epoch) for index in part.indices.tolist()]
-        # Every utterance draws all six, used or not: turning noise off leaves the tempos as they were.
-        table = torch.from_numpy(np.stack([row[:6] for row in rows]))  # [b, 6]
-        tempo, speed, gain, noisy, level, start = table.unbind(1)
-        tempo = params.tempo_min + (params.tempo_max - params.tempo_min) * tempo
-        speed = params.speed_min + (params.speed_max - params.speed_min) * speed
-        transcripts = zip(part.targets.tolist(), part.target_lengths.tolist(), strict=True)
-        needed = torch.tensor([ctc_frames(ids[:size]) for ids, size in transcripts])
-        too_short = self._output_frames(_lengths_at(part.lengths, speed), tempo) < needed
-        level = params.noise_min_db + (params.noise_max_db - params.noise_min_db) * level
-        return Draw(
-            tempo=tempo.where(~too_short, 1.0),
-            speed=speed.where(~too_short, 1.0),
-            gain_db=params.gain_min_db + (params.gain_max_db - params.gain_min_db) * gain,
-            noise_db=level.where(noisy < params.noise_probability, math.inf),
-            noise_start=start,
-            masks=torch.from_numpy(np.stack([row[6:] for row in rows])).view(len(rows), -1, 2),
-        )
-
-    def _row(self, index: int, epoch: int) -> np.ndarray:
-        """Return random numbers in [0, 1) for one utterance in an epoch: six, then two for each mask."""
-        masks = self.params.frequency_masks + self.params.time_masks
-        # numpy pads a short seed with zeros. Without the 1 at its end, utterance 0 would draw the numbers from which
-        # orders.py shuffles the epoch, [seed, epoch]. A placeholder has index -1, which numpy refuses.
-        return np.random.default_rng([self._seed, epoch, max(index, 0), 1]).random(6 + 2 * masks)
-
-    def waveforms(self, waveforms: Tensor, lengths: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    def waveforms(self, waveforms: Tensor, lengths: Tensor, draw: Draws) -> tuple[Tensor, Tensor]:
         """Return waveforms [b, s] after speed, noise and gain, as floats of 16-bit scale, and their lengths [b].
 
         The lengths and the draw are on the host.
@@ -134,13 +77,13 @@ class Augmentation:
             rows = [
                 change_speed(row[:size], speed) for row, size, speed in zip(waveforms, lengths, draw.speed, strict=True)
             ]
-            waveforms, lengths = pad_sequence(rows, batch_first=True), _lengths_at(lengths, draw.speed)
+            waveforms, lengths = pad_sequence(rows, batch_first=True), lengths_at(lengths, draw.speed)
         if params.noise_folder and len(self.noise):
             waveforms = waveforms + self._noise(waveforms, lengths.to(device, non_blocking=True), draw)
         scale = (10 ** (draw.gain_db / 20)).float().to(device, non_blocking=True)
         return (waveforms * scale[:, None]).clamp(-32768, 32767), lengths  # sox clips at 16 bits too
 
-    def _noise(self, waveforms: Tensor, lengths: Tensor, draw: Draw) -> Tensor:
+    def _noise(self, waveforms: Tensor, lengths: Tensor, draw: Draws) -> Tensor:
         """Return noise [b, s], scaled to each utterance's signal-to-noise ratio; short noise is repeated."""
         device = waveforms.device
         starts = (draw.noise_start * len(self.noise)).long().to(device, non_blocking=True)
@@ -210,15 +153,9 @@ def change_speed(waveform: Tensor, speed: Tensor) -> Tensor:
     Cuts or extends the spectrum, which is the exact resampling of a band-limited, periodic signal.
     """
     size = len(waveform)
-    new = int(_lengths_at(torch.tensor(size), speed))
+    new = int(lengths_at(torch.tensor(size), speed))
     if size == 0 or new == size:
         return waveform
     spectrum = torch.fft.rfft(waveform)[: new // 2 + 1]
     changed: Tensor = torch.fft.irfft(spectrum, n=new) * (new / size)  # irfft divides by `new` instead of `size`
     return changed
-
-
-def _lengths_at(lengths: Tensor, speed: Tensor) -> Tensor:
-    """Return `lengths` [b] in samples after a change by the factors `speed` [b], rounded to whole samples."""
-    # In float64, as the factors are, so that host and device round to the same lengths.
-    return (lengths.double() / speed).round().long()

@@ -47,19 +47,15 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(features))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return y, of x's shape, in the dtype of the weights.
+        """Return y, of x's shape and dtype, computed in the dtype of the weights.
 
         mask: false on padding, with the axes of x and size 1 along `axis`. In training, all processes have to call
         this together: they exchange m and two sums.
         """
-        # For the backward pass, a GPU keeps cells in the dtype of x: under autocast 2 bytes for each instead of 4, and
-        # 1 instead of 4 for its clipping. A CPU has memory enough and keeps the digits.
-        kept = self.weight.dtype if x.device.type == "cpu" else x.dtype
-        # Under autocast x is bfloat16, whose 8 bits of mantissa are too few for sums over 100,000 cells.
-        x, mask = x.to(self.weight.dtype), mask.to(self.weight.dtype)
+        mask = mask.to(self.weight.dtype)
         if not self.training:
-            return self._by_running_statistics(x, mask)
-        arguments = (x, mask, self.weight, self.bias, self.axis, self.epsilon, self.limit, kept)
+            return self._by_running_statistics(x.to(self.weight.dtype), mask).to(x.dtype)
+        arguments = (x, mask, self.weight, self.bias, self.axis, self.epsilon, self.limit)
         y: Tensor
         y, mu, sigma2, m = _Normalize.apply(*arguments)  # type: ignore[no-untyped-call]
         with torch.no_grad():
@@ -85,25 +81,16 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        mask: Tensor,
-        gamma: Tensor,
-        beta: Tensor,
-        axis: int,
-        epsilon: float,
-        limit: float | None,
-        kept: torch.dtype,
+        ctx: Any, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, axis: int, epsilon: float, limit: float | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return y of x's shape, mu_B [f], the biased sigma2_B [f], and m [].
-
-        kept: dtype in which the centred cells are kept for the backward pass.
-        """
-        others, shape = [other for other in range(x.ndim) if other != axis], _along(x, axis)
+        """Return y of x's shape, mu_B [f], the biased sigma2_B [f], and m []."""
+        others, shape, given = [other for other in range(x.ndim) if other != axis], _along(x, axis), x
+        # Under autocast x is bfloat16, whose 8 bits of mantissa are too few for sums over 100,000 cells.
+        x = x.to(gamma.dtype)
         m = mask.sum() * (x.numel() // (mask.numel() * x.shape[axis]))  # the mask is broadcast along some axes
         m, total = _over_all(m, _masked_sum(x, mask, axis))
         mu = total / m
-        centred = torch.addcmul(-mu.view(shape) * mask, x, mask)  # x - mu_B; zero on padding
+        centred = _centred(x, mu, mask, axis)
         # From centred cells: mean(x^2) - mu_B^2 would lose digits where mu_B is large. The norm squares and sums in one
         # pass, without a tensor of squares.
         sigma2 = distributed.all_reduce(torch.linalg.vector_norm(centred, dim=others).square()) / m
@@ -111,11 +98,11 @@ class _Normalize(torch.autograd.Function):
         y = torch.addcmul(beta.view(shape) * mask, centred, (gamma / deviation).view(shape))
         if limit is not None:
             y.clamp_(0, limit)
+        y = y.to(given.dtype)
         ctx.axis, ctx.limit = axis, limit
-        clipping = None
-        if limit is not None:
-            clipping = y if kept == y.dtype else (y > 0) & (y < limit)
-        ctx.save_for_backward(centred.to(kept), mask, gamma, deviation, m, clipping)
+        # Of a bfloat16 x, x itself: half the memory of what is computed from it, for one more pass backwards.
+        kept = centred if given.dtype == gamma.dtype else given
+        ctx.save_for_backward(kept, mask, gamma, mu, deviation, m, y if limit is not None else None)
         ctx.mark_non_differentiable(mu, sigma2, m)
         return y, mu, sigma2, m
 
@@ -125,21 +112,25 @@ class _Normalize(torch.autograd.Function):
 
         dx takes dgamma and dbeta from all processes; the step adds up the shares with all other gradients.
         """
-        centred, mask, gamma, deviation, m, clipping = ctx.saved_tensors
-        centred = centred.to(gamma.dtype)
-        others, shape = [other for other in range(centred.ndim) if other != ctx.axis], _along(centred, ctx.axis)
+        kept, mask, gamma, mu, deviation, m, y = ctx.saved_tensors
+        others, shape = [other for other in range(kept.ndim) if other != ctx.axis], _along(kept, ctx.axis)
+        centred = kept if kept.dtype == gamma.dtype else _centred(kept.to(gamma.dtype), mu, mask, ctx.axis)
+        dy = dy.to(gamma.dtype)
         # Clipped cells have no gradient. Padding has none either: y is 0 there, so the clipping masks it too.
-        if clipping is None or clipping.dtype == torch.bool:
-            dy = dy * (mask if clipping is None else clipping)
-        else:
-            dy = torch.ops.aten.hardtanh_backward(dy, clipping, 0, ctx.limit)
+        limit = ctx.limit
+        dy = dy * mask if limit is None else torch.ops.aten.hardtanh_backward(dy, y.to(dy.dtype), 0, limit)
         own = torch.stack([dy.sum(others), (dy * centred).sum(others) / deviation])  # dbeta, dgamma
         # A copy: all_reduce works in place, and this process's own share is returned.
         dbeta_per_m, dgamma_per_m = distributed.all_reduce(own.clone()) / m
         scale = gamma / deviation
         dx = torch.addcmul((-dbeta_per_m * scale).view(shape) * mask, dy, scale.view(shape))
         dx.addcmul_(centred, (-dgamma_per_m * scale / deviation).view(shape))
-        return dx, None, own[1], own[0], None, None, None, None
+        return dx.to(kept.dtype), None, own[1], own[0], None, None, None
+
+
+def _centred(x: Tensor, mu: Tensor, mask: Tensor, axis: int) -> Tensor:
+    """Return x - mu_B, zero on padding."""
+    return torch.addcmul(-mu.view(_along(x, axis)) * mask, x, mask)
 
 
 def _along(x: Tensor, axis: int) -> list[int]:

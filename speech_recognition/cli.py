@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from speech_recognition.commands import dataset, export, inference, loadgen, logs, training, transcription
+from speech_recognition.commands import dataset, export, inference, loadgen, logs, profiling, training, transcription
 from speech_recognition.errors import ExitStatus, InputError, PeerError, ReportedError, one_line
 from speech_recognition.runtime import exit_status, signals
 
@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         export.add_export,
         export.add_import,
         export.add_lm,
+        profiling.add_profile,
         logs.add_check_log,
         logs.add_report,
         logs.add_score,

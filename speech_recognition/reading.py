@@ -63,8 +63,8 @@ def load_batches(
     Callers that may stop early must close it (contextlib.closing): only that, or the end of this process, ends the
     workers. Raises InputError for audio that cannot be read, and WorkerError if a worker dies or hangs.
     """
-    # Workers are forked, because spawned ones would import torch again (1.6 s) and need the utterances pickled (2.7 s
-    # for LibriSpeech). A fork shares their 360 MB at first; reference counts then copy up to 270 MB into each worker.
+    # Workers are forked, because spawned ones would import torch again (1.6 s) and need a copy of the utterances. Forks
+    # share those of a `Table`, 180 MB for LibriSpeech, to the end. Each worker reads two batches ahead.
     processes = _Processes()
     loader = DataLoader(
         _Recordings(utterances),

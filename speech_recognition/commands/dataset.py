@@ -17,7 +17,7 @@ _OPTIONS = ("all", "clean", "clean_small", "other", "mini")
 
 
 def _add_option(parser: argparse.ArgumentParser) -> None:
-    """Add the dataset's option (all, clean, ...) and --data-dir."""
+    """Add the dataset's option (all, clean, ...) and --data-dir; --data_dir is the model garden's spelling."""
     parser.add_argument(
         "dataset",
         nargs="?",
@@ -27,6 +27,7 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data-dir",
+        "--data_dir",
         type=Path,
         metavar="DIR",
         help="folder of the dataset (default: LibriSpeech_dataset, or mini_dataset for mini)",

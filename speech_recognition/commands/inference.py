@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from speech_recognition.inference.latency import Measurement
     from speech_recognition.recognizer import AnyRecognizer
 
-DEVICES = "cpu, cuda, cuda:N, or auto: a GPU if there is one (default: auto)"
+DEVICES = "cpu, cuda[:N], xpu ..., or auto: a GPU if there is one (default: auto)"
 """Help of the option `--device`."""
 
 

@@ -41,7 +41,7 @@ def add_report(commands: Commands) -> None:
     parser = commands.add_parser(
         "report",
         help="write an HTML page about one run, or about several side by side",
-        description="Write report.html, a self-contained page, and its charts as PNG files.",
+        description="Write report.html, a self-contained page, and its charts as SVG files.",
     )
     add = parser.add_argument
     add("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run, or of a series of runs (train --runs)")

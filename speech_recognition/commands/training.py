@@ -64,6 +64,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     """Add the options that name the data and the run's folder; the names with underscores are the model garden's."""
     add = parser.add_argument
     add("--data-dir", type=Path, metavar="DIR", help="folder of the dataset (default: data.dataset)")
+    add("--data_dir", dest="data_dir", type=Path, help=argparse.SUPPRESS)  # run_deep_speech.sh's, which explains it
     add(
         "--train-manifest",
         "--train_data_dir",

@@ -25,7 +25,7 @@ from speech_recognition.files import atomic_write, read_regular
 _LONGEST_ID_BYTES = 80
 """Most bytes of an utterance id: it names files, whose paths may have 100 bytes in the tar stream of the checksum."""
 
-_LONGEST_NAME = 200
+LONGEST_NAME = 200
 """Most characters of any name in a row: speakers and subsets are printed in tables."""
 
 _LARGEST_TEXT = 1_000_000
@@ -164,9 +164,9 @@ def find_source(row: Row, base: Path, manifest: Path) -> Source:
     if not name:
         raise InputError(f"{where}: utterance_id is empty; give every row an id of its own")
     for column, value in names.items():
-        if len(value) > _LONGEST_NAME or not is_plain(value):
+        if len(value) > LONGEST_NAME or not is_plain(value):
             raise InputError(
-                f"{where}: {column} {value!r} must be printable and have at most {_LONGEST_NAME} characters;"
+                f"{where}: {column} {value!r} must be printable and have at most {LONGEST_NAME} characters;"
                 " use a different one"
             )
     # Before anything is trained: a missing recording would else end a run when its batch is due, hours later.

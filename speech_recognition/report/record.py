@@ -25,8 +25,11 @@ class Record:
     """Run as its folder records it; a table is empty if the run ended before it was written."""
 
     name: str
+    folder: Path
     parameters: dict[str, Any]
     """Values of params.json by `section.name`."""
+    changed: dict[str, Any]
+    """The preset's own value of each parameter that differs from it."""
     system: dict[str, str]
     """Description of the machine (system.json); empty if there is none."""
     epochs: pd.DataFrame
@@ -89,6 +92,23 @@ class Record:
         return None if self.epochs.empty else self.epochs.iloc[int(self.epochs["wer"].argmin())]
 
     @property
+    def untrained(self) -> bool:
+        """True if no epoch was trained, or if no WER is below 100, that of a model that writes nothing."""
+        return self.best is None or self.best["epoch"] == 0 or self.best["wer"] >= 100
+
+    @property
+    def last_epoch(self) -> int | None:
+        """Last epoch that was evaluated, which is the number of epochs trained; None before the first evaluation."""
+        return None if self.epochs.empty else int(self.epochs["epoch"].max())
+
+    @property
+    def audio_rate(self) -> float | None:
+        """Seconds of audio trained on per second of training, over all epochs; None if the table does not say."""
+        trained = self.epochs.reindex(columns=["audio_rate", "seconds"]).dropna()
+        seconds = trained["seconds"].sum()
+        return float((trained["audio_rate"] * trained["seconds"]).sum() / seconds) if seconds > 0 else None
+
+    @property
     def target_wer(self) -> float:
         """Word error rate in percent at which the run's target is reached."""
         return float(self.parameters["training.target_wer"])
@@ -128,7 +148,9 @@ def read_record(folder: Path) -> Record:
     params, logs = settings.read_params(run.params), run.logs()
     return Record(
         name=one_line(folder.resolve().name),
+        folder=folder,
         parameters=_flat(settings.to_dict(params)),
+        changed={name: old for name, (old, _) in settings.differences(settings.preset(params.preset), params).items()},
         system=read_description(run.system) if run.system.exists() else {},
         epochs=pd.DataFrame(read_metrics(run.metrics)),
         steps=pd.DataFrame(read_steps(run.steps)),

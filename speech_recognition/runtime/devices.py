@@ -3,16 +3,17 @@
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 
 from speech_recognition.errors import InputError
 
 
 def best_precision(device: torch.device) -> Literal["fp32", "bf16"]:
-    """Return bf16 if `device` multiplies bfloat16 in hardware, else fp32."""
+    """Return bf16 if `device` is known to multiply bfloat16 in hardware, else fp32."""
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere was the first
     else:
-        has = torch.cpu.get_capabilities()
+        has = torch.cpu.get_capabilities() if device.type == "cpu" else {}
         native = bool(has.get("avx512_bf16") or has.get("amx_bf16"))
     return "bf16" if native else "fp32"
 
@@ -31,9 +32,10 @@ def use_precision(precision: str, device: torch.device) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called `name`: auto, cpu, cuda or cuda:N. Turns TF32 off until `use_precision` allows it.
+    """Return the device called `name`: auto, cpu, cuda, cuda:N, or the name of torch's accelerator on this machine.
 
-    Raises InputError for a name or a GPU that does not exist.
+    Turns TF32 off until `use_precision` allows it. Raises InputError for a name that torch does not know, a device that
+    is not there, and a device that lacks an operation of a training step.
     """
     use_precision("fp32", torch.device("cpu"))
     if name == "auto":
@@ -41,9 +43,32 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise InputError(f"--device {name}: must be auto, cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"--device {name}: must be auto, cpu, cuda or cuda:N")
+        raise InputError(f"--device {name}: torch knows no such device; use auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu")
+    if device.type not in ("cpu", "cuda"):
+        _check_accelerator(device)
     return device
+
+
+def _check_accelerator(device: torch.device) -> None:
+    """Raise InputError unless `device` is this machine's accelerator and has the rarer operations of a training step.
+
+    The rarer ones are float64, Fourier transforms, and CTC with its gradient.
+    """
+    there = torch.accelerator.current_accelerator(check_available=True)
+    count = torch.accelerator.device_count() if there and there.type == device.type else 0
+    if (device.index or 0) >= count:
+        raise InputError(f"--device {device}: torch sees {count} {device.type} devices; use --device cpu")
+    try:
+        torch.fft.rfft(torch.ones(1, 8, device=device))
+        log_probs = torch.zeros(4, 1, 29, dtype=torch.float64, device=device, requires_grad=True)
+        targets, frames, symbols = (torch.tensor(each, device=device) for each in ([[1, 2]], [4], [2]))
+        loss = F.ctc_loss(log_probs, targets, frames, symbols)
+        torch.autograd.backward(loss)
+        loss.item()
+    except (RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"--device {device}: it lacks an operation of a training step ({reason}); use --device cpu"
+        ) from None

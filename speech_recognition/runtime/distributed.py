@@ -111,6 +111,8 @@ def joined(launch: Launch, device_name: str) -> Iterator[torch.device]:
         yield choose_device(device_name)
         return
     device = choose_device(device_name)
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"--device {device_name}: only CPUs and CUDA devices train in several processes; use one")
     if device.type == "cuda":
         if device.index is not None:
             raise InputError(

@@ -1,15 +1,18 @@
 """The data of a run, read when its clock runs: the utterances that can be trained on, and the validation set."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import TextIOBase
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from speech_recognition.corpus.manifest import Utterance, read_manifest
+from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.corpus.quick_manifest import read_table
+from speech_recognition.corpus.table import Table
 from speech_recognition.errors import InputError
-from speech_recognition.lengths import ctc_frames
 from speech_recognition.recognizer import Recognizer
 from speech_recognition.training.epochs import TrainingSet, set_digest
 from speech_recognition.training.job import Job
@@ -21,7 +24,7 @@ class RunData:
 
     train_set: TrainingSet
     """Utterances that the run trains on."""
-    val_set: list[Utterance]
+    val_set: Sequence[Utterance]
     """Utterances that the run is evaluated on."""
     train_digest: str
     """Digest of the training set, which every checkpoint holds."""
@@ -45,10 +48,10 @@ def read_data(job: Job, recognizer: Recognizer, output: TextIOBase) -> RunData:
     return RunData(train_set=train_set, val_set=val, train_digest=train_digest, val_digest=val_digest)
 
 
-def _read(manifest: Path, samples: int) -> list[Utterance]:
+def _read(manifest: Path, samples: int) -> Table:
     """Return the utterances of a manifest. Raises InputError unless there are as many as counts.json says."""
     # The division and the warm-up were decided by counts.json, since reading a manifest is on the clock.
-    utterances = read_manifest(manifest)
+    utterances = read_table(manifest)
     if len(utterances) != samples:
         raise InputError(
             f"{manifest}: {len(utterances)} utterances where counts.json says {samples}; prepare the dataset again"
@@ -56,22 +59,21 @@ def _read(manifest: Path, samples: int) -> list[Utterance]:
     return utterances
 
 
-def _usable(job: Job, utterances: list[Utterance], recognizer: Recognizer, output: TextIOBase) -> list[Utterance]:
+def _usable(job: Job, utterances: Table, recognizer: Recognizer, output: TextIOBase) -> Table:
     """Return the utterances that have at least one CTC path and are not too long; name the others in the log."""
     limit = job.params.data.longest_seconds or math.inf
     # Without this, CTC's loss of such an utterance is infinite; zero_infinity would hide it as a loss of 0.
-    # One tensor for all lengths: for LibriSpeech 0.05 s on the clock, where a call for each would take 15 s.
-    frames = recognizer.output_lengths(torch.tensor([each.samples for each in utterances])).tolist()
-    short = [each.id for each, there in zip(utterances, frames, strict=True) if there < ctc_frames(each.transcript)]
-    long = [each.id for each in utterances if each.seconds > limit]
+    frames = recognizer.output_lengths(torch.from_numpy(utterances.samples)).numpy()
+    short = frames < utterances.ctc_frames
+    long = utterances.seconds > limit if limit < math.inf else np.zeros_like(short)
     left_out = {"too short for their transcripts": short, f"longer than {limit:g} s": long}
-    for reason, names in left_out.items():
-        if names:
+    for reason, gone in left_out.items():
+        if gone.any():
+            names = [each.id for each in utterances.keep(gone)]
             print(f"left out, {reason}: {len(names)} utterances: {' '.join(names)}", file=output)
-    gone = {name for names in left_out.values() for name in names}
-    if len(gone) == len(utterances):
+    if (short | long).all():
         raise InputError(
             "every training utterance is too short for its transcript or longer than data.longest_seconds;"
             " check the manifest's texts"
         )
-    return [utterance for utterance in utterances if utterance.id not in gone]
+    return utterances.keep(~(short | long))

@@ -1,12 +1,19 @@
 """The training set, and the plan of each epoch over it."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import xxhash
+from torch import Tensor
 
 from params import Params
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.corpus.table import Table
+from speech_recognition.draws import Draws, epoch_draws
+from speech_recognition.features import Features
+from speech_recognition.model import conv_shapes, output_frames
 from speech_recognition.orders import Indices, epoch_batches
 
 
@@ -18,6 +25,8 @@ class EpochPlan:
     """Number of the epoch, from 1."""
     batches: list[Indices]
     """Batch of each step, as indices into the training set."""
+    draws: Draws
+    """Random values of the epoch's augmentation, a row for each utterance of the training set."""
     first_step: int
     """Number of the epoch's first step, from 0 over the whole run: the steps of all epochs before."""
     run_steps: int
@@ -32,27 +41,51 @@ class TrainingSet:
     """The utterances that a run trains on, from which the number of its steps follows."""
 
     def __init__(self, utterances: Sequence[Utterance], params: Params, seed: int) -> None:
-        """Make the set of `utterances`, which are sorted by length. Every epoch's order is drawn from `seed`."""
-        self.utterances = utterances
-        self.samples = [utterance.samples for utterance in utterances]
+        """Make the set of `utterances`, which are sorted by length. Every epoch is drawn from `seed`."""
+        self.utterances = Table.of(utterances)
+        self.samples: list[int] = self.utterances.samples.tolist()
+        """Number of samples of each utterance."""
         self._params, self._seed = params, seed
-        # Planned for all epochs at once: the learning rate's schedule needs the number of the run's steps. An epoch of
-        # LibriSpeech takes 0.3 s. Only the counts are kept, since ten epochs of indices would be 2.8 million integers.
-        self._counts = [len(self._batches(epoch)) for epoch in range(1, params.training.epochs + 1)]
+        self._stretches = params.augmentation.changes_tempo or params.augmentation.changes_speed
+        # Counted for all epochs at once: the learning rate's schedule needs the number of the run's steps.
+        self._counts = [self._count(epoch) for epoch in range(1, params.training.epochs + 1)]
 
     def plan(self, epoch: int) -> EpochPlan:
         """Return the plan of an epoch, which counts from 1."""
+        draws = self.draws(epoch)
         return EpochPlan(
             epoch=epoch,
-            batches=self._batches(epoch),
+            batches=self._batches(epoch, draws),
+            draws=draws,
             first_step=sum(self._counts[: epoch - 1]),
             run_steps=sum(self._counts),
         )
 
-    def _batches(self, epoch: int) -> list[Indices]:
+    def draws(self, epoch: int) -> Draws:
+        """Return the random values of an epoch, which counts from 1."""
+        draws = epoch_draws(self._params.augmentation, self._seed, epoch, len(self.utterances))
+        if self._stretches:
+            samples, needed = map(torch.from_numpy, (self.utterances.samples, self.utterances.ctc_frames))
+            draws = draws.with_paths(samples, needed, self._output_frames)
+        return draws
+
+    def _output_frames(self, samples: Tensor, tempo: Tensor) -> Tensor:
+        """Return the numbers of the model's output frames for lengths `samples`, spoken `tempo` times as fast."""
+        frames = Features(self._params.features).frames(samples, tempo)
+        return output_frames(conv_shapes(self._params.model), frames)
+
+    def _batches(self, epoch: int, draws: Draws) -> list[Indices]:
         """Return the batches of an epoch, of the size that its stage of the recipe has."""
-        params = self._params
-        return epoch_batches(params.data, params.stage(epoch).batch_size, self.samples, self._seed, epoch)
+        params, size, samples = self._params, self._params.stage(epoch).batch_size, self.utterances.samples
+        stretched = draws.stretched(torch.from_numpy(samples)).numpy() if self._stretches else None
+        return epoch_batches(params.data, size, samples, self._seed, epoch, stretched)
+
+    def _count(self, epoch: int) -> int:
+        """Return the number of batches of an epoch."""
+        if self._params.data.batch_seconds:
+            return len(self._batches(epoch, self.draws(epoch)))
+        # Every order fills its batches. To make those of ten epochs of LibriSpeech would take 0.9 s on the clock.
+        return -(-len(self.utterances) // self._params.stage(epoch).batch_size)
 
 
 def set_digest(utterances: Sequence[Utterance]) -> str:
@@ -60,6 +93,9 @@ def set_digest(utterances: Sequence[Utterance]) -> str:
 
     Subsets count too, since each has a column in the table of epochs; paths do not, since a dataset may move.
     """
-    # LibriSpeech's lines are 63 MB of text and take 0.2 s on the clock.
-    lines = (f"{each.subset} {each.id} {each.samples} {each.transcript}\n" for each in utterances)
-    return xxhash.xxh3_128_hexdigest("".join(lines).encode())
+    table, digest = Table.of(utterances), xxhash.xxh3_128()
+    rows = zip(*map(table.column, ("subset", "utterance_id", "samples", "transcript")), strict=True)
+    # In parts: LibriSpeech's lines are 63 MB of text together.
+    while lines := b"".join(map(b"%b %b %b %b\n".__mod__, itertools.islice(rows, 4096))):
+        digest.update(lines)
+    return digest.hexdigest()

@@ -10,7 +10,7 @@ from speech_recognition.training.job import Job
 
 
 def outcome(job: Job) -> str:
-    """Return a line with a run's verdict, WER, epochs, minutes and report. The run has ended.
+    """Return a line with a run's verdict, WER, epochs, time and report. The run has ended.
 
     The time is the sum over those of the run's logs that have both run_start and run_stop: a run that was killed and
     resumed has several logs, and the killed part's log has no end.
@@ -20,9 +20,19 @@ def outcome(job: Job) -> str:
     wers, epochs = [row["wer"] for row in rows], rows[-1]["epoch"]
     times = [run_seconds(log) for log in folder.logs() if has_lines(log)]
     # NaN is the time of a log that has no run_stop, as a kill leaves it.
-    minutes, seconds = divmod(round(sum(each for each in times if not math.isnan(each))), 60)
+    seconds = sum(each for each in times if not math.isnan(each))
     if target_reached(wers[-1], target):
         verdict = f"target reached: WER {wers[-1]:.2f} <= {target:g}"
     else:
         verdict = f"target missed: best WER {min(wers):.2f} > {target:g}"
-    return f"{verdict} after {epochs} epoch{'s' * (epochs != 1)}, {minutes} min {seconds} s; report: {folder.page}"
+    return f"{verdict} after {epochs} epoch{'s' * (epochs != 1)}, {duration(seconds)}; report: {folder.page}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the units that a person uses: 47 s, 5 min 3 s, 2 h 14 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

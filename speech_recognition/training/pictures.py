@@ -9,22 +9,22 @@ import numpy as np
 from torch import Tensor
 
 from speech_recognition.augment import Augmentation, plain
-from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.figures import new_figure
 from speech_recognition.files import atomic_write
 from speech_recognition.reading import load_batches
+from speech_recognition.training.epochs import TrainingSet
 
 
-def draw_augmented(folder: Path, augmentation: Augmentation, utterances: Sequence[Utterance], epoch: int) -> None:
+def draw_augmented(folder: Path, augmentation: Augmentation, train_set: TrainingSet, epoch: int) -> None:
     """Write `<utterance>.png` for some utterances: the spectrogram as it is, and as it was trained on in `epoch`.
 
     `augmentation.pictures` is their number; they are spread evenly over the set, which is sorted by length.
     """
-    count = augmentation.params.pictures
+    count, utterances, draws = augmentation.params.pictures, train_set.utterances, train_set.draws(epoch)
     indices = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int).tolist()
     for batch in load_batches(utterances, [[index] for index in indices], workers=0):
         utterance = utterances[int(batch.indices[0])]
-        drawn = [plain(augmentation.features)(batch), augmentation(batch, epoch)]
+        drawn = [plain(augmentation.features)(batch), augmentation(batch, draws)]
         name = re.sub(r"[/\0]", "_", utterance.id)  # a manifest's id may be any text
         with new_figure(10, 6) as figure, atomic_write(folder / f"{name}.png") as partial:
             figure.suptitle(f"{utterance.id}: {utterance.transcript[:90]}")

@@ -12,7 +12,7 @@ from params import Params
 from speech_recognition import settings
 from speech_recognition.augment import check_noise
 from speech_recognition.corpus.counts import SplitCounts, read_counts
-from speech_recognition.corpus.manifest import read_manifest
+from speech_recognition.corpus.quick_manifest import read_table
 from speech_recognition.errors import ExitStatus, InputError, one_line
 from speech_recognition.files import check_writable
 from speech_recognition.mlperf.check import check_log
@@ -205,10 +205,10 @@ def _split(data_dir: Path, name: str, manifest: Path | None, digest: str | None 
     Raises InputError if the split is missing, or if the user's manifest does not have the `digest` of a checkpoint.
     """
     if manifest is not None:
-        utterances = read_manifest(manifest)
+        utterances = read_table(manifest)
         if digest is not None and set_digest(utterances) != digest:
             raise InputError(f"{manifest}: not the utterances that the run was evaluated on; name those")
-        return SplitCounts.of([each.samples for each in utterances]), manifest
+        return SplitCounts.of(utterances.samples.tolist()), manifest
     counts: SplitCounts = getattr(read_counts(data_dir), name)
     path = data_dir / "manifests" / f"{name}.csv"
     if counts.utterances == 0 or not path.is_file():

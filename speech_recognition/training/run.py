@@ -83,7 +83,7 @@ def run(job: Job, output: Output | Silence) -> bool:
         if not clock.reached_target:
             _report_miss(job.params, metrics, output)
         if job.params.augmentation.pictures and distributed.is_first():
-            draw_augmented(folder.pictures, trainer.augmentation, data.train_set.utterances, trainer.tally.epoch)
+            draw_augmented(folder.pictures, trainer.augmentation, data.train_set, trainer.tally.epoch)
     return clock.reached_target
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import torch
 
 from params import SAMPLE_RATE, Params
+from speech_recognition.ahead import copied_ahead
 from speech_recognition.augment import Augmentation, plain, read_noise
 from speech_recognition.batches import Batch, synthetic_batch
+from speech_recognition.draws import epoch_draws
 from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.orders import Indices
 from speech_recognition.reading import load_batches
@@ -37,7 +39,7 @@ class Trainer:
         self.model, self.features = self.recognizer.model, self.recognizer.features
         self.parallel = data_parallel(self.model)
         self.optimizer = build_optimizer(params.optimizer, self.model)
-        self.augmentation = Augmentation(params.augmentation, self.features, seed, self.recognizer.output_lengths)
+        self.augmentation = Augmentation(params.augmentation, self.features)
         self.tally = Tally()
         self.signal = 0
         """highest number of a signal that a process held in the last step; 0 for none"""
@@ -77,13 +79,14 @@ class Trainer:
         # Fast speech has a symbol for every second output frame, 25 a second.
         symbols = max(1, int(self.recognizer.output_lengths(torch.tensor(longest))) // 2)
         slowest = self.params.augmentation.tempo_min * self.params.augmentation.speed_min
-        data, clip_norm, size = self.params.data, self.params.optimizer.clip_norm, self._largest_part(longest)
+        data, clip_norm = self.params.data, self.params.optimizer.clip_norm
         self.model.train()
         # The optimizer makes its states in the first step, so only the second has all of the memory taken. That one has
         # utterances as long as the lowest tempo and speed can make them.
-        augmented = partial(self.augmentation, epoch=1)
+        draws = epoch_draws(self.params.augmentation, self.seed, 1, self._largest_part(longest))
+        augmented = partial(self.augmentation, draws=draws)
         for featurize, length in ((augmented, longest), (plain(self.features), round(longest / slowest))):
-            parts = [synthetic_batch(size, length, symbols)] * data.accumulation_steps
+            parts = [synthetic_batch(self._largest_part(length), length, symbols)] * data.accumulation_steps
             training_step(self.parallel, featurize, self.optimizer, clip_norm, parts)
         self.model.eval()
         self.recognizer.transcribe(synthetic_batch(data.eval_batch_size, samples, symbols))
@@ -135,7 +138,8 @@ class Trainer:
         self.model.train()
         reading = load_batches(train_set.utterances, shares, self.params.data.workers, pin=self.device.type == "cuda")
         progress = Progress(f"epoch {plan.epoch}", total=len(plan.batches), unit="steps")
-        with progress, closing(reading) as loaded:
+        with progress, closing(reading):
+            loaded = copied_ahead(reading, self.device)
             progress.advance(self.tally.steps)
             # As if the seconds of the steps before the checkpoint had passed just now.
             begin = time.perf_counter() - self.tally.seconds
@@ -155,7 +159,7 @@ class Trainer:
         """
         rate = learning_rate(self.params, plan.epoch, plan.first_step + self.tally.steps, plan.run_steps)
         set_rates(self.optimizer, rate, self.params.stage(plan.epoch).momentum)
-        featurize, clip_norm = partial(self.augmentation, epoch=plan.epoch), self.params.optimizer.clip_norm
+        featurize, clip_norm = partial(self.augmentation, draws=plan.draws), self.params.optimizer.clip_norm
         step = training_step(self.parallel, featurize, self.optimizer, clip_norm, parts, len(samples), held)
         self.signal = step.signal
         self.tally.add(samples, step.loss, rate, updated=step.updated)

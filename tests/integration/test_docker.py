@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from speech_recognition.commands import ROOT
 
@@ -59,6 +61,13 @@ def test_the_image_is_built_from_the_repository(repo: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("second", "first"), [("build_image.sh", "build-docker.sh"), ("run_container.sh", "run-dev.sh")]
+)
+def test_the_second_names_do_the_same(repo: Path, second: str, first: str) -> None:
+    assert call(repo, second, "one", "a word", STATUS="5") == call(repo, first, "one", "a word", STATUS="5")
+
+
 def test_the_container_has_the_users_ids_and_the_repository(repo: Path) -> None:
     status, arguments = call(repo, "run-dev.sh")
     assert status == 0 and arguments[0] == "run"
@@ -101,7 +110,7 @@ def test_the_build_installs_the_lock_and_only_that() -> None:
 
 
 def test_the_base_image_is_a_tag_of_a_supported_python() -> None:
-    (base,) = re.findall(r"^FROM (\S+)$", DOCKERFILE, re.MULTILINE)
+    (base,) = re.findall(r"^ARG BASE=(\S+)\nFROM \$BASE$", DOCKERFILE, re.MULTILINE)
     assert re.fullmatch(r"python:3\.1[12]-slim-\w+", base)
 
 
@@ -117,3 +126,27 @@ def test_what_git_ignores_stays_out_of_the_image() -> None:
 
     assert rules(".gitignore") <= rules(".dockerignore")
     assert ".git" in rules(".dockerignore")
+
+
+def test_compose_builds_this_image_and_runs_what_is_there() -> None:
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+    services = compose["services"]
+    for service in services.values():
+        assert service["image"] == "${IMAGE:-speech-recognition-benchmark}"
+        assert (ROOT / "docker" / service["build"]["context"]).resolve() == ROOT
+        assert (ROOT / service["build"]["dockerfile"]).is_file()
+        assert (ROOT / service["command"][1]).is_file()
+        assert service.get("volumes", ["..:/benchmark"]) == ["..:/benchmark"]
+    assert all(services[name]["depends_on"].keys() == {"health"} for name in ("mini", "gpu"))
+    assert "WORKDIR /benchmark" in DOCKERFILE.splitlines()
+
+
+def test_the_health_check_computes_and_says_so() -> None:
+    result = subprocess.run(
+        [sys.executable, ROOT / "docker" / "health.py"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0 and result.stdout.startswith("healthy: two training steps")

@@ -16,9 +16,11 @@ from torch.utils._pytree import tree_leaves
 
 import params
 from speech_recognition import settings
+from speech_recognition.ahead import copied_ahead
 from speech_recognition.augment import plain
 from speech_recognition.batches import Batch
 from speech_recognition.corpus.manifest import read_manifest
+from speech_recognition.draws import epoch_draws
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
 from speech_recognition.reading import load_batches
@@ -80,8 +82,8 @@ def test_augmented_steps_of_every_preset(tone_dataset: Path, name: str, precisio
     trainer = Trainer(settings.apply(params.PRESETS[name](), sizes), seed=1, device=choose_device("cuda"))
     trainer.warm_up(train_seconds=2.0, val_seconds=3.0)
     clip_norm = trainer.params.optimizer.clip_norm
-    featurize = partial(trainer.augmentation, epoch=1)
-    step = training_step(trainer.model, featurize, trainer.optimizer, clip_norm, [first_batch(tone_dataset)])
+    augmented = partial(trainer.augmentation, draws=epoch_draws(trainer.params.augmentation, 1, 1, utterances=24))
+    step = training_step(trainer.model, augmented, trainer.optimizer, clip_norm, [first_batch(tone_dataset)])
     assert step.updated and 0 < step.loss < 1e4
 
 
@@ -97,6 +99,24 @@ def test_an_utterance_does_not_depend_on_its_batch(tone_dataset: Path) -> None:
             )
             assert frames[0] == lengths[index]
             torch.testing.assert_close(together[: frames[0], index], alone[: frames[0], 0], rtol=1e-4, atol=1e-4)
+
+
+def test_batches_copied_ahead_hold_what_was_read(tone_dataset: Path) -> None:
+    utterances, order = read_manifest(tone_dataset / "manifests" / "train.csv"), [[0, 1], [2, 3, 4], [5]]
+    read = list(load_batches(utterances, order, workers=0))
+    copied = list(copied_ahead(load_batches(utterances, order, workers=0, pin=True), choose_device("cuda")))
+    assert len(copied) == 3
+    for one, other in zip(read, copied, strict=True):
+        assert other.waveforms.is_cuda and other.targets.is_cuda and not other.lengths.is_cuda
+        assert all(part.equal(copy.cpu()) for part, copy in zip(one, other, strict=True))
+
+
+def test_spectrograms_have_few_shapes(tone_dataset: Path) -> None:
+    device = choose_device("cuda")
+    features, batch = Features(params.mini().features).to(device), first_batch(tone_dataset).to(device)
+    for tempo in (None, torch.full((8,), 1.1, dtype=torch.float64, device="cuda")):
+        spectrograms, frames = features(batch.waveforms, batch.lengths, tempo)
+        assert spectrograms.shape[2] % 32 == 0 and 0 <= spectrograms.shape[2] - int(frames.max()) < 32
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm", "rnn"])
@@ -147,9 +167,9 @@ def test_a_step_waits_for_the_gpu_once(tone_dataset: Path, monkeypatch: pytest.M
     monkeypatch.setattr(step_module, "_read", read)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        step = training_step(
-            trainer.model, partial(trainer.augmentation, epoch=1), trainer.optimizer, 5.0, [batch], held=lambda: 15
-        )
+        draws = epoch_draws(trainer.params.augmentation, 1, 1, utterances=24)
+        augmented = partial(trainer.augmentation, draws=draws)
+        step = training_step(trainer.model, augmented, trainer.optimizer, 5.0, [batch], held=lambda: 15)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert step.updated and step.signal == 15 and reads == [3]

@@ -13,6 +13,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 
 from speech_recognition import __main__ as program
 from speech_recognition.commands import ROOT
@@ -45,6 +46,13 @@ def requirements(*extras: str) -> list[str]:
 def declared(*extras: str) -> set[str]:
     """Return the names of the direct dependencies with those of the given extras."""
     return {split(requirement)[0] for requirement in requirements(*extras)}
+
+
+def test_the_citation_and_the_changelog_are_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"] and citation["license"] == PROJECT["license"]
+    assert citation["authors"] == PROJECT["authors"]
+    assert f"\nVersion {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_every_line_of_the_lock_has_hashes() -> None:

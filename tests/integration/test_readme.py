@@ -16,7 +16,7 @@ from speech_recognition.corpus.mini.plan import planned_utterances
 from speech_recognition.model import DeepSpeech2
 
 DOCUMENTS = {
-    path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+    path.relative_to(ROOT).as_posix(): path.read_text() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
 }
 README, BENCHMARK = DOCUMENTS["README.md"], DOCUMENTS["docs/BENCHMARK.md"]
 

@@ -11,6 +11,7 @@ from speech_recognition.commands import ROOT
 
 FOLDERS = (".", "script", "docker")
 SCRIPTS = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).glob("*.sh"))
+SECOND_NAMES = {"docker/build_image.sh": "docker/build-docker.sh", "docker/run_container.sh": "docker/run-dev.sh"}
 ENTRY_POINTS = [name for name in SCRIPTS if name != "script/environment.sh"]
 COMMANDS = ["run_and_time.sh", "download_dataset.sh", "verify_dataset.sh"]
 RECORD = """\
@@ -67,7 +68,7 @@ def test_help_needs_nothing(copy: Copy, name: str, option: str) -> None:
     result = copy.run(name, option, PYTHON="/nowhere/python")
     assert (result.returncode, result.stderr) == (0, b"")
     lines = result.stdout.decode().splitlines()
-    assert lines[0].startswith(f"usage: sh {name}")
+    assert lines[0].startswith(f"usage: sh {SECOND_NAMES.get(name, name)}")
     assert len(lines) > 2 and not any(line.startswith("#") or "ROOT" in line for line in lines)
     assert not copy.record.exists()
 
@@ -220,6 +221,25 @@ def test_run_tests_stops_at_what_fails(copy: Copy, checks: Path, failing: str, l
     assert len(calls(checks)) == 1 + [*LINT, "pytest -m not slow", "pytest -m slow"].index(failing)
 
 
+def test_lint_changes_what_check_only_finds(copy: Copy, checks: Path) -> None:
+    assert copy.run("script/lint.sh").returncode == 0
+    assert checks.read_text().splitlines() == ["ruff format .", "ruff check --fix ."]
+    checks.unlink()
+    assert copy.run("script/check.sh").returncode == 0
+    assert calls(checks) == LINT and not any("--fix" in line for line in checks.read_text().splitlines())
+
+
+def test_bench_runs_a_script_by_its_name_and_lists_them_without(copy: Copy) -> None:
+    (copy.repo / "benchmarks").mkdir()
+    (copy.repo / "benchmarks" / "speed.py").write_text('"""Speed of something."""\n')
+    (copy.repo / "benchmarks" / "_others.py").write_text('"""Not a script."""\n')
+    assert copy.run("script/bench.sh").stdout.decode().split(maxsplit=1)[0] == "speed"
+    assert copy.run("script/bench.sh", "speed", "--steps", "5").returncode == 0
+    assert copy.recorded() == [f"{copy.repo}/benchmarks/speed.py", "--steps", "5"]
+    result = copy.run("script/bench.sh", "sped")
+    assert result.returncode == 2 and b"sped: no such script" in result.stderr
+
+
 @pytest.mark.parametrize("status", [0, 5])
 def test_ci_runs_the_tests_and_nothing_else(tmp_path: Path, status: int) -> None:
     (tmp_path / ".ci").mkdir()
@@ -243,6 +263,28 @@ def test_train_from_scratch_from_the_newest_or_from_an_epoch(
 ) -> None:
     assert copy.run("script/train.sh", *arguments).returncode == 0
     assert copy.recorded() == ["-m", "speech_recognition", "train", *expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("script/profile.sh", [], ["torch", "--preset", "reference"]),
+        ("script/profile.sh", ["ncu"], ["ncu", "--preset", "reference"]),
+        ("script/profile.sh", ["mini", "--steps", "2"], ["torch", "--preset", "mini", "--steps", "2"]),
+        ("script/profile.sh", ["nvprof", "mini"], ["nvprof", "--preset", "mini"]),
+        (
+            "run_nvprof.sh",
+            ["mini", "--output-dir", "my profiles"],
+            ["nsys", "--preset", "mini", "--output-dir", "my profiles"],
+        ),
+        ("run_nsight.sh", [], ["ncu", "--preset", "reference"]),
+    ],
+)
+def test_profiles_are_of_the_tool_and_the_preset(
+    copy: Copy, name: str, arguments: list[str], expected: list[str]
+) -> None:
+    assert copy.run(name, *arguments).returncode == 0
+    assert copy.recorded() == ["-m", "speech_recognition", "profile", *expected]
 
 
 @pytest.mark.parametrize("start", [[], [""], ["old"], ["-1"], ["7x"]])

@@ -12,18 +12,19 @@ import params
 from params import SAMPLE_RATE, AugmentationParams
 from speech_recognition.augment import Augmentation, change_speed, read_noise
 from speech_recognition.batches import Batch, collate, nothing
+from speech_recognition.draws import epoch_draws
 from speech_recognition.errors import InputError
 from speech_recognition.features import Features
 
 LINEAR = params.mlperf_2018().features
 
 
-def plenty(samples: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-    return samples
+def augmentation(features: Features | None = None, **changes: object) -> Augmentation:
+    return Augmentation(AugmentationParams(**changes), features or Features(LINEAR))  # type: ignore[arg-type]
 
 
-def augmentation(seed: int = 1, features: Features | None = None, **changes: object) -> Augmentation:
-    return Augmentation(AugmentationParams(**changes), features or Features(LINEAR), seed, plenty)  # type: ignore[arg-type]
+def augmented(part: Batch, augment: Augmentation, epoch: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    return augment(part, epoch_draws(augment.params, 1, epoch, utterances=500))
 
 
 def tone(hertz: float, seconds: float = 1.0, loudness: float = 3000) -> torch.Tensor:
@@ -43,7 +44,7 @@ def loudest_bin(spectrograms: torch.Tensor) -> list[int]:
 def test_tempo_changes_the_length_and_keeps_the_pitch(tempo: float) -> None:
     part = batch_of(tone(1000), tone(1000, seconds=2))
     plain, _ = Features(LINEAR)(part.waveforms, part.lengths)
-    changed, fewer = augmentation(tempo_min=tempo, tempo_max=tempo)(part, 1)
+    changed, fewer = augmented(part, augmentation(tempo_min=tempo, tempo_max=tempo))
     assert loudest_bin(plain) == loudest_bin(changed) == [20, 20]
     assert fewer.tolist() == [1 + int(16000 / (160 * tempo)), 1 + int(32000 / (160 * tempo))]
     assert changed.shape[2] == fewer.max() and not changed[0, :, fewer[0] :].any()
@@ -62,7 +63,7 @@ def test_tempo_1_is_the_plain_spectrogram(kind: str) -> None:
 def test_tempo_squeezes_what_was_said_evenly() -> None:
     """A high tone after a low one: the change comes at half of the new length."""
     part = batch_of(torch.cat([tone(500), tone(3000)]))
-    changed, frames = augmentation(tempo_min=1.15, tempo_max=1.15)(part, 1)
+    changed, frames = augmented(part, augmentation(tempo_min=1.15, tempo_max=1.15))
     low = changed[0, 10] > changed[0, 60]
     assert abs(int(low.sum()) - int(frames[0]) // 2) <= 2
 
@@ -70,7 +71,7 @@ def test_tempo_squeezes_what_was_said_evenly() -> None:
 @pytest.mark.parametrize("speed", [0.9, 1.1])
 def test_speed_changes_length_and_pitch(speed: float) -> None:
     part = batch_of(tone(1000), tone(1000, seconds=1.5))
-    changed, frames = augmentation(speed_min=speed, speed_max=speed)(part, 1)
+    changed, frames = augmented(part, augmentation(speed_min=speed, speed_max=speed))
     assert loudest_bin(changed) == [round(20 * speed)] * 2
     assert frames.tolist() == [1 + round(16000 / speed) // 160, 1 + round(24000 / speed) // 160]
 
@@ -82,7 +83,7 @@ def test_speed_keeps_the_loudness() -> None:
 
 
 def waveforms_of(part: Batch, augment: Augmentation) -> torch.Tensor:
-    return augment.waveforms(part.waveforms, part.lengths, augment.draw(part, 1))[0]
+    return augment.waveforms(part.waveforms, part.lengths, epoch_draws(augment.params, 1, 1, len(part.lengths)))[0]
 
 
 def test_gain_is_in_decibels_and_clips_at_full_scale() -> None:
@@ -90,14 +91,6 @@ def test_gain_is_in_decibels_and_clips_at_full_scale() -> None:
     louder = waveforms_of(part, augmentation(gain_min_db=6.0206, gain_max_db=6.0206))
     torch.testing.assert_close(louder[0], 2 * part.waveforms[0].float(), rtol=1e-4, atol=0.1)
     assert louder[1].max() == 32767 and louder[1].min() == -32768
-
-
-def test_draws_fill_their_range_and_no_more() -> None:
-    part = batch_of(*[tone(440, seconds=0.05)] * 300)
-    draw = augmentation(tempo_min=0.85, tempo_max=1.15, gain_min_db=-6, gain_max_db=8).draw(part, 1)
-    for values, low, high in ((draw.tempo, 0.85, 1.15), (draw.gain_db, -6, 8)):
-        assert low <= values.min() < low + 0.05 * (high - low) and high - 0.05 * (high - low) < values.max() <= high
-        assert values.mean().item() == pytest.approx((low + high) / 2, abs=0.1 * (high - low))
 
 
 ALL = {
@@ -115,36 +108,19 @@ ALL = {
 def test_an_utterance_gets_the_same_whatever_its_batch() -> None:
     items = [(index, tone(300 + 100 * index, 0.3 + 0.1 * index), torch.tensor([1, 2])) for index in range(5)]
     augment = augmentation(**ALL)
-    together, frames = augment(collate(items), 1)
+    together, frames = augmented(collate(items), augment)
     for row, item in enumerate(items):
-        alone, length = augment(collate([item]), 1)
+        alone, length = augmented(collate([item]), augment)
         assert length[0] == frames[row]
         torch.testing.assert_close(alone[0], together[row, :, : length[0]], rtol=1e-4, atol=1e-4)
 
 
-def test_seed_epoch_and_utterance_decide() -> None:
-    part = batch_of(tone(440), tone(440))
-    first, second = augmentation(**ALL), augmentation(**ALL)
-    assert first(part, 1)[0].equal(second(part, 1)[0])
-    assert not first.draw(part, 1).tempo[0].equal(first.draw(part, 1).tempo[1])
-    drawn = first.draw(part, 1).tempo
-    assert not drawn.equal(first.draw(part, 2).tempo)
-    assert not drawn.equal(augmentation(seed=2, **ALL).draw(part, 1).tempo)
-
-
-def test_what_would_leave_no_ctc_path_stays_as_it_is() -> None:
-    def frames(samples: torch.Tensor, tempo: torch.Tensor) -> torch.Tensor:
-        return (samples / 160 / tempo).floor().long()
-
-    part = Batch(
-        waveforms=torch.zeros(2, 1600, dtype=torch.int16),
-        lengths=torch.tensor([1600, 1600]),
-        targets=torch.tensor([[1, 2, 3, 4, 4, 4, 5, 6], [1, 2, 0, 0, 0, 0, 0, 0]]),  # 8 symbols and 2 repeats
-        target_lengths=torch.tensor([8, 2]),
-        indices=torch.tensor([0, 1]),
-    )
-    faster = Augmentation(AugmentationParams(tempo_min=1.15, tempo_max=1.15), Features(LINEAR), 1, frames)
-    assert faster.draw(part, 1).tempo.tolist() == [1.0, 1.15]
+def test_every_epoch_is_different_and_comes_back() -> None:
+    part, augment = batch_of(tone(440), tone(440)), augmentation(**ALL)
+    first, _ = augmented(part, augment)
+    assert first.equal(augmented(part, augmentation(**ALL))[0])
+    assert not first.equal(augmented(part, augment, epoch=2)[0])
+    assert not first[0].equal(first[1])
 
 
 def test_masks_cover_bins_and_frames_within_their_bounds() -> None:
@@ -152,7 +128,7 @@ def test_masks_cover_bins_and_frames_within_their_bounds() -> None:
     part = batch_of(noise, noise[:16000])
     features = Features(LINEAR)
     plain, frames = features(part.waveforms, part.lengths)
-    masked, _ = augmentation(features=features, frequency_masks=2, time_masks=3, time_mask_max=0.2)(part, 1)
+    masked, _ = augmented(part, augmentation(features=features, frequency_masks=2, time_masks=3, time_mask_max=0.2))
     assert torch.where(masked == 0, plain, masked).equal(plain)
     for row, length in enumerate(frames.tolist()):
         zero = masked[row, :, :length] == 0
@@ -163,14 +139,14 @@ def test_masks_cover_bins_and_frames_within_their_bounds() -> None:
 
 def test_widths_of_masks_are_uniform() -> None:
     part = batch_of(*[torch.randint(-9000, 9000, (1600,), dtype=torch.int16)] * 400)
-    masked, _ = augmentation(frequency_masks=1, frequency_mask_min=2, frequency_mask_max=5)(part, 1)
+    masked, _ = augmented(part, augmentation(frequency_masks=1, frequency_mask_min=2, frequency_mask_max=5))
     widths = (masked == 0).all(2).sum(1)
     assert sorted(set(widths.tolist())) == [2, 3, 4, 5]
     assert all(70 < (widths == width).sum() < 130 for width in (2, 3, 4, 5))
 
 
 def test_the_share_of_a_process_with_no_utterance_stays_nothing() -> None:
-    spectrograms, frames = augmentation(**ALL)(nothing(), 1)
+    spectrograms, frames = augmented(nothing(), augmentation(**ALL))
     assert frames.tolist() == [0] and not spectrograms.any()
 
 

@@ -8,7 +8,7 @@ import torch
 import torchaudio
 
 import params
-from speech_recognition.features import Features, length_mask
+from speech_recognition.features import _FRAME_MULTIPLES, Features, length_mask
 
 LINEAR, MEL = params.mlperf_2018().features, params.FeatureParams(kind="mel")
 POWER = params.tensorflow().features
@@ -127,3 +127,24 @@ def test_a_longer_window_gives_more_bins() -> None:
     settings = dataclasses.replace(LINEAR, window_seconds=0.025)
     waveforms, lengths = noise(8000)
     assert Features(settings)(waveforms, lengths)[0].shape[1] == settings.bins == 201
+
+
+@EVERY
+@pytest.mark.parametrize("tempo", [None, [1.15, 0.9, 1.0]])
+def test_frames_padded_to_a_multiple_leave_the_spectrograms(
+    settings: params.FeatureParams, tempo: list[float] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (waveforms, lengths), features = noise(8000, 7000, 321), Features(settings)
+    tempos = None if tempo is None else torch.tensor(tempo, dtype=torch.float64)
+    plain, frames = features(waveforms, lengths, tempos)
+    assert plain.shape[2] == frames.max()
+    monkeypatch.setitem(_FRAME_MULTIPLES, "cpu", 32)
+    padded, same_frames = features(waveforms, lengths, tempos)
+    assert padded.shape[2] == -(-plain.shape[2] // 32) * 32 > plain.shape[2]
+    assert frames.equal(same_frames) and not padded[:, :, plain.shape[2] :].any()
+    torch.testing.assert_close(padded[:, :, : plain.shape[2]], plain, rtol=0, atol=2e-6)
+
+
+def test_a_multiple_of_frames_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_FRAME_MULTIPLES, "cpu", 32)
+    assert [Features(LINEAR)(*noise(samples))[0].shape[2] for samples in (31 * 160 + 159, 32 * 160)] == [32, 64]

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,3 +71,46 @@ def test_buckets_change_a_batchs_members_and_keep_them_neighbours() -> None:
     batches = epoch_batches(data, 4, range(1, 201), seed=1, epoch=1)
     assert sorted(map(sorted, batches)) != make_batches(range(200), range(1, 201), 4)
     assert all(max(batch) // 20 == min(batch) // 20 for batch in batches)
+
+
+@given(LENGTHS, SIZES, st.sampled_from(["batch_shuffle", "sorta_grad", "buckets"]), st.sampled_from([0.0, 12.5]))
+def test_lengths_that_stretch_by_the_same_factor_leave_the_batches(
+    samples: list[int], size: int, order: str, seconds: float
+) -> None:
+    data, doubled = dataclasses.replace(DATA, order=order), [2 * each for each in samples]
+    plain = epoch_batches(dataclasses.replace(data, batch_seconds=seconds), size, samples, seed=1, epoch=1)
+    twice = dataclasses.replace(data, batch_seconds=2 * seconds)
+    assert epoch_batches(twice, size, samples, seed=1, epoch=1, stretched=doubled) == plain
+
+
+@given(st.lists(st.integers(1, 60_000), min_size=1, max_size=80), SIZES, st.sampled_from(ORDERS))
+def test_the_bound_on_seconds_counts_stretched_samples(stretched: list[int], size: int, order: str) -> None:
+    data = dataclasses.replace(DATA, order=order, batch_seconds=3.0, bucket_batches=3)
+    batches = epoch_batches(data, size, range(len(stretched)), seed=1, epoch=1, stretched=stretched)
+    assert sorted(itertools.chain(*batches)) == list(range(len(stretched)))
+    assert all(len(batch) == 1 or len(batch) * max(stretched[each] for each in batch) <= 48_000 for batch in batches)
+
+
+@pytest.mark.parametrize("order", ["batch_shuffle", "sorta_grad", "buckets"])
+def test_batches_of_stretched_lengths_have_little_padding(order: str) -> None:
+    samples = np.linspace(16_000, 320_000, 20_000).astype(int)
+    stretched = (samples / np.random.default_rng(1).uniform(0.85, 1.15, len(samples))).astype(int)
+    data = dataclasses.replace(DATA, order=order)
+
+    def padding(batches: list[list[int]]) -> float:
+        whole = sum(len(batch) * int(stretched[batch].max()) for batch in batches)
+        return 1 - int(stretched.sum()) / whole
+
+    assert padding(epoch_batches(data, 32, samples, seed=1, epoch=1)) > 0.1
+    assert padding(epoch_batches(data, 32, samples, seed=1, epoch=1, stretched=stretched)) < 0.03
+
+
+def test_the_ascending_order_of_2018_is_the_manifests() -> None:
+    batches = epoch_batches(dataclasses.replace(DATA, order="ascending"), 4, range(1, 41), 1, 1, range(40, 0, -1))
+    assert list(itertools.chain(*batches)) == list(range(40))
+
+
+@given(st.lists(st.integers(1, 60_000), min_size=1, max_size=80), SIZES, st.sampled_from(ORDERS), st.integers(1, 5))
+def test_batches_hold_plain_integers(samples: list[int], size: int, order: str, epoch: int) -> None:
+    batches = epoch_batches(dataclasses.replace(DATA, order=order), size, samples, seed=1, epoch=epoch)
+    assert {type(index) for batch in batches for index in batch} == {int}

@@ -10,7 +10,7 @@ import pytest
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES as REFERENCE_CHECKSUMS
-from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.corpus.manifest import Utterance, write_manifest
 from speech_recognition.evaluation import Evaluation
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.mlperf.system import describe
@@ -20,6 +20,7 @@ from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runs.utterances import write_utterances
 from speech_recognition.scoring import score
+from tests.conftest import make_utterance
 from tests.unit.mlperf.conftest import MINI, shapes_of
 
 REFERENCES = ["THE CAT SAT", "A DOG RAN", "NO ONE CAME HOME", "YES"]
@@ -89,6 +90,22 @@ def make_run(
 def run_folder(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that makes the folder of a run with the given name."""
     return lambda name="run", **values: make_run(tmp_path / name, **values)
+
+
+@pytest.fixture
+def val_dataset() -> Callable[[Path], None]:
+    """Return a function that makes a run's recordings in the folder `data` beside it, and names that in the run."""
+
+    def make(folder: Path) -> None:
+        data = folder.parent / "data"
+        made = [make_utterance(data, "val", each.id, each.transcript) for each in utterances()]
+        write_manifest(data / "manifests" / "val.csv", made)
+        path = RunFolder(folder).params
+        values = json.loads(path.read_text())
+        values["data"]["dataset"] = str(data)
+        path.write_text(json.dumps(values))
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,10 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from speech_recognition.errors import InputError
@@ -45,6 +47,13 @@ def test_a_run_that_ended_before_its_first_evaluation(run_folder: Maker) -> None
         (folder / name).unlink()
     record = read_record(folder)
     assert record.best is None and record.epochs.empty and record.system == {}
+
+
+def test_a_run_is_untrained_until_a_wer_is_below_that_of_an_empty_transcript(run_folder: Maker) -> None:
+    record = read_record(run_folder(wers=(100.0, 103.2)))
+    assert record.untrained and replace(record, epochs=pd.DataFrame()).untrained
+    assert not replace(record, epochs=record.epochs.assign(wer=99.0)).untrained
+    assert replace(record, epochs=record.epochs.assign(wer=99.0, epoch=0)).untrained
 
 
 def test_logs_of_runs_that_were_killed_are_read_as_far_as_they_go(run_folder: Maker) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from speech_recognition.commands import ROOT
 from speech_recognition.errors import InputError
+from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import Launch
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
@@ -98,3 +99,12 @@ def test_half_of_torchruns_variables_are_refused(change: dict[str, str | None], 
 
 def test_one_process_of_a_cluster_without_torchrun_is_alone() -> None:
     assert Launch.of({"RANK": "0", "WORLD_SIZE": "1"}) == Launch()
+
+
+def test_several_processes_need_a_device_that_they_can_communicate_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "choose_device", torch.device)
+    with (
+        pytest.raises(InputError, match="--device xpu: only CPUs and CUDA devices"),
+        distributed.joined(Launch(local_rank=0), "xpu"),
+    ):
+        pass

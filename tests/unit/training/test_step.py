@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import params
-from speech_recognition import alphabet
+from speech_recognition import alphabet, settings
 from speech_recognition.augment import plain
 from speech_recognition.batch_norm import MaskedBatchNorm
 from speech_recognition.corpus.manifest import read_manifest
-from speech_recognition.features import Features
+from speech_recognition.features import _FRAME_MULTIPLES, Features
 from speech_recognition.model import build_model
 from speech_recognition.orders import make_batches
 from speech_recognition.reading import load_batches
@@ -71,6 +71,23 @@ def test_the_loss_and_the_gradient_are_those_of_float64(tone_dataset: Path) -> N
     (loss, gradient), (exact_loss, exact_gradient) = found
     assert loss == pytest.approx(exact_loss, rel=1e-6)
     assert (gradient - exact_gradient).norm() / exact_gradient.norm() < 2e-5
+
+
+@pytest.mark.parametrize("name", ["mini", "reference", "tensorflow"])
+def test_padding_to_a_multiple_of_frames_changes_nothing(
+    tone_dataset: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings.apply(params.PRESETS[name](), ["model.rnn_units=8", "model.conv_channels=2"])
+    utterances, bins = read_manifest(tone_dataset / "manifests" / "train.csv"), chosen.features.bins
+    batch, found = next(load_batches(utterances, [[3, 17, 9]], workers=0)), []
+    for multiple in (1, 128):
+        monkeypatch.setitem(_FRAME_MULTIPLES, "cpu", multiple)
+        features, model = Features(chosen.features).double(), build_model(chosen.model, bins, seed=1).double()
+        step = training_step(model, plain(features), build_optimizer(chosen.optimizer, model), 1e9, [batch])
+        state = torch.cat([each.flatten() for each in (*model.parameters(), *model.buffers())])
+        found.append((step.loss, state.detach()))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-9)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-6, atol=1e-6)
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:

@@ -42,7 +42,7 @@ def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:
     warm.warm_up(train_seconds=2.0, val_seconds=2.5)
     for (name, value), other in zip(warm.model.state_dict().items(), cold.model.state_dict().values(), strict=True):
         assert value.equal(other), name
-    train_set = TrainingSet(read_manifest(tone_dataset / "manifests" / "train.csv"), SMALL, seed=1)
+    train_set = training_set(tone_dataset)
     losses = [[tally.loss for tally in trainer.train(train_set, train_set.plan(1))][-1] for trainer in (warm, cold)]
     assert losses[0] == losses[1]
 
@@ -57,6 +57,11 @@ def test_the_warm_up_tries_every_part_twice_and_the_lowest_tempo(monkeypatch: py
     chosen = settings.apply(SMALL, ["data.accumulation_steps=2", "augmentation.tempo_min=0.8"])
     Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(train_seconds=2.0, val_seconds=2.5)
     assert tried == [[(2, 32_000)] * 2, [(2, 40_000)] * 2]
+    # The bound on a batch counts seconds at the drawn tempo: two utterances of 2 s fit into 4.5 s, one of 2.5 s does.
+    tried.clear()
+    bounded = settings.apply(SMALL, ["data.batch_seconds=4.5", "augmentation.tempo_min=0.8"])
+    Trainer(bounded, seed=1, device=choose_device("cpu")).warm_up(longest_seconds=2.0)
+    assert tried == [[(2, 32_000)], [(1, 40_000)]]
 
 
 def test_the_warm_up_trains_on_nothing_longer_than_training_will(monkeypatch: pytest.MonkeyPatch) -> None:

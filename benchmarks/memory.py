@@ -1,0 +1,91 @@
+"""Peak memory of a training on the CPU, epoch by epoch, on utterances of many lengths.
+
+    python benchmarks/memory.py [--epochs 10] [--steps 20] [--give-back 0]
+
+Trains the model of `mini` on noise in batches of 16, shuffled, with lengths from 1.9 to 17.3 s as in Mini LibriSpeech
+and a tempo of 0.9 to 1.1, so that no two batches have the same shape. Prints the peak of each epoch, in GB, and the
+ratio of the highest to the second epoch's; exits with status 1 if it is above 1.2. `--give-back N` returns unused
+memory to the system after every N steps, as training does; 0 never does.
+"""
+
+import argparse
+import dataclasses
+import statistics
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+import params  # noqa: E402
+from speech_recognition import alphabet  # noqa: E402
+from speech_recognition.augment import Augmentation  # noqa: E402
+from speech_recognition.batches import Batch, collate  # noqa: E402
+from speech_recognition.draws import epoch_draws  # noqa: E402
+from speech_recognition.recognizer import new_recognizer  # noqa: E402
+from speech_recognition.runtime import allocator  # noqa: E402
+from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
+from speech_recognition.training.step import training_step  # noqa: E402
+
+MOST_GROWTH = 1.2
+"""Bar: highest peak of an epoch over that of the second one."""
+
+
+def batch(draw: np.random.Generator, size: int) -> Batch:
+    """Return `size` utterances of noise with the lengths of Mini LibriSpeech: two thirds are near 14 s."""
+    long = draw.random(size) < 2 / 3
+    seconds = np.where(long, draw.normal(14.4, 1.2, size), draw.uniform(1.9, 14, size)).clip(1.9, 17.3)
+    items = []
+    for index, each in enumerate(seconds):
+        waveform = torch.from_numpy(draw.integers(-3000, 3000, round(16_000 * each), dtype=np.int16))
+        items.append((index, waveform, torch.from_numpy(draw.integers(1, len(alphabet.SYMBOLS), round(14 * each)))))
+    return collate(items)
+
+
+def peak() -> float:
+    """Return the process's peak memory in GB since the last call."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return int(status["VmHWM"].split()[0]) * 1024 / 1e9
+
+
+def main() -> int:
+    """Train and print the peaks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--epochs", type=int, default=10)
+    add("--steps", type=int, default=20)
+    add("--give-back", type=int, default=allocator.STEPS)
+    options = parser.parse_args()
+    allocator.keep_memory()
+    chosen = params.mini()
+    augmentation = dataclasses.replace(chosen.augmentation, tempo_min=0.9, tempo_max=1.1)
+    recognizer = new_recognizer(chosen, 1, torch.device("cpu"))
+    augment = Augmentation(augmentation, recognizer.features)
+    optimizer = build_optimizer(chosen.optimizer, recognizer.model)
+    draw, peaks, seconds, done = np.random.default_rng(1), list[float](), list[float](), 0
+    for epoch in range(1, options.epochs + 1):
+        draws = epoch_draws(augmentation, seed=1, epoch=epoch, utterances=chosen.data.batch_size)
+        for _ in range(options.steps):
+            part = batch(draw, chosen.data.batch_size)
+            begin = time.perf_counter()
+            training_step(recognizer.model, partial(augment, draws=draws), optimizer, 5.0, [part])
+            done += 1
+            if options.give_back and done % options.give_back == 0:
+                allocator.give_back()
+            seconds.append(time.perf_counter() - begin)
+        peaks.append(peak())
+        print(f"epoch {epoch}: peak {peaks[-1]:.2f} GB, median step {statistics.median(seconds):.2f} s", flush=True)
+        seconds.clear()
+    growth = max(peaks[1:]) / peaks[1]
+    print(f"highest over the second epoch's: {growth:.2f}")
+    return int(growth > MOST_GROWTH)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
