@@ -5,6 +5,7 @@ raises an error.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import params
 from speech_recognition import settings
 from speech_recognition.augment import plain
 from speech_recognition.batches import Batch, synthetic_batch
+from speech_recognition.draws import epoch_draws
 from speech_recognition.training import step
 from speech_recognition.training.trainer import Trainer
 
@@ -62,6 +64,12 @@ def run_step(trainer: Trainer, featurize: step.Featurize, parts: int = 1) -> ste
     return step.training_step(trainer.model, featurize, trainer.optimizer, 5.0, batches)
 
 
+def augmented(trainer: Trainer) -> step.Featurize:
+    trainer.augmentation.noise = torch.zeros(50_000, dtype=torch.int16, device=META)
+    draws = epoch_draws(trainer.params.augmentation, seed=1, epoch=1, utterances=3)
+    return partial(trainer.augmentation, draws=draws)
+
+
 @pytest.mark.parametrize("preset", ["mini", "mlperf_2018", "tensorflow"])
 @pytest.mark.parametrize("parts", [1, 2])
 def test_a_step_waits_for_the_device_once(reads: list[int], preset: str, parts: int) -> None:
@@ -72,8 +80,7 @@ def test_a_step_waits_for_the_device_once(reads: list[int], preset: str, parts: 
 
 def test_augmentation_does_not_wait(reads: list[int]) -> None:
     trainer = trainer_of(*AUGMENTED)
-    trainer.augmentation.noise = torch.zeros(50_000, dtype=torch.int16, device=META)
-    assert run_step(trainer, lambda part: trainer.augmentation(part, epoch=1)).updated
+    assert run_step(trainer, augmented(trainer)).updated
     assert reads == [3]
 
 
@@ -120,9 +127,8 @@ class BlockingCopies(TorchDispatchMode):
 
 def test_no_copy_to_the_device_blocks(reads: list[int]) -> None:
     trainer = trainer_of(*AUGMENTED)
-    trainer.augmentation.noise = torch.zeros(50_000, dtype=torch.int16, device=META)
     with BlockingCopies() as copies:
-        run_step(trainer, lambda part: trainer.augmentation(part, epoch=1))
+        run_step(trainer, augmented(trainer))
     assert copies.count == 0
     with BlockingCopies() as copies:
         torch.zeros(2).to(META)
