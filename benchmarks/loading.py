@@ -106,7 +106,8 @@ def read(folder: Path, utterances: int, recognizer: Recognizer) -> RunData:
         val_manifest=folder / "manifests" / "val.csv",
         train_samples=utterances,
         val_samples=VAL_UTTERANCES,
-        longest_seconds=24.5,
+        longest_train_seconds=24.5,
+        longest_val_seconds=24.5,
         output_dir=folder / "run",
     )
     return read_data(job, recognizer, StringIO())
