@@ -55,7 +55,7 @@ def test_the_gradient_is_that_of_finite_differences(limit: float | None) -> None
     assert torch.autograd.gradcheck(run, (x, scale.requires_grad_(), shift.requires_grad_()))
 
 
-@pytest.mark.parametrize("limit", [None, 1.0])
+@pytest.mark.parametrize("limit", [None, 20.0])  # the models' own: no cell is so near that it rounds to it
 def test_bfloat16_cells_are_kept_as_they_are_and_give_nearly_the_same_gradient(limit: float | None) -> None:
     saved: list[torch.Tensor] = []
 
@@ -78,6 +78,5 @@ def test_bfloat16_cells_are_kept_as_they_are_and_give_nearly_the_same_gradient(l
         results.append(torch.autograd.grad(y, [x, norm.weight, norm.bias], dy.to(dtype)))
         assert results[-1][0].dtype == dtype and results[-1][1].dtype == torch.float32
     assert sizes[0] == 2 * sizes[1] > 0
-    # Of the clipped cells, those that only round to the limit lose their gradient.
     for exact, found in zip(*results, strict=True):
-        assert (found.float() - exact).norm() / exact.norm() < (0.02 if limit is None else 0.05)
+        assert (found.float() - exact).norm() / exact.norm() < 0.02
