@@ -14,5 +14,5 @@ from speech_recognition.training.trainer import Trainer
 
 device = choose_device(sys.argv[1] if len(sys.argv) > 1 else "auto")
 chosen = resolve_precision(params.mini(), device, None)
-Trainer(chosen, seed=1, device=device).warm_up(longest_seconds=1)
+Trainer(chosen, seed=1, device=device).warm_up(train_seconds=1, val_seconds=1)
 print(f"healthy: two training steps and an evaluation of mini on {device}")

@@ -1,4 +1,5 @@
-"""Checkpoints: the state of a run between two steps, on disk. A run that goes on from one computes the same bits.
+"""Checkpoints: the state of a run between two steps, on disk. On a CPU, a run that goes on from one computes the same
+bits.
 
 A checkpoint carries a digest of its own content, because torch loads a file with a flipped byte without an error.
 """

@@ -120,7 +120,7 @@ def _copied(value: Any) -> Any:
 def _on_host(tensor: Tensor) -> Tensor:
     """Return a copy of `tensor` in the host's memory. One from a GPU is complete only after a synchronisation."""
     if not tensor.is_cuda:
-        return tensor.detach().clone()
+        return tensor.detach().to("cpu", copy=True)
     # Pinned: only into such memory does a GPU copy at full speed. torch keeps it for the next checkpoint.
     copy = torch.empty_like(tensor, device="cpu", pin_memory=True)
     return copy.copy_(tensor, non_blocking=True)

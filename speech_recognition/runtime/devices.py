@@ -31,6 +31,14 @@ def use_precision(precision: str, device: torch.device) -> None:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
 
+def try_algorithms(device: torch.device) -> None:
+    """Have cuDNN measure its convolutions at each new shape and keep the fastest. On a CPU, torch's default stays.
+
+    That pays in training: features.py rounds the frames up, so an epoch has some sixty shapes and thousands of steps.
+    """
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device called `name`: auto, cpu, cuda, cuda:N, or the name of torch's accelerator on this machine.
 

@@ -22,6 +22,7 @@ from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runtime import distributed, memory
+from speech_recognition.runtime.devices import try_algorithms
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import EpochPlan, TrainingSet
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, load_optimizer, set_rates
@@ -35,6 +36,7 @@ class Trainer:
     def __init__(self, params: Params, seed: int, device: torch.device) -> None:
         """Make a trainer with weights drawn from `seed`. Raises InputError if the device lacks the precision."""
         self.params, self.seed, self.device = params, seed, device
+        try_algorithms(device)
         self.recognizer = new_recognizer(params, seed, device)
         self.model, self.features = self.recognizer.model, self.recognizer.features
         self.parallel = data_parallel(self.model)
@@ -131,8 +133,8 @@ class Trainer:
         """
         if self.tally.epoch != plan.epoch:
             self.tally = Tally(epoch=plan.epoch)
-        # The plan follows from seed and epoch alone, so skipping the steps that a checkpoint has behind it leads to the
-        # same bits as an uninterrupted epoch.
+        # The plan follows from seed and epoch alone, so skipping the steps that a checkpoint has behind it leads, on a
+        # CPU, to the same bits as an uninterrupted epoch.
         left, parts = plan.batches[self.tally.steps :], self.params.data.accumulation_steps
         shares = [part for batch in left for part in share(batch, parts)]
         self.model.train()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from speech_recognition.errors import InputError
-from speech_recognition.runtime.devices import best_precision, choose_device, use_precision
+from speech_recognition.runtime.devices import best_precision, choose_device, try_algorithms, use_precision
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "meta", "cuda:99", "xpu", "mps", "hpu", "xpu:1", ""])
@@ -94,3 +94,10 @@ def test_an_unknown_accelerator_computes_in_float32(monkeypatch: pytest.MonkeyPa
 def test_a_precision_that_nobody_decided_is_not_computed_with() -> None:
     with pytest.raises(InputError, match=r"model\.precision=auto: .*use fp32 or bf16"):
         use_precision("auto", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("name", "measured"), [("cuda:0", True), ("cpu", False)])
+def test_only_a_gpus_convolutions_are_measured(monkeypatch: pytest.MonkeyPatch, name: str, measured: bool) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", not measured)
+    try_algorithms(torch.device(name))
+    assert torch.backends.cudnn.benchmark is measured

@@ -60,7 +60,7 @@ def test_the_warm_up_tries_every_part_twice_and_the_lowest_tempo(monkeypatch: py
     # The bound on a batch counts seconds at the drawn tempo: two utterances of 2 s fit into 4.5 s, one of 2.5 s does.
     tried.clear()
     bounded = settings.apply(SMALL, ["data.batch_seconds=4.5", "augmentation.tempo_min=0.8"])
-    Trainer(bounded, seed=1, device=choose_device("cpu")).warm_up(train_seconds=2.0, val_seconds=2.0)
+    Trainer(bounded, seed=1, device=choose_device("cpu")).warm_up(train_seconds=2.0, val_seconds=2.5)
     assert tried == [[(2, 32_000)], [(1, 40_000)]]
 
 
