@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import torch
-from torch.profiler import profile, record_function, supported_activities
+from torch.profiler import profile, record_function
 
 from speech_recognition.files import atomic_write
 from speech_recognition.orders import Indices
@@ -25,8 +25,7 @@ def torch_recording(trainer: Trainer, path: Path, about: Mapping[str, object]) -
 
     `about` holds facts that the trace shall have: preset, batch_size, steps.
     """
-    activities = supported_activities()  # type: ignore[no-untyped-call]
-    with profile(activities=activities, acc_events=True) as recorded:
+    with profile(acc_events=True) as recorded:
         recorded.add_metadata_json(ABOUT, json.dumps(dict(about)))  # torch ignores it after the recording
         with marked(trainer, torch_range, backward=False), record_function(WINDOW):
             yield
