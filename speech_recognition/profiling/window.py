@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import torch
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.profiler import profile, record_function
 
 from speech_recognition.files import atomic_write
 from speech_recognition.orders import Indices
@@ -25,8 +25,7 @@ def torch_recording(trainer: Trainer, path: Path, about: Mapping[str, object]) -
 
     `about` holds facts that the trace shall have: preset, batch_size, steps.
     """
-    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (trainer.device.type == "cuda")
-    with profile(activities=activities, acc_events=True) as recorded:
+    with profile(acc_events=True) as recorded:
         recorded.add_metadata_json(ABOUT, json.dumps(dict(about)))  # torch ignores it after the recording
         with marked(trainer, torch_range, backward=False), record_function(WINDOW):
             yield
@@ -75,5 +74,5 @@ def spread(batches: Sequence[Indices], count: int) -> list[Indices]:
 
 def _finish(device: torch.device) -> None:
     """Wait until the device has finished what it was given; a CPU always has."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
