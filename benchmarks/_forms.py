@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from _made import Made
 from torch import Tensor, nn
 
 import params
+from benchmarks._made import Made
 from params import SAMPLE_RATE
 from speech_recognition import model as model_module
 from speech_recognition.augment import plain

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _cards import peak
-from _made import Made, librispeech_lengths
 from torch import nn
 from torch.utils.data import DataLoader
 
+from benchmarks._cards import peak
+from benchmarks._made import Made, librispeech_lengths
 from params import SAMPLE_RATE, Params
 from speech_recognition.ahead import copied_ahead
 from speech_recognition.augment import Augmentation

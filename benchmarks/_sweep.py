@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from _steps import add_line
+from benchmarks._steps import add_line
 
 SCRIPT = Path(__file__).with_name("throughput.py")
 SWEEP = ["fp32:8", "tf32:128", "bf16:16,32,64,128,256"]

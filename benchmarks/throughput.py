@@ -31,14 +31,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT))
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in __main__; OpenMP reads it when torch is imported
 
-from _forms import compare, measure_form  # noqa: E402
-from _steps import add_line, measure_loader, measure_preset, micro  # noqa: E402
-from _sweep import SWEEP, sweep  # noqa: E402
-
 import params  # noqa: E402
+from benchmarks._forms import compare, measure_form  # noqa: E402
+from benchmarks._steps import add_line, measure_loader, measure_preset, micro  # noqa: E402
+from benchmarks._sweep import SWEEP, sweep  # noqa: E402
 from speech_recognition.runtime.allocator import keep_memory  # noqa: E402
 from speech_recognition.runtime.devices import choose_device  # noqa: E402
 from speech_recognition.training.prepare import resolve_precision  # noqa: E402
