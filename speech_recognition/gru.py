@@ -44,8 +44,11 @@ def gru(layers: Sequence[nn.RNNBase], x: Tensor, active: Sequence[int]) -> list[
     # The state sums hundreds of output frames: in bfloat16, with 8 bits of mantissa, small updates would be lost.
     with torch.autocast("cpu", enabled=False):
         arguments = [each.to(weights[0][1].dtype) for each in gates_i.chunk(len(layers), dim=1)]
-        states = _Recurrence.apply(active, *arguments, *(w[1] for w in weights), *(w[3] for w in weights))  # type: ignore[no-untyped-call]
-    return list(states)
+        recurrent, biases = [w[1] for w in weights], [w[3] for w in weights]
+        if torch.is_grad_enabled():
+            return list(_Recurrence.apply(active, *arguments, *recurrent, *biases))  # type: ignore[no-untyped-call]
+        found = _run(_all_states, recurrent[0].shape[1], arguments, recurrent, biases, list(active), False)
+    return [each[0] for each in found]
 
 
 class _Recurrence(torch.autograd.Function):
@@ -59,7 +62,7 @@ class _Recurrence(torch.autograd.Function):
         """
         directions = len(arguments) // 3
         gates_i, weights, biases = (list(arguments[place * directions :][:directions]) for place in range(3))
-        found = _run(_all_states, weights[0].shape[1], gates_i, weights, biases, list(active))
+        found = _run(_all_states, weights[0].shape[1], gates_i, weights, biases, list(active), True)
         ctx.active = active
         ctx.save_for_backward(*weights, *(tensor for each in found for tensor in each))
         return tuple(each[0] for each in found)
@@ -113,28 +116,30 @@ def _scripted(loop: Callable[..., list[list[Tensor]]]) -> Any:
 
 
 def _all_states(
-    gates_i: list[Tensor], weights: list[Tensor], biases: list[Tensor], active: list[int], parallel: bool
+    gates_i: list[Tensor], weights: list[Tensor], biases: list[Tensor], active: list[int], keep: bool, parallel: bool
 ) -> list[list[Tensor]]:
     """Return what `_states` returns for each direction."""
     if len(gates_i) == 1:
-        return [_states(gates_i[0], weights[0], biases[0], active, False)]
+        return [_states(gates_i[0], weights[0], biases[0], active, False, keep)]
     if parallel:
-        other = torch.jit.fork(_states, gates_i[1], weights[1], biases[1], active, True)  # type: ignore[no-untyped-call]
-        return [_states(gates_i[0], weights[0], biases[0], active, False), torch.jit.wait(other)]  # type: ignore[no-untyped-call]
-    forwards = _states(gates_i[0], weights[0], biases[0], active, False)
-    return [forwards, _states(gates_i[1], weights[1], biases[1], active, True)]
+        other = torch.jit.fork(_states, gates_i[1], weights[1], biases[1], active, True, keep)  # type: ignore[no-untyped-call]
+        return [_states(gates_i[0], weights[0], biases[0], active, False, keep), torch.jit.wait(other)]  # type: ignore[no-untyped-call]
+    forwards = _states(gates_i[0], weights[0], biases[0], active, False, keep)
+    return [forwards, _states(gates_i[1], weights[1], biases[1], active, True, keep)]
 
 
-def _states(gates_i: Tensor, weight: Tensor, bias: Tensor, active: list[int], back: bool) -> list[Tensor]:
-    """Return h [n, u], the gates r, z, n [n, 3u] and s [n, u] of a direction.
+def _states(gates_i: Tensor, weight: Tensor, bias: Tensor, active: list[int], back: bool, keep: bool) -> list[Tensor]:
+    """Return h [n, u] of a direction, and with `keep` the gates r, z, n [n, 3u] and s [n, u], as a gradient needs them.
 
     gates_i: W_i x + b_i [n, 3u]; weight: W_h [3u, u]; bias: b_h [3u]; back: from the last output frame to the first.
     """
     units, frames = weight.size(1), len(active)
     transposed = weight.t().contiguous()
-    gates = gates_i.new_empty([gates_i.size(0), 3 * units])
+    # Without `keep`, the gates of all output frames take turns in the same memory, which stays in the core's cache.
+    rows = gates_i.size(0) if keep else (active[0] if frames > 0 else 0)
+    gates = gates_i.new_empty([rows, 3 * units])
     h = gates_i.new_empty([gates_i.size(0), units])
-    s = torch.empty_like(h)
+    s = gates_i.new_empty([rows, units])
     before = gates_i.new_zeros([active[0] if frames > 0 and not back else 0, units])
     end = h.size(0) if back else 0
     for step in range(frames):
@@ -145,17 +150,19 @@ def _states(gates_i: Tensor, weight: Tensor, bias: Tensor, active: list[int], ba
         if before.size(0) < count:  # utterances that end here, and so begin in this direction
             before = torch.cat([before, before.new_zeros([count - before.size(0), units])])
         before = before[:count]
-        rz, n = gates[start:end, : 2 * units], gates[start:end, 2 * units :]
+        gate = gates[start:end] if keep else gates[:count]
+        rz, n = gate[:, : 2 * units], gate[:, 2 * units :]
         gate_h = torch.addmm(bias, before, transposed)  # W_h h + b_h
         torch.add(gate_i[:, : 2 * units], gate_h[:, : 2 * units], out=rz).sigmoid_()
-        s[start:end].copy_(gate_h[:, 2 * units :])
+        if keep:
+            s[start:end].copy_(gate_h[:, 2 * units :])
         torch.addcmul(gate_i[:, 2 * units :], rz[:, :units], gate_h[:, 2 * units :], out=n)
         # h_t = n_t + z_t * (h_(t-1) - n_t), one operation instead of three
         torch.lerp(n.tanh_(), before, rz[:, units:], out=h_t)
         before = h_t
         if back:
             end = start
-    return [h, gates, s]
+    return [h, gates, s] if keep else [h]
 
 
 def _all_gradients(

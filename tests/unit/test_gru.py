@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from speech_recognition.gru import gru
+from speech_recognition.gru import _all_states, gru
 
 
 @pytest.fixture(params=[1, 2], autouse=True)
@@ -97,3 +97,21 @@ def test_the_threads_come_back_after_a_failure(monkeypatch: pytest.MonkeyPatch) 
 
 def test_nothing_gives_nothing() -> None:
     assert [each.shape for each in run(layers(2), frames(5, 1).double(), [0])] == [(0, 4), (0, 4)]
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=4), st.integers(1, 2))
+def test_without_a_gradient_the_states_are_the_same_to_the_bit(lengths: list[int], directions: int) -> None:
+    lengths = sorted(lengths, reverse=True)
+    stack, x = layers(directions, torch.float32), frames(7, len(lengths))
+    with_gradient = run(stack, x, lengths)
+    with torch.inference_mode():
+        without = run(stack, x, lengths)
+    assert all(ours.equal(theirs) for ours, theirs in zip(without, with_gradient, strict=True))
+
+
+def test_only_a_gradient_needs_the_gates() -> None:
+    x, active = torch.randn(60, 3), [2] * 30
+    arguments = [nn.functional.linear(x, torch.randn(12, 3))], [torch.randn(12, 4)], [torch.randn(12)], active
+    assert [each.shape for each in _all_states(*arguments, keep=False, parallel=False)[0]] == [(60, 4)]
+    sizes = [each.shape for each in _all_states(*arguments, keep=True, parallel=False)[0]]
+    assert sizes == [(60, 4), (60, 12), (60, 4)]
