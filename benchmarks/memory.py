@@ -1,6 +1,6 @@
 """Peak memory of a training on the CPU, epoch by epoch, on utterances of many lengths.
 
-    python benchmarks/memory.py [--epochs 10] [--steps 20] [--give-back 0]
+    python benchmarks/memory.py [--epochs 10] [--steps 20]
 
 Trains the model of `mini` on noise in batches of 16, shuffled, with lengths from 1.9 to 17.3 s as in Mini LibriSpeech
 and a tempo of 0.9 to 1.1, so that no two batches have the same shape. Prints the peak of each epoch, in GB, and the
@@ -28,7 +28,7 @@ from speech_recognition.augment import Augmentation  # noqa: E402
 from speech_recognition.batches import Batch, collate  # noqa: E402
 from speech_recognition.draws import epoch_draws  # noqa: E402
 from speech_recognition.recognizer import new_recognizer  # noqa: E402
-from speech_recognition.runtime import allocator  # noqa: E402
+from speech_recognition.runtime.allocator import keep_memory  # noqa: E402
 from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
 from speech_recognition.training.step import training_step  # noqa: E402
 
@@ -60,24 +60,20 @@ def main() -> int:
     add = parser.add_argument
     add("--epochs", type=int, default=10)
     add("--steps", type=int, default=20)
-    add("--give-back", type=int, default=allocator.STEPS)
     options = parser.parse_args()
-    allocator.keep_memory()
+    keep_memory()
     chosen = params.mini()
     augmentation = dataclasses.replace(chosen.augmentation, tempo_min=0.9, tempo_max=1.1)
     recognizer = new_recognizer(chosen, 1, torch.device("cpu"))
     augment = Augmentation(augmentation, recognizer.features)
     optimizer = build_optimizer(chosen.optimizer, recognizer.model)
-    draw, peaks, seconds, done = np.random.default_rng(1), list[float](), list[float](), 0
+    draw, peaks, seconds = np.random.default_rng(1), list[float](), list[float]()
     for epoch in range(1, options.epochs + 1):
         draws = epoch_draws(augmentation, seed=1, epoch=epoch, utterances=chosen.data.batch_size)
         for _ in range(options.steps):
             part = batch(draw, chosen.data.batch_size)
             begin = time.perf_counter()
             training_step(recognizer.model, partial(augment, draws=draws), optimizer, 5.0, [part])
-            done += 1
-            if options.give_back and done % options.give_back == 0:
-                allocator.give_back()
             seconds.append(time.perf_counter() - begin)
         peaks.append(peak())
         print(f"epoch {epoch}: peak {peaks[-1]:.2f} GB, median step {statistics.median(seconds):.2f} s", flush=True)

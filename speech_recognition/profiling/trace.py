@@ -6,6 +6,7 @@ operation of the forward pass whose gradient it computes: the layer of the one i
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ def read_trace(path: Path, content: bytes) -> Profile:
     host = [each for each in spans if each.category in ("cpu_op", "user_annotation")]
     _nest(host)
     _place(host)
+    _place_helpers(host)
     operations = [each for each in host if each.category == "cpu_op"]
     if not operations and not kernels:
         raise InputError(f"{path}: an empty trace, without operations or kernels; {_ADVICE}")
@@ -131,6 +133,22 @@ def _place(spans: Sequence[_Span]) -> None:
             span.place = Place(origin.layer, "backward")
         elif inherited and not _marked(span):
             span.place = inherited
+
+
+def _place_helpers(spans: Sequence[_Span]) -> None:
+    """Give spans in threads that a layer starts, as gru.py does, the place of what runs meanwhile."""
+    outermost = [each for each in spans if each.place and not (each.parent and each.parent.place)]
+    outermost.sort(key=lambda each: each.begin)
+    begins = [each.begin for each in outermost]
+    for span in spans:
+        if span.place:
+            continue
+        if span.parent:
+            span.place = span.parent.place
+        elif index := bisect_right(begins, span.begin):
+            meanwhile = outermost[index - 1]
+            if meanwhile.thread != span.thread and span.begin < meanwhile.end:
+                span.place = meanwhile.place
 
 
 def _marked(span: _Span) -> Place | None:

@@ -1,4 +1,4 @@
-"""Settings of the C library's memory, which decide how much of what is freed the process keeps."""
+"""Setting of the C library that keeps freed memory in the process."""
 
 import contextlib
 import ctypes
@@ -20,17 +20,3 @@ def keep_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, -1)  # the free end of the heap is never returned
         # One heap for all threads: what the forward pass frees serves the backward pass, which has a thread of its own.
         libc.mallopt(_M_ARENA_MAX, 1)
-
-
-STEPS = 20
-"""Training steps between two calls of `give_back`."""
-
-
-def give_back() -> None:
-    """Return to the system the pages that nothing uses. Does nothing without glibc.
-
-    Batches of many shapes leave gaps between the blocks in use, and with them memory grows from epoch to epoch. The
-    next step pays for what it takes again, so this is done once in many steps (benchmarks/memory.py).
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

@@ -100,7 +100,15 @@ def imported(*paths: Path) -> set[str]:
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
-    own = {"params", "speech_recognition", "tests", "script", "environment", *(path.stem for path in paths)}
+    own = {
+        "params",
+        "speech_recognition",
+        "benchmarks",
+        "tests",
+        "script",
+        "environment",
+        *(path.stem for path in paths),
+    }
     # python-levenshtein only depends on the distribution that has the module.
     distributions = packages_distributions() | {"Levenshtein": ["python-levenshtein"]}
     return {normal(distributions[module][0]) for module in modules - sys.stdlib_module_names - own - {"_ctypes"}}
@@ -125,7 +133,9 @@ def test_the_wheel_has_the_modules_and_their_data(tmp_path: Path) -> None:
     (wheel,) = source.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
     package = (ROOT / "speech_recognition").rglob("*.*")
-    expected = {str(path.relative_to(ROOT)) for path in package if path.suffix in {".py", ".yaml", ".html", ".json"}}
+    expected = {
+        str(path.relative_to(ROOT)) for path in package if path.suffix in {".py", ".yaml", ".html", ".css", ".json"}
+    }
     assert expected | {"params.py"} == {name for name in held if ".dist-info/" not in name}
     assert {Path(name).name for name in held if ".dist-info/" in name} >= {"LICENSE", "NOTICE", "METADATA"}
 
