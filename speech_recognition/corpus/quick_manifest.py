@@ -34,7 +34,7 @@ _TRANSCRIPT = SYMBOLS[1:].encode()
 
 
 class _UnusualError(Exception):
-    """What `read_manifest` has to judge."""
+    """A manifest in a form that only `read_manifest` reads or refuses."""
 
 
 def read_table(path: Path) -> Table:
