@@ -3,10 +3,12 @@
 #
 # Checks style and types, then runs the quick tests, then the slow ones, which run the benchmark end to end.
 #
-#   sh run_tests.sh                    everything
+#   sh run_tests.sh                    everything but the tests of the image
 #   sh run_tests.sh --quick            without the slow tests
-#   sh run_tests.sh -m image           the Dockerfile step by step in a clean Debian: 4 to 7 minutes, 9 GB of disk, the network
-#   sh run_tests.sh -k manifest        style and types, then pytest with these options; paths are relative to the repository
+#   sh run_tests.sh -m image           the Dockerfile step by step in a clean Debian; takes 4 to 7 minutes, 9 GB of disk
+#                                      and the network
+#   sh run_tests.sh -k manifest        style and types, then pytest with these options; paths are relative to the
+#                                      repository
 #
 # Exit status: 0, or the status of the first part that failed.
 
