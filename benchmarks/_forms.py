@@ -33,13 +33,14 @@ FORMS = {
     "ours, memory given back": ["--give-memory-back"],
     "ours, bf16": ["--precision", "bf16"],
 }
-"""Options of this script that measure each form."""
+"""Options of throughput.py that measure each form."""
 
 
 class Plain(nn.Module):
     """Model of the same layers in plain float32 torch: packed GRU, and BatchNorm that includes padding frames."""
 
     def __init__(self, sizes: params.ModelParams, bins: int) -> None:
+        """Make the model for spectrograms of `bins` rows."""
         super().__init__()
         channels = sizes.conv_channels
         self.conv = nn.Sequential(

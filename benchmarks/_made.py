@@ -27,10 +27,12 @@ class Made(Dataset[Item]):
     """Dataset of noise utterances with the given lengths in samples, cut from one stretch of noise."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
+        """Make the noise that all utterances are cut from."""
         self._lengths = lengths
         self._noise = torch.randint(-3000, 3000, (max(lengths) + 1000,), dtype=torch.int16)
 
     def __getitem__(self, index: int) -> Item:
+        """Return the utterance at `index`: its 16-bit samples [s] and the ids of its symbols [u]."""
         size = self._lengths[index]
         text = (torch.arange(size * SYMBOLS_PER_SECOND // SAMPLE_RATE) * 7 + index) % 28 + 1
         return index, self._noise[index % 1000 :][:size].clone(), text

@@ -4,8 +4,7 @@
 
 Trains the model of `mini` on noise in batches of 16, shuffled, with lengths from 1.9 to 17.3 s as in Mini LibriSpeech
 and a tempo of 0.9 to 1.1, so that no two batches have the same shape. Prints the peak of each epoch, in GB, and the
-ratio of the highest to the second epoch's; exits with status 1 if it is above 1.2. `--give-back N` returns unused
-memory to the system after every N steps, as training does; 0 never does.
+ratio of the highest to the second epoch's; exits with status 1 if it is above 1.2.
 """
 
 import argparse

@@ -12,10 +12,10 @@ VENV = ROOT / ".venv"
 """Environment that the scripts make."""
 
 GPUS = Path("/dev/nvidiactl")
-"""File that exists where a driver for Nvidia's GPUs runs."""
+"""File that exists where NVIDIA's driver runs."""
 
 ALLOCATION = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
-"""Variables for torch's memory on a GPU: the name of today, and that of before torch 2.9."""
+"""Variables for torch's memory on a GPU: the name since torch 2.9, and the older one."""
 
 
 def refuse(message: str) -> NoReturn:

@@ -42,6 +42,7 @@ class Augmentation:
     """Function from a batch of training utterances to its augmented spectrograms, which differ from epoch to epoch."""
 
     def __init__(self, params: AugmentationParams, features: Features) -> None:
+        """Make the function; its spectrograms are those of `features`."""
         self.params, self.features = params, features
         self.noise = torch.zeros(0, dtype=torch.int16)
         """all recordings of the noise folder, joined: [samples], 16-bit integers on the features' device; empty until

@@ -1,10 +1,11 @@
 """A GRU layer over time on the CPU, in one or two directions at once, with its gradient written out.
 
 On a CPU, torch's GRU runs many small operations per output frame, records each one for autograd, and adds up the
-gradient of its weights one output frame after the other. Here an output frame takes six operations forwards and eight
-backwards; no row is padding; the weights' gradient is one product over all output frames. The two directions of a
-small layer run on a core each, as their operations are too small to be divided: Python's lock would make them wait
-for each other, so the loops over time are TorchScript. docs/LOG.md has what each of these gave.
+gradient of its weights one output frame after the other. Here an output frame takes eight operations forwards, seven if
+no gradient is needed, and seven backwards (TorchScript runs addmm as two); no row is padding; the weights' gradient is
+one product over all output frames. The two directions of a small layer, whose operations are too small to divide among
+cores, run on a core each. The loops over time are TorchScript, because Python's lock would make the two directions wait
+for each other. docs/LOG.md has the gain of each.
 
 Cho et al. 2014, with the reset gate applied after the product as in torch.nn.GRU (* is elementwise):
 
@@ -30,13 +31,13 @@ import torch
 from torch import Tensor, nn
 
 _SMALL_UNITS = 512
-"""Most units of a layer whose directions run on a core each: its recurrent weights then fit into a core's cache."""
+"""Largest number of units of a layer whose directions run on a core each: its recurrent weights fit a core's cache."""
 
 
 def gru(layers: Sequence[nn.RNNBase], x: Tensor, active: Sequence[int]) -> list[Tensor]:
     """Return the states h [n, u] of a one-layer nn.GRU for each direction, the second of which goes back in time.
 
-    x: [n, i]; active: number of utterances that reach each output frame (rows.py).
+    x: [n, i], on the CPU; active: number of utterances that reach each output frame (rows.py).
     """
     weights = [layer.all_weights[0] for layer in layers]  # W_i [3u, i], W_h [3u, u], b_i [3u], b_h [3u]
     # One product for both directions.
@@ -92,7 +93,7 @@ def _before(h: Tensor, active: Sequence[int], back: bool) -> Tensor:
 
 
 def _run(loop: Callable[..., list[list[Tensor]]], units: int, *arguments: object) -> list[list[Tensor]]:
-    """Return what a loop over time gives for each direction, on a core each if the layer is small."""
+    """Return what `loop` returns for each direction; the directions of a small layer run on a core each."""
     threads = torch.get_num_threads()
     parallel = threads > 1 and units <= _SMALL_UNITS
     if parallel:

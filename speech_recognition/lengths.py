@@ -25,9 +25,9 @@ def ctc_frames(symbols: Sequence[object]) -> int:
 
 
 def all_ctc_frames(transcripts: Sequence[bytes]) -> NDArray[np.int64]:
-    """Return `ctc_frames` of each transcript.
+    """Return `ctc_frames` of each transcript [transcripts]; no transcript holds a line end.
 
-    LibriSpeech's 281,241 take 0.05 s on the clock, where a call for each would take 2.5 s.
+    LibriSpeech's 281,241 take 0.05 s; a call of `ctc_frames` for each would take 2.5 s.
     """
     sizes = np.fromiter(map(len, transcripts), dtype=np.int64, count=len(transcripts))
     # The line ends keep the symbols of two transcripts from being neighbours.

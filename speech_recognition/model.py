@@ -4,13 +4,14 @@ Amodei et al. 2016, "Deep Speech 2: End-to-End Speech Recognition in English and
 has the sizes of MLPerf's reference of 2018.
 
 The output for an utterance does not depend on the other utterances of its batch: padding is zeroed wherever a layer
-could see it, BatchNorm's statistics leave it out, and a backward recurrent layer starts at the utterance's own end.
+could see it, BatchNorm's statistics leave it out, and a backward recurrent layer starts at the utterance's own end. On
+a CPU, a model with GRU layers computes no padding at all (`_without_padding`).
 
 The spectrogram has a frame every 10 ms, that of `mini` every 16 ms. The first convolution has stride 2 in time, so an
 output frame covers two of them.
 
-Shapes: b utterances, c channels, f frequency bins, t frames (output frames from the first convolution on),
-d = c * f features of an output frame, later the units of a recurrent layer.
+Shapes: b utterances, c channels, f frequency bins, t frames (output frames from the first convolution on), n rows (the
+output frames of all utterances), d = c * f features of an output frame, later the units of a recurrent layer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -143,7 +144,7 @@ class Recurrent(nn.Module):
         return y
 
     def over_rows(self, x: Tensor, rows: Rows) -> Tensor:
-        """Return the layer's output [n, outputs] for rows x [n, d], on a CPU, for a GRU."""
+        """Return the layer's output [n, outputs] for x [n, d] in the order of `rows`, for GRU layers on a CPU."""
         if self.norm is not None:
             x = over_rows(self.norm, x)
         if self.backwards is None:
@@ -216,7 +217,7 @@ class DeepSpeech2(nn.Module):
         return self.recur(x, lengths), self.output_lengths(frames).clamp(min=0)
 
     def _without_padding(self, spectrograms: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what `forward` returns, from rows.py's forms of a batch."""
+        """Return what `forward` returns: convolutions run over strips, the other layers over rows (rows.py)."""
         order = frames.argsort(descending=True, stable=True)
         strips = Strips(frames[order], *self.conv_shapes)
         rows = Rows(strips.lengths)

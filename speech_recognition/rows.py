@@ -1,4 +1,4 @@
-"""Batches without padding, for the CPU: utterances of 3 to 12 s take 1.6 times their frames where they are padded.
+"""Batches without padding, for the CPU: padded, utterances of 3 to 12 s have 1.6 times as many frames.
 
 For the convolutions, `Strips` lays the spectrograms end to end along time, with gaps that no kernel reaches across. For
 the recurrent layers, `Rows` holds the output frames of all utterances as the rows of one matrix: first the first output
@@ -17,7 +17,7 @@ from speech_recognition.lengths import length_mask
 
 
 class Shape(Protocol):
-    """Sizes of a convolution, each as (frequency, time); model.ConvShape."""
+    """Sizes of a convolution, each as (frequency, time), as model.ConvShape has them."""
 
     @property
     def stride(self) -> tuple[int, int]:
@@ -55,7 +55,7 @@ class Rows:
 class Strips:
     """Places of the utterances of a batch whose spectrograms lie end to end in two strips, before two convolutions.
 
-    In two and not in one, because oneDNN divides the gradient of few channels among threads by the strips.
+    Two, because oneDNN divides the gradient of a convolution with few channels among threads by strips.
     """
 
     COUNT = 2
@@ -104,7 +104,7 @@ class Strips:
 
 
 def select(x: Tensor, index: Tensor) -> Tensor:
-    """Return the rows `index` [n], of which no two are equal, of `x` [m, d]: [n, d]."""
+    """Return x[index], [n, d], for `x` [m, d] and `index` [n], of which no two are equal."""
     y: Tensor = _Select.apply(x, index)  # type: ignore[no-untyped-call]
     return y
 

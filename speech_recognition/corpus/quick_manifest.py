@@ -22,7 +22,7 @@ from speech_recognition.files import open_regular
 from speech_recognition.lengths import all_ctc_frames
 
 _MOST_BYTES = 1 << 30
-"""Most bytes of a manifest that is held whole; LibriSpeech's has a tenth."""
+"""Largest manifest, in bytes, that is read as a whole; LibriSpeech's has a tenth of this."""
 
 _HEADER = ",".join(COLUMNS).encode() + b"\n"
 
@@ -91,7 +91,10 @@ def _read_plain(path: Path) -> bytes:
 
 
 def _field_ends(content: bytes) -> NDArray[np.int64]:
-    """Return the places [rows, columns] of commas and line ends after the header. Raises _UnusualError if one lacks."""
+    """Return the places [rows, columns] of commas and line ends after the header.
+
+    Raises _UnusualError if one is missing.
+    """
     symbols, ends = np.frombuffer(content, dtype=np.uint8), []
     # In parts that fit the processor's cache: the whole would take several times the memory.
     for begin in range(len(_HEADER), len(content), 1 << 19):
@@ -106,7 +109,7 @@ def _field_ends(content: bytes) -> NDArray[np.int64]:
 
 
 def _whole_numbers(content: bytes, before: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the fields as numbers. Raises _UnusualError for any but 1 to 15 digits, the first no 0."""
+    """Return the fields as numbers. Raises _UnusualError for all but 1 to 15 digits without a 0 in front."""
     symbols, widths = np.frombuffer(content, dtype=np.uint8), ends - before - 1
     _expect(widths.min() > 0 and widths.max() <= 15)
     numbers = np.zeros_like(ends)
@@ -121,10 +124,11 @@ def _whole_numbers(content: bytes, before: NDArray[np.int64], ends: NDArray[np.i
 class _Files:
     """The regular files of folders below `base`, each of which is listed once, when a path in it is asked for.
 
-    A list of a folder takes a fifth of the time that a look at each of its files would take.
+    Listing a folder takes a fifth of the time of checking each of its files.
     """
 
     def __init__(self, base: Path) -> None:
+        """Make it without any folder listed."""
         self._base, self._found, self._listed = os.fsencode(base), set[bytes](), set[bytes]()
 
     def include(self, paths: Sequence[bytes]) -> bool:

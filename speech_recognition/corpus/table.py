@@ -1,4 +1,4 @@
-"""The utterances of a manifest as one table of bytes, from which each is made when it is asked for.
+"""The utterances of a manifest as one table of bytes, from which an `Utterance` is made when it is asked for.
 
 A list of LibriSpeech's 281,241 utterances takes 10 s to read and 360 MB; the table takes 1 s and 185 MB. Processes that
 read audio share all of it, where they would copy a list as the counts of references to its objects change.
@@ -38,9 +38,9 @@ class Table(Sequence[Utterance]):
         """
         self._content, self._bounds, self._base = content, bounds, base
         self.samples = samples
-        """Number of samples of each utterance."""
+        """Number of samples of each utterance: [utterances]."""
         self.ctc_frames = ctc_frames
-        """Output frames that CTC needs for the transcript of each utterance."""
+        """Output frames that CTC needs for the transcript of each utterance: [utterances]."""
 
     @classmethod
     def of(cls, utterances: Sequence[Utterance]) -> "Table":
@@ -60,6 +60,7 @@ class Table(Sequence[Utterance]):
         )
 
     def __len__(self) -> int:
+        """Return the number of utterances."""
         return len(self._bounds)
 
     @overload
@@ -68,6 +69,7 @@ class Table(Sequence[Utterance]):
     def __getitem__(self, index: slice) -> "Table": ...
 
     def __getitem__(self, index: int | slice) -> "Utterance | Table":
+        """Return the utterance at `index`, or the table of a slice."""
         if isinstance(index, slice):
             return self.keep(np.arange(len(self))[index])
         bounds = self._bounds[index].tolist()
@@ -92,7 +94,7 @@ class Table(Sequence[Utterance]):
         return Table(self._content, self._bounds[chosen], self._base, self.samples[chosen], self.ctc_frames[chosen])
 
     def parts(self) -> Iterator["Table"]:
-        """Yield the utterances in parts, whose fields fit the processor's cache and take no new memory."""
+        """Yield the utterances in parts of _PART, small enough that their fields fit the processor's cache."""
         for begin in range(0, len(self), _PART):
             part = slice(begin, begin + _PART)
             yield Table(self._content, self._bounds[part], self._base, self.samples[part], self.ctc_frames[part])
@@ -104,7 +106,7 @@ class Table(Sequence[Utterance]):
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """Duration of each utterance in seconds."""
+        """Duration of each utterance in seconds: [utterances]."""
         return np.fromiter(map(float, self.column("seconds")), dtype=np.float64, count=len(self))
 
 

@@ -1,7 +1,7 @@
 """Ranges by which a profiler tells layers apart: `forward conv.0`, `backward rnn.1`, `update optimizer`.
 
-They are opened and closed by functions around the layers' own, which are there only while a profile is recorded: the
-training step itself knows nothing of them.
+Wrappers around the layers' own functions open and close them. The wrappers are there only while a profile is recorded:
+the training step itself knows nothing of them.
 """
 
 from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ def layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 _ENTRIES = ("forward", "masked", "over_rows")
-"""Functions by which the model enters a layer; on a CPU it does without some layers' `forward`."""
+"""Functions by which the model enters a layer; on a CPU, `masked` a convolution and `over_rows` a recurrent layer."""
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from speech_recognition.profiling.ncu import is_table, read_ncu
 from speech_recognition.profiling.trace import read_trace
 
 _LARGEST = 2**31
-"""Most bytes of an unpacked trace; a step of `reference` on a GPU has about 50 MB."""
+"""Largest trace, in bytes when unpacked; a step of `reference` on a GPU has about 50 MB."""
 
 _ADVICE = "name a trace of torch.profiler (.json, .json.gz) or a table of ncu (.csv)"
 

@@ -16,7 +16,7 @@ from speech_recognition.errors import InputError, one_line
 from speech_recognition.profiling.calls import OTHER, Call, Place, Profile, place_of
 
 ABOUT = "speech_recognition"
-"""Key under which a trace holds preset, batch size and number of steps."""
+"""Key under which a trace holds the preset, the batch size and the number of steps."""
 
 WINDOW = "window"
 """Name of the range around the recorded steps."""

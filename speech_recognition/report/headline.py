@@ -39,7 +39,7 @@ def title(records: Records) -> str:
 
 
 def outcome(record: Record) -> str:
-    """Return whether a run reached its target, its WER, epochs and time, as far as it has any."""
+    """Return whether a run reached its target, its WER, epochs and time, as far as they are known."""
     verdict = "target reached" if record.reached_target else "target missed" if record.ended else "not ended"
     if record.best is None:
         return f"{verdict}, no evaluation"
@@ -88,7 +88,7 @@ def _throughput(records: Records) -> Card:
 
 
 def _range(values: Sequence[float], text: Callable[[Any], str] = "{:.2f}".format) -> str:
-    """Return the lowest and the highest value, or the one that there is; "none" if there is none."""
+    """Return the lowest and the highest value, or one if they are equal; "none" without values."""
     ends = dict.fromkeys(text(value) for value in (min(values), max(values))) if values else {"none": None}
     return " to ".join(ends)
 

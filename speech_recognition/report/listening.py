@@ -17,16 +17,17 @@ from speech_recognition.mlperf.mllog_writer import REPOSITORY
 from speech_recognition.report.record import Record
 
 MOST_BYTES = 1_000_000
-"""Most bytes of all recordings of a page, as data URIs: about three minutes of speech."""
+"""Largest size of all recordings of a page together, in bytes of data URIs: about three minutes of speech."""
 
 _LONGEST_SECONDS = 60
 """Longest recording that is embedded; LibriSpeech's have at most 35 seconds."""
 
 
 class Listening:
-    """Source of recordings for one page, which gives no more when they have MOST_BYTES together."""
+    """Source of recordings for one page, of at most MOST_BYTES together."""
 
     def __init__(self) -> None:
+        """Make a source that has given no recording yet."""
         self._left = MOST_BYTES
 
     def recordings(self, record: Record, rows: pd.DataFrame) -> dict[str, str]:

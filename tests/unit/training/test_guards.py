@@ -25,7 +25,7 @@ from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import training_step
 
 MARGIN = 1.05
-"""Ratio of a bound to the count of today's code."""
+"""Ratio of a bound to the count on record."""
 OPERATIONS = 5539
 """Calls of torch's operations in the step that `step` returns, without views."""
 MEGABYTES = 66.7
