@@ -16,7 +16,6 @@ from torch import Tensor, nn
 import params
 from benchmarks._made import Made
 from params import SAMPLE_RATE
-from speech_recognition import model as model_module
 from speech_recognition.augment import plain
 from speech_recognition.batches import Batch, collate
 from speech_recognition.features import Features
@@ -29,7 +28,6 @@ SCRIPT = Path(__file__).with_name("throughput.py")
 FORMS = {
     "plain": ["--plain"],
     "ours": [],
-    "ours, with torch's GRU": ["--torch-gru"],
     "ours, memory given back": ["--give-memory-back"],
     "ours, bf16": ["--precision", "bf16"],
 }
@@ -78,10 +76,6 @@ def measure_form(options: argparse.Namespace) -> None:
     seconds = [3 + 9 * index / 15 for index in range(16)]
     made = Made([round(each * SAMPLE_RATE) for each in seconds])
     part, features = collate([made[index] for index in range(16)]), Features(chosen.features)
-    if options.torch_gru:
-        model_module.gru = lambda layers, inputs, _: torch.stack(
-            [layer(x)[0] for layer, x in zip(layers, inputs, strict=True)]
-        )
     model = Plain(sizes, 161) if options.plain else build_model(sizes, 161, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     times = []

@@ -61,7 +61,7 @@ def read_options() -> argparse.Namespace:
     add("--micro", action="store_true")
     add("--compare", action="store_true")
     add("--repeats", type=int, default=5)
-    for name in ("--form", "--plain", "--torch-gru", "--give-memory-back"):
+    for name in ("--form", "--plain", "--give-memory-back"):
         add(name, action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
