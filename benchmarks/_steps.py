@@ -61,7 +61,7 @@ def measure_preset(chosen: Params, device: torch.device, steps: int, workers: in
         training_step(model, augmentation, optimizer, chosen.optimizer.clip_norm, [batch])
         times.append(time.perf_counter() - begin)
     shares = [[1 + round(stretched[index]) // chosen.features.hop_samples for index in batch] for batch in batches]
-    padded = [features._rounded_up(max(frames)) for frames in shares]
+    padded = [features.rounded_up(max(frames)) for frames in shares]
     row: Row = {"preset": chosen.preset, "precision": chosen.model.precision, "batch": size, "device": _name(device)}
     row |= _times(times, waits, sum(lengths[index] for batch in batches[WARM_UP:] for index in batch), padded)
     row |= _memory(device)

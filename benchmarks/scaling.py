@@ -10,14 +10,19 @@ for a batch of so many utterances (`throughput.py`). The third prints the table 
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-import torch
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-import params
-from speech_recognition.batch_norm import MaskedBatchNorm
-from speech_recognition.model import DeepSpeech2
+import torch  # noqa: E402
+
+import params  # noqa: E402
+from speech_recognition.batch_norm import MaskedBatchNorm  # noqa: E402
+from speech_recognition.model import DeepSpeech2  # noqa: E402
 
 UTTERANCES, SECONDS = 281_241, 12.3
 """Utterances of LibriSpeech's training set, and their mean length."""

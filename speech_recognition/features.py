@@ -92,7 +92,7 @@ class Features(nn.Module):
             raw = self.raw(self._pad_to_multiple(padded))
         else:
             tempo = tempo.to(device, non_blocking=True)
-            raw = self._compress(self._spectrum_at_tempo(padded, self._rounded_up(int(frames.max())), tempo))
+            raw = self._compress(self._spectrum_at_tempo(padded, self.rounded_up(int(frames.max())), tempo))
         return _NORMALIZE[self.params.normalize](raw, frames.to(device, non_blocking=True)), frames
 
     def raw(self, padded: Tensor) -> Tensor:
@@ -112,10 +112,10 @@ class Features(nn.Module):
         """Return `padded` [b, s] with as many samples as the windows of a rounded number of frames take."""
         hop, size = self.params.hop_samples, self.params.fft_samples
         frames = 1 + (padded.shape[1] - size) // hop
-        rounded = self._rounded_up(frames)
+        rounded = self.rounded_up(frames)
         return padded if rounded == frames else F.pad(padded, (0, (rounded - 1) * hop + size - padded.shape[1]))
 
-    def _rounded_up(self, frames: int) -> int:
+    def rounded_up(self, frames: int) -> int:
         """Return the number of frames to which a spectrogram of `frames` frames is padded."""
         multiple = _FRAME_MULTIPLES.get(self.window.device.type, 1)
         return -(-frames // multiple) * multiple

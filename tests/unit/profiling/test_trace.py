@@ -69,6 +69,27 @@ def test_a_thread_does_not_nest_in_a_different_one() -> None:
     assert [call.ms for call in parsed(operation("outer", 0, 100), inner).calls] == [0.1, 0.03]
 
 
+def test_a_thread_of_a_layers_own_has_the_place_of_what_runs_meanwhile() -> None:
+    profile = parsed(
+        operation("forward rnn.0", 100, 50, "user_annotation"),
+        operation("loop", 101, 48),
+        operation("too early", 90, 5) | {"tid": 2},
+        operation("helper", 110, 20) | {"tid": 2},
+        operation("called by it", 112, 5) | {"tid": 2},
+        operation("just in time", 149, 30) | {"tid": 2},
+        operation("too late", 150, 5) | {"tid": 3},
+        operation("between", 200, 5),
+        operation("forward rnn.1", 300, 50, "user_annotation"),
+        operation("next helper", 310, 5) | {"tid": 2},
+    )
+    places = {call.kernel: str(call.place) for call in profile.calls}
+    assert places == {
+        **dict.fromkeys(("loop", "helper", "called by it", "just in time"), "forward rnn.0"),
+        **dict.fromkeys(("too early", "too late", "between"), str(OTHER)),
+        "next helper": "forward rnn.1",
+    }
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [

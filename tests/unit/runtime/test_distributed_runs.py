@@ -56,7 +56,8 @@ def test_a_run_of_two_processes_has_one_log_which_passes(pair: Ended) -> None:
 
 
 def test_all_processes_wait_for_the_report(pair: Ended) -> None:
-    assert (pair.args / "report.html").is_file() and [*(pair.args / "charts").glob("*.svg")]
+    # The last chart that is drawn of one speaker and one subset.
+    assert (pair.args / "report.html").is_file() and (pair.args / "charts" / "wer_by_length.svg").is_file()
     assert "stopped by" not in pair.stderr and "OMP_NUM_THREADS" not in pair.stderr
 
 
