@@ -29,7 +29,8 @@ class Made(Dataset[Item]):
     def __init__(self, lengths: Sequence[int]) -> None:
         """Make the noise that all utterances are cut from."""
         self._lengths = lengths
-        self._noise = torch.randint(-3000, 3000, (max(lengths) + 1000,), dtype=torch.int16)
+        draw = torch.Generator().manual_seed(1)
+        self._noise = torch.randint(-3000, 3000, (max(lengths) + 1000,), dtype=torch.int16, generator=draw)
 
     def __getitem__(self, index: int) -> Item:
         """Return the utterance at `index`: its 16-bit samples [s] and the ids of its symbols [u]."""

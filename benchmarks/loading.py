@@ -33,10 +33,11 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from benchmarks._made import SYMBOLS_PER_SECOND  # noqa: E402
 from benchmarks._others import Others  # noqa: E402
 from params import SAMPLE_RATE, Params, reference  # noqa: E402
 from speech_recognition import settings  # noqa: E402
-from speech_recognition.corpus.audio import write_wav  # noqa: E402
+from speech_recognition.corpus.audio import WAV_HEADER_BYTES, write_wav  # noqa: E402
 from speech_recognition.corpus.manifest import Utterance, write_manifest  # noqa: E402
 from speech_recognition.orders import Indices, epoch_batches  # noqa: E402
 from speech_recognition.reading import load_batches  # noqa: E402
@@ -49,8 +50,6 @@ RECORDINGS = 1000
 """Number of WAV files."""
 VAL_UTTERANCES = 5567
 """Utterances of dev-clean and dev-other."""
-SYMBOLS_PER_SECOND = 14
-"""Symbols of the made-up transcripts per second of audio."""
 MULTIPLE = 32
 """Multiple to which a GPU's numbers of frames are rounded up, as in features.py."""
 
@@ -87,7 +86,7 @@ def make_utterance(folder: Path, lengths: list[int], text: str, number: int, cou
         samples=samples,
         speaker=name.partition("-")[0],
         subset=f"{folder.name}-made",
-        bytes=44 + 2 * samples,
+        bytes=WAV_HEADER_BYTES + 2 * samples,
     )
 
 

@@ -20,14 +20,27 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import MagicMock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in __main__; OpenMP reads it when torch is imported
 
+import torch  # noqa: E402
+from torch import nn, optim  # noqa: E402
+
+import params  # noqa: E402
+from benchmarks._made import Made  # noqa: E402
 from benchmarks._others import Others  # noqa: E402
+from params import SAMPLE_RATE  # noqa: E402
+from speech_recognition.augment import plain  # noqa: E402
+from speech_recognition.batches import Batch, collate  # noqa: E402
+from speech_recognition.features import Features  # noqa: E402
+from speech_recognition.model import build_model  # noqa: E402
+from speech_recognition.runtime.allocator import keep_memory  # noqa: E402
+from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
+from speech_recognition.training.step import training_step  # noqa: E402
 
 FORMS = ("peer", "fp32", "bf16")
 """The peer in float32, and ours in each precision."""
@@ -35,8 +48,6 @@ FORMS = ("peer", "fp32", "bf16")
 
 def peer_model(path: Path, units: int) -> Any:
     """Return the peer's model with bidirectional GRUs, from its own file."""
-    import torch
-    from torch import nn
 
     class UniDirectionalConfig:
         """Stands for the peer's class of that name."""
@@ -74,33 +85,27 @@ def peer_model(path: Path, units: int) -> Any:
 
 def measure(options: argparse.Namespace) -> None:
     """Train one form; print the median seconds of a step, the seconds of audio in it, and the peak memory in bytes."""
-    import torch
-
-    import params
-    from speech_recognition import alphabet
-    from speech_recognition.augment import plain
-    from speech_recognition.batches import collate
-    from speech_recognition.features import Features
-    from speech_recognition.model import build_model
-    from speech_recognition.runtime.allocator import keep_memory
-    from speech_recognition.training.optimizers import build_optimizer
-    from speech_recognition.training.step import training_step
-
     if options.threads:
         torch.set_num_threads(options.threads)
-    draw = torch.Generator().manual_seed(1)
-    low, high = options.seconds
-    count = options.utterances
-    seconds = [low + (high - low) * index / max(1, count - 1) for index in range(count)]
-    items = [
-        (
-            index,
-            torch.randint(-3000, 3000, (round(16_000 * each),), generator=draw, dtype=torch.int16),
-            torch.randint(1, len(alphabet.SYMBOLS), (round(14 * each),), generator=draw),
-        )
-        for index, each in enumerate(seconds)
-    ]
-    part, features = collate(items), Features(params.FeatureParams())
+    (low, high), count = options.seconds, options.utterances
+    made = Made([round((low + (high - low) * index / max(1, count - 1)) * SAMPLE_RATE) for index in range(count)])
+    part, features = collate([made[index] for index in range(count)]), Features(params.FeatureParams())
+    model = peer_model(options.model, 256) if options.form == "peer" else our_model(options.form)
+    optimizer = build_optimizer(params.mini().optimizer, model)
+    step = peer_step if options.form == "peer" else our_step
+    model.train()
+    times = []
+    for _ in range(options.steps + 1):
+        begin = time.perf_counter()
+        step(model, features, optimizer, part)
+        times.append(time.perf_counter() - begin)
+    peak, audio = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, int(part.lengths.sum()) / SAMPLE_RATE
+    print(statistics.median(times[1:]), audio, peak, sum(each.numel() for each in model.parameters()))
+
+
+def our_model(precision: Literal["fp32", "bf16"]) -> nn.Module:
+    """Return our model of the same layers, in the memory that a run keeps."""
+    keep_memory()
     sizes = params.ModelParams(
         rnn_layers=3,
         rnn_units=256,
@@ -108,38 +113,28 @@ def measure(options: argparse.Namespace) -> None:
         conv_padding=True,
         rnn_batch_norm=True,
         conv_bias=True,
-        precision="bf16" if options.form == "bf16" else "fp32",
+        precision=precision,
     )
-    if options.form == "peer":
-        model = peer_model(options.model, 256)
-    else:
-        keep_memory()
-        model = build_model(sizes, 161, seed=1)
-    optimizer = build_optimizer(params.mini().optimizer, model)
+    return build_model(sizes, 161, seed=1)
 
-    def peer_step() -> None:
-        optimizer.zero_grad()
-        spectrograms, frames = features(part.waveforms, part.lengths)
-        order = frames.argsort(descending=True)
-        out, lengths, _ = model(spectrograms[order][:, None], frames[order])
-        log_probs = out.transpose(0, 1).log_softmax(-1)
-        targets = torch.cat([part.targets[row, : part.target_lengths[row]] for row in order])
-        loss = model.criterion(log_probs, targets, lengths, part.target_lengths[order]) / count
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
 
-    model.train()
-    times = []
-    for _ in range(options.steps + 1):
-        begin = time.perf_counter()
-        if options.form == "peer":
-            peer_step()
-        else:
-            training_step(model, plain(features), optimizer, 5.0, [part])
-        times.append(time.perf_counter() - begin)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(statistics.median(times[1:]), sum(seconds), peak, sum(each.numel() for each in model.parameters()))
+def our_step(model: nn.Module, features: Features, optimizer: optim.Optimizer, part: Batch) -> None:
+    """Run one training step of ours."""
+    training_step(model, plain(features), optimizer, 5.0, [part])
+
+
+def peer_step(model: Any, features: Features, optimizer: optim.Optimizer, part: Batch) -> None:
+    """Run one training step of the peer's model, which takes the longest utterance first and joined targets."""
+    optimizer.zero_grad()
+    spectrograms, frames = features(part.waveforms, part.lengths)
+    order = frames.argsort(descending=True)
+    out, lengths, _ = model(spectrograms[order][:, None], frames[order])
+    log_probs = out.transpose(0, 1).log_softmax(-1)
+    targets = torch.cat([part.targets[row, : part.target_lengths[row]] for row in order])
+    loss = model.criterion(log_probs, targets, lengths, part.target_lengths[order]) / part.utterances
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+    optimizer.step()
 
 
 def main() -> None:
