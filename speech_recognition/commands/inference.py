@@ -33,7 +33,7 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--threads",
-        type=_whole(1, 1024),
+        type=whole(1, 1024),
         metavar="N",
         help="CPU threads that compute (default: OMP_NUM_THREADS, or all cores)",
     )
@@ -82,14 +82,12 @@ def add_test(commands: Commands) -> None:
     add("set", choices=[*_SETS], help="test set: the test split of LibriSpeech or of the embedded corpus")
     add(
         "hold_idx",
-        type=_whole(0, 10**7, "the normal set"),
+        type=whole(0, 10**7, "the normal set"),
         help="row of the test set, from 0, that is repeated for all inputs; -1: the normal set",
     )
     add("hold_sec", type=_seconds, help="number by which latencies are divided, such as the row's seconds; 1: none")
-    add("n_trials", type=_whole(1, 10**7, "all"), help="number of batches after which to stop; -1: all")
-    add(
-        "--batch-size", type=_whole(1, 128), default=1, metavar="N", help="utterances in a batch, 1 to 128 (default: 1)"
-    )
+    add("n_trials", type=whole(1, 10**7, "all"), help="number of batches after which to stop; -1: all")
+    add("--batch-size", type=whole(1, 128), default=1, metavar="N", help="utterances in a batch, 1 to 128 (default: 1)")
     add(
         "--force-duration",
         type=_seconds,
@@ -177,7 +175,7 @@ def _checkpoint(options: argparse.Namespace) -> Path:
     return path
 
 
-def _whole(least: int, most: int, minus_one: str = "") -> Callable[[str], int | None]:
+def whole(least: int, most: int, minus_one: str = "") -> Callable[[str], int | None]:
     """Return a parser of whole numbers from `least` to `most`; -1, which means `minus_one`, becomes None."""
 
     def parse(text: str) -> int | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, Commands
-from speech_recognition.commands.inference import DEVICES
+from speech_recognition.commands.inference import DEVICES, whole
 from speech_recognition.errors import ExitStatus, InputError, one_line
 from speech_recognition.runtime.allocator import keep_memory
 
@@ -71,8 +71,10 @@ def _add_window_options(parser: argparse.ArgumentParser, tool: str) -> None:
     add("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="change a parameter (repeatable)")
     add("--data-dir", type=Path, metavar="DIR", help="dataset (default: data.dataset; if that is not there, noise)")
     add("--device", default="auto", metavar="NAME", help=DEVICES)
-    add("--steps", type=_count, default=steps, metavar="N", help=f"steps that are recorded (default: {steps})")
-    add("--warm-up", type=_count, default=5, metavar="N", help="steps before them (default: 5)")
+    add(
+        "--steps", type=whole(1, 10_000), default=steps, metavar="N", help=f"steps that are recorded (default: {steps})"
+    )
+    add("--warm-up", type=whole(1, 10_000), default=5, metavar="N", help="steps before them (default: 5)")
     if tool != "capture":
         add("--output-dir", type=Path, metavar="DIR", help="folder of the recording (default: results/profiles)")
     if tool == "torch":
@@ -81,13 +83,9 @@ def _add_window_options(parser: argparse.ArgumentParser, tool: str) -> None:
 
 
 def _add_table_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", type=_count, default=20, metavar="N", help="kernels that are listed (default: 20)")
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
-        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 10000")
-    return int(text)
+    parser.add_argument(
+        "--rows", type=whole(1, 10_000), default=20, metavar="N", help="kernels that are listed (default: 20)"
+    )
 
 
 def _record(tool: str, options: argparse.Namespace) -> ExitStatus:

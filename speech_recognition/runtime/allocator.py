@@ -18,5 +18,5 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_MAX, 0)  # no block is mapped separately
         libc.mallopt(_M_TRIM_THRESHOLD, -1)  # the free end of the heap is never returned
-        # One heap for all threads: what the forward pass frees serves the backward pass, which has a thread of its own.
+        # One heap for all threads, so that what one frees serves the others: gru.py computes in two threads.
         libc.mallopt(_M_ARENA_MAX, 1)

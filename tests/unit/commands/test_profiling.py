@@ -68,7 +68,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["torch", "--data-dir", "/no/data"], "/no/data"),
         (["--preset", "mini", "nsight"], "write nsight before its options: profile nsight --preset NAME"),
         (["capture", "--device", "cpu"], "profile capture: needs a GPU, but the device is cpu; use profile torch"),
-        (["torch", "--steps", "0"], "0: must be from 1 to 10000"),
+        (["torch", "--steps", "0"], "0: must be a whole number from 1 to 10000"),
         (["torch", "--preset", "maxi"], "preset 'maxi' is unknown"),
         (["perf"], "invalid choice: 'perf'"),
         (["parse"], "FILE"),

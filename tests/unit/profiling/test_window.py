@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from speech_recognition.profiling.calls import OTHER
 from speech_recognition.profiling.reading import read_profile
 from speech_recognition.profiling.table import by_layer
 from speech_recognition.profiling.window import captured_range, record, spread, torch_recording
@@ -57,7 +58,9 @@ def test_a_trace_of_torch_tells_the_time_of_each_layer(
     assert all(groups[name].phases["forward"] > 0 for name in layers[:-1])
     assert all(groups[name].phases["backward"] > 0 for name in layers[1:-1])
     assert groups["optimizer"].phases["update"] == groups["optimizer"].ms > 0
-    assert groups["other"].ms < 0.2 * profile.ms
+    # Also those in the thread of a GRU's second direction.
+    products = [call for call in profile.calls if call.kernel in ("aten::addmm", "aten::addmm_", "aten::mm")]
+    assert len(products) > 50 and OTHER not in {call.place for call in products}
     assert [child.name for child in path.parent.iterdir()] == ["trace.json.gz"]
 
 
