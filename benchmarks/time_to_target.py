@@ -1,10 +1,11 @@
-"""Time that `mini` takes from run_start to run_stop, here and in a different checkout, in turns.
+"""Time that `mini` takes from run_start to run_stop, here and in other checkouts, in turns.
 
-    python benchmarks/time_to_target.py OTHER [--seeds 10] [--output-dir DIR]
+    python benchmarks/time_to_target.py OTHER... [--seeds 10] [--output-dir DIR]
 
 OTHER is a checkout of a different commit, such as one that `git worktree add OTHER 671c643` makes. For each seed the
-script runs `sh run_and_time.sh mini` in OTHER and here, and prints the seconds and epochs of both, their ratio, and the
-cores that other processes used meanwhile. The last lines have the ratio of the sums, and the range of the ratios.
+script runs `sh run_and_time.sh mini` in every OTHER and here. It prints the seconds and epochs of each, the time here
+as a part of each other's time, and the cores that other processes used meanwhile. The last lines have the ratios of the
+sums, and the range of the ratios.
 """
 
 import argparse
@@ -34,24 +35,27 @@ def run(checkout: Path, seed: int, folder: Path) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Run both in turns and print a row for each seed."""
+    """Run all checkouts in turns and print a row for each seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("other", type=Path, metavar="OTHER")
+    parser.add_argument("others", type=Path, nargs="+", metavar="OTHER")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--output-dir", type=Path, default=ROOT / "results" / "time_to_target")
     options = parser.parse_args()
-    print("| seed | there: s, epochs | here: s, epochs | ratio | cores of others |\n|---|---|---|---|---|")
-    rows = []
+    checkouts = {other.name: other.resolve() for other in options.others} | {"here": ROOT}
+    names = [f"{name}: s, epochs" for name in checkouts] + [f"of {other.name}" for other in options.others]
+    print(f"| seed | {' | '.join(names)} | cores of others |\n|{'---|' * (len(names) + 2)}")
+    rows: list[list[int]] = []
     for seed in range(1, options.seeds + 1):
         others = Others()
-        there = run(options.other.resolve(), seed, options.output_dir / f"there_{seed}")
-        here = run(ROOT, seed, options.output_dir / f"here_{seed}")
-        rows.append((there[0], here[0]))
-        cells = f"{there[0]}, {there[1]} | {here[0]}, {here[1]} | {here[0] / there[0]:.2f} | {others.cores():.2f}"
-        print(f"| {seed} | {cells} |", flush=True)
-    ratios = [here / there for there, here in rows]
-    print(f"ratio of the sums: {sum(here for _, here in rows) / sum(there for there, _ in rows):.2f}")
-    print(f"ratios: {min(ratios):.2f} to {max(ratios):.2f}")
+        runs = [run(checkout, seed, options.output_dir / f"{name}_{seed}") for name, checkout in checkouts.items()]
+        rows.append([seconds for seconds, _ in runs])
+        cells = [f"{seconds}, {epochs}" for seconds, epochs in runs]
+        cells += [f"{rows[-1][-1] / seconds:.2f}" for seconds in rows[-1][:-1]]
+        print(f"| {seed} | {' | '.join(cells)} | {others.cores():.2f} |", flush=True)
+    for place, other in enumerate(options.others):
+        ratios = [row[-1] / row[place] for row in rows]
+        whole = sum(row[-1] for row in rows) / sum(row[place] for row in rows)
+        print(f"here of {other.name}: {whole:.2f} in all; {min(ratios):.2f} to {max(ratios):.2f}")
 
 
 if __name__ == "__main__":
