@@ -89,7 +89,9 @@ def add_results(commands: Commands) -> None:
         metavar="FILE.md",
         help="page that has the table (default: docs/RESULTS.md)",
     )
-    add("--command", metavar="TEXT", dest="made_by", help="command that made the runs (default: each run's command.txt)")
+    add(
+        "--command", metavar="TEXT", dest="made_by", help="command that made the runs (default: each run's command.txt)"
+    )
     parser.set_defaults(run=_results)
 
 

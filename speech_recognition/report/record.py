@@ -61,9 +61,7 @@ class Record:
     @property
     def processes(self) -> int | None:
         """Number of processes that trained; None if the run was killed before it logged the sizes of its batches."""
-        whole, part, parts = map(
-            self._count, ("global_batch_size", "micro_batch_size", "gradient_accumulation_steps")
-        )
+        whole, part, parts = map(self._count, ("global_batch_size", "micro_batch_size", "gradient_accumulation_steps"))
         return whole // (part * parts) if whole and part and parts else None
 
     def _count(self, key: str) -> int | None:

@@ -91,7 +91,9 @@ def _check_whole(record: Record) -> None:
         raise InputError(f"{record.folder}: the run has not ended; add it when it has")
     most = record.parameters["training.epochs"]
     if not record.reached_target and record.last_epoch < most:
-        raise InputError(f"{record.folder}: the run was stopped after epoch {record.last_epoch} of {most}; leave it out")
+        raise InputError(
+            f"{record.folder}: the run was stopped after epoch {record.last_epoch} of {most}; leave it out"
+        )
     if len(record.logs) > 1:
         raise InputError(f"{record.folder}: the run was resumed, so its seconds are not those of one run; leave it out")
 
