@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import os
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -222,11 +223,12 @@ def _run(job: "Job", options: argparse.Namespace) -> ExitStatus:
         division.verified(job.verified.dataset, job.data_dir, REFERENCES)  # this machine may have its own copy
     gpus = distributed.size() // launch.nodes if job.device.type == "cuda" else 0
     about = vars(job.params.submission)
+    command = one_line(shlex.join(["python", "-m", "speech_recognition", *options.arguments]))
     described = distributed.from_first(
         lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=job.data_dir)
     )
     with (
-        open_folder(job.output_dir, job.params, described, launch) as output,
+        open_folder(job.output_dir, job.params, described, launch, command) as output,
         page.own_report(job.output_dir, launch),
     ):
         if options.timed:
