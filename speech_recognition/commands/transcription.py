@@ -226,8 +226,10 @@ def _live(options: argparse.Namespace) -> ExitStatus:
     if options.audio != [inputs.STANDARD_INPUT]:
         raise InputError("--live: reads standard input; give - as the only recording")
     searches = options.beam or options.lm or options.nbest or (options.alpha, options.beta) != (None, None)
-    if options.output_dir is not None or options.format != ("txt",) or searches:
-        raise InputError("--live: prints the greedy text; leave out --format, --output-dir and all of beam search")
+    if options.output_dir is not None or options.skip_existing or options.format != ("txt",) or searches:
+        raise InputError(
+            "--live: prints the greedy text; leave out --format, --output-dir, --skip-existing and all of beam search"
+        )
     recognizer = load_model(options.checkpoint, options)
     if not streaming.can_stream(recognizer):
         raise InputError(
