@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import params
 from speech_recognition.commands import REFERENCES, ROOT, Commands
 from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import check_file, resolved
+from speech_recognition.parameters import LIBRISPEECH_FOLDER, MINI_FOLDER
 
 if TYPE_CHECKING:
     from speech_recognition.corpus.counts import Counts
@@ -35,7 +35,7 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _data_dir(options: argparse.Namespace) -> Path:
-    folder = params.MINI_FOLDER if options.dataset == "mini" else params.LIBRISPEECH_FOLDER
+    folder = MINI_FOLDER if options.dataset == "mini" else LIBRISPEECH_FOLDER
     chosen: Path = options.data_dir or ROOT / folder
     return chosen
 

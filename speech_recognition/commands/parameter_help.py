@@ -8,14 +8,13 @@ import textwrap
 import typing
 from collections.abc import Iterator
 
-import params as params_module
 from params import PRESETS
-from speech_recognition import settings
+from speech_recognition import parameters, settings
 from speech_recognition.commands import WIDTH
 
 
 def parameters_help() -> str:
-    """Return a paragraph for each parameter, in the order of params.py; at most WIDTH columns wide."""
+    """Return a paragraph for each parameter, in the order of parameters.py; at most WIDTH columns wide."""
     presets = {name: make() for name, make in PRESETS.items()}
     paragraphs = []
     for section, kind in settings.sections().items():
@@ -73,4 +72,4 @@ def _documented(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
             yield field.target.id, " ".join(str(document.value.value).split())
 
 
-_MODULE = ast.parse(inspect.getsource(params_module))
+_MODULE = ast.parse(inspect.getsource(parameters))

@@ -13,6 +13,7 @@ from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
 from speech_recognition.commands.decoding import add_beam_options, chosen_decoder
 from speech_recognition.commands.inference import DEVICES, add_inference_options, prepare_device, print_scores
 from speech_recognition.errors import ExitStatus, one_line
+from speech_recognition.parameters import Params
 from speech_recognition.runtime.allocator import keep_memory
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _prepared(
         return ended.status
 
 
-def make_embedded_dataset(chosen: params.Params, data_dir: Path) -> None:
+def make_embedded_dataset(chosen: Params, data_dir: Path) -> None:
     """Make the embedded dataset in `data_dir`, if the run's preset trains on it and no dataset is there.
 
     A separate process makes it, so that the training process has read no data when its clock starts. Raises

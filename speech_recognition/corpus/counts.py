@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from params import LIBRISPEECH_FOLDER, MINI_FOLDER, SAMPLE_RATE
 from speech_recognition.corpus.audio import LONGEST_SECONDS
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, read_regular
+from speech_recognition.parameters import LIBRISPEECH_FOLDER, MINI_FOLDER, SAMPLE_RATE
 
 SPLITS = ("train", "val", "test")
 """Splits of a dataset: names of its folders, of its manifests and of the fields of Counts."""

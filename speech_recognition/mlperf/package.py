@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_folder, atomic_write
@@ -31,6 +30,7 @@ from speech_recognition.mlperf.package_layout import IMPLEMENTATION, Layout
 from speech_recognition.mlperf.score import FolderScore, score
 from speech_recognition.mlperf.score_table import outcome
 from speech_recognition.mlperf.system import STATUSES, check_name, completed, read_description
+from speech_recognition.parameters import Params
 from speech_recognition.runs.series_folder import SeriesFolder
 
 _SUBMISSION = ("benchmark", "org", "platform", "division", "status")

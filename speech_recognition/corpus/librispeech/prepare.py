@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from params import SAMPLE_RATE
 from speech_recognition.corpus.audio import decode_flac
 from speech_recognition.corpus.checksum import write_reference
 from speech_recognition.corpus.counts import SPLITS, Counts, read_counts
@@ -24,6 +23,7 @@ from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.corpus.tar_stream import RECORDED
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_writable
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.runtime.progress import Progress
 
 _EXPANSION = 2.5

@@ -20,6 +20,7 @@ from speech_recognition.mlperf.benchmarks import benchmarks
 from speech_recognition.mlperf.check import Division, Violation, check_log
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.model import DeepSpeech2
+from speech_recognition.parameters import AugmentationParams, ModelParams, Params
 
 _LINES = benchmarks()["deepspeech2_mini"].lines
 LIBRISPEECH, MINI = (281_241, 5_567), (_LINES["train_samples"]["equals"], _LINES["eval_samples"]["equals"])
@@ -29,7 +30,7 @@ MARK = ":::MLLOG "
 
 AUGMENTED = dataclasses.replace(
     params.mini(),
-    augmentation=params.AugmentationParams(
+    augmentation=AugmentationParams(
         tempo_min=0.9, speed_max=1.1, gain_min_db=-3.0, noise_folder="noise", frequency_masks=2, time_masks=10
     ),
 )
@@ -37,7 +38,7 @@ AUGMENTED = dataclasses.replace(
 
 
 @functools.cache
-def shapes_of(model_params: params.ModelParams, bins: int) -> dict[str, list[int]]:
+def shapes_of(model_params: ModelParams, bins: int) -> dict[str, list[int]]:
     """Return the shape of each tensor of a model for spectrograms of so many `bins`."""
     with torch.device("meta"):
         model = DeepSpeech2(model_params, bins)
@@ -76,7 +77,7 @@ class LogLines(list[str]):
 
 
 def build_log(
-    preset: str | params.Params = "mini",
+    preset: str | Params = "mini",
     counts: tuple[int, int] | None = None,
     wers: Sequence[float] = (53.2, 23.0),
     division: str = "closed",

@@ -14,14 +14,15 @@ from speech_recognition.errors import InputError
 from speech_recognition.mlperf.benchmarks import benchmarks
 from speech_recognition.mlperf.closed import data_reasons, open_reasons
 from speech_recognition.mlperf.described import described
+from speech_recognition.parameters import Params
 
 
-def decided(preset: str) -> params.Params:
+def decided(preset: str) -> Params:
     """Return the parameters of a preset as a run has them, which has replaced the precision auto."""
     return settings.apply(params.PRESETS[preset](), ["model.precision=fp32"])
 
 
-def changed(preset: str) -> Iterator[tuple[str, params.Params]]:
+def changed(preset: str) -> Iterator[tuple[str, Params]]:
     """Yield each parameter with other values in turn, as an assignment and as the parameters with it."""
     chosen = decided(preset)
     for section, kind in settings.sections().items():

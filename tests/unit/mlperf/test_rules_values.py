@@ -7,6 +7,7 @@ import pytest
 
 import params
 from speech_recognition import settings
+from speech_recognition.parameters import Params
 from tests.unit.mlperf.conftest import MINI
 
 SCHEDULE = "opt_learning_rate_decay_schedule"
@@ -158,7 +159,7 @@ def test_a_checksum_has_64_hex_digits(value: object, good_log: Any, check: Any) 
     ],
 )
 def test_the_lines_of_optimizer_and_schedule_go_with_their_names(
-    preset: str | params.Params, key: str, value: str, message: str, good_log: Any, check: Any
+    preset: str | Params, key: str, value: str, message: str, good_log: Any, check: Any
 ) -> None:
     found = check(good_log(preset, division="open").edited(key, value=value), "open")
     assert messages(found) == [message]
