@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from speech_recognition.bounds import Range, Section, check
 
-LIBRISPEECH_FOLDER, MINI_FOLDER = "LibriSpeech_dataset", "mini_dataset"
+LIBRISPEECH_FOLDER, SMALL_FOLDER, MINI_FOLDER = "LibriSpeech_dataset", "small_dataset", "mini_dataset"
+CLEAN_SMALL_FOLDER = f"{LIBRISPEECH_FOLDER}_clean_small"
 """Folders of the datasets, under the repository root unless --data-dir names a different place."""
 
 SAMPLE_RATE = 16_000
@@ -28,7 +29,7 @@ class DataParams(Section, name="data"):
     batch_size: Count = 8
     """utterances in a training step over all devices (global batch size)"""
     eval_batch_size: Count = 32
-    """utterances in an evaluation batch; changes speed, not results"""
+    """utterances evaluated at once; changes speed, not results"""
     longest_seconds: Annotated[float, Range(0, 1_000_000)] = 0.0
     """training utterances longer than this, in seconds, are left out and named in the log; 0 keeps all"""
     batch_seconds: Annotated[float, Range(0, 1_000_000)] = 0.0
@@ -40,9 +41,9 @@ class DataParams(Section, name="data"):
     sorted list in random order (TensorFlow's deep_speech); sorta_grad: ascending in the first epoch, then
     batch_shuffle; buckets: utterances of similar length shuffled, then batches"""
     bucket_batches: Count = 16
-    """batches in a bucket of utterances of similar length (only for buckets)"""
+    """batches in a bucket of similar lengths (only for buckets)"""
     workers: Annotated[int, Range(0, 64)] = 2
-    """processes that read audio; 0 reads in the training process"""
+    """processes that read audio; 0: the training process reads it"""
 
     def _check_together(self) -> None:
         check(self.dataset != "", "data.dataset", "''", "a folder name")
@@ -67,7 +68,7 @@ class FeatureParams(Section, name="features"):
     window_seconds: Annotated[float, Range(0.002, 0.1)] = 0.02
     """length of the window, in seconds"""
     hop_seconds: Annotated[float, Range(0.001, 0.1)] = 0.01
-    """time between the starts of two frames, in seconds"""
+    """time from one frame to the next, in seconds"""
     mel_bands: Annotated[int, Range(16, 128)] = 64
     """bands of the mel spectrogram (only for mel, mfcc)"""
     mfcc_coefficients: Annotated[int, Range(1, 128)] = 13
@@ -133,9 +134,9 @@ class AugmentationParams(Section, name="augmentation"):
     """lowest tempo, as a factor; the pitch is kept"""
     tempo_max: Annotated[float, Range(0.5, 2.0)] = 1.0
     """highest tempo, as a factor"""
-    gain_min_db: Annotated[float, Range(-60.0, 60.0)] = 0.0
+    gain_min_db: Annotated[float, Range(-60, 60)] = 0.0
     """lowest gain, in dB"""
-    gain_max_db: Annotated[float, Range(-60.0, 60.0)] = 0.0
+    gain_max_db: Annotated[float, Range(-60, 60)] = 0.0
     """highest gain, in dB"""
     speed_min: Annotated[float, Range(0.5, 2.0)] = 1.0
     """lowest speed, as a factor; changes pitch and tempo"""
@@ -144,11 +145,11 @@ class AugmentationParams(Section, name="augmentation"):
     noise_folder: str = ""
     """folder of recordings to add as noise; empty adds none"""
     noise_probability: Share = 0.4
-    """share of the utterances that get noise (only with noise_folder)"""
-    noise_min_db: Annotated[float, Range(-30.0, 100.0)] = 5.0
-    """lowest signal-to-noise ratio, in dB (only with noise_folder)"""
-    noise_max_db: Annotated[float, Range(-30.0, 100.0)] = 25.0
-    """highest signal-to-noise ratio, in dB (only with noise_folder)"""
+    """share of utterances that get noise (with noise_folder)"""
+    noise_min_db: Annotated[float, Range(-30, 100)] = 5.0
+    """lowest signal-to-noise ratio, in dB (with noise_folder)"""
+    noise_max_db: Annotated[float, Range(-30, 100)] = 25.0
+    """highest signal-to-noise ratio, in dB (with noise_folder)"""
     frequency_masks: Annotated[int, Range(0, 1000)] = 0
     """frequency masks of SpecAugment (MLPerf's RNN-T: 2)"""
     frequency_mask_min: Annotated[int, Range(0, 1024)] = 0
@@ -158,9 +159,9 @@ class AugmentationParams(Section, name="augmentation"):
     time_masks: Annotated[int, Range(0, 1000)] = 0
     """time masks of SpecAugment (MLPerf's RNN-T: 10)"""
     time_mask_min: Share = 0.0
-    """narrowest time mask, as a share of the utterance"""
+    """narrowest time mask, a share of the utterance"""
     time_mask_max: Share = 0.03
-    """widest time mask, as a share of the utterance"""
+    """widest time mask, a share of the utterance"""
     pictures: Annotated[int, Range(0, 1000)] = 0
     """training utterances whose spectrograms, before and after augmentation, are drawn as PNG files
     when the run ends"""
@@ -217,7 +218,7 @@ class ModelParams(Section, name="model"):
     merge: Literal["sum", "concat"] = "sum"
     """how the outputs of the two directions are combined (only if bidirectional)"""
     rnn_batch_norm: bool = False
-    """apply BatchNorm before every recurrent layer but the first"""
+    """BatchNorm before each recurrent layer but the first"""
     linear_bias: bool = False
     """bias in the last layer"""
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "fp32"
@@ -262,7 +263,7 @@ class OptimizerParams(Section, name="optimizer"):
     warmup_steps: Annotated[int, Range(0, 10**9)] = 1000
     """steps in which the learning rate rises (only for warmup_cosine)"""
     end_learning_rate: Annotated[float, Range(0, 10)] = 0.0
-    """learning rate at the end of the cosine fall (only for warmup_cosine)"""
+    """learning rate after the cosine fall (only for warmup_cosine)"""
 
     def _check_together(self) -> None:
         check(
@@ -278,7 +279,7 @@ class TrainingParams(Section, name="training"):
     """Parameters of evaluations, checkpoints and the end of a run."""
 
     epochs: Annotated[int, Range(1, 10_000)] = 10
-    """passes over the training data, at most"""
+    """most passes over the training data"""
     target_wer: Annotated[float, Range(0, 100)] = 23.0
     """word error rate on val, in percent; the run succeeds and ends when it is at or below this"""
     evaluate_first: bool = False

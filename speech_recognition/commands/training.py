@@ -99,9 +99,12 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 
 
 def _parameters() -> str:
-    from speech_recognition.commands.parameter_help import parameters_help
+    from speech_recognition.commands.parameter_help import FOLLOWED, FOLLOWERS, parameters_help
 
-    return f"parameters for --set: NAME=DEFAULT (presets that differ): meaning; bounds\n\n{parameters_help()}"
+    return (
+        "parameters for --set: NAME=DEFAULT (presets that differ): meaning; bounds\n"
+        f"({' and '.join(FOLLOWERS)} are as {FOLLOWED} where they are not named)\n\n{parameters_help()}"
+    )
 
 
 _NEWEST = 0

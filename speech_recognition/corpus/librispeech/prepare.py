@@ -117,14 +117,15 @@ def _files_in(folder: Path) -> int:
 
 
 def _check_counts(recordings: Sequence[Recording], archives: Sequence[Archive]) -> None:
-    """Raise InputError unless each subset has the catalog's numbers of utterances and speakers."""
+    """Raise InputError unless each subset has the catalog's numbers of utterances and, if known, of speakers."""
     for archive in archives:
         members = [each for each in recordings if each.subset == archive.subset]
         speakers = len({each.speaker for each in members})
-        if (len(members), speakers) != (archive.utterances, archive.speakers):
+        expected = archive.speakers or speakers
+        if (len(members), speakers) != (archive.utterances, expected):
             raise InputError(
                 f"{archive.file}: {len(members)} utterances of {speakers} speakers,"
-                f" the catalog says {archive.utterances} of {archive.speakers}; restore reference_checksums"
+                f" the catalog says {archive.utterances} of {expected}; restore reference_checksums"
             )
 
 

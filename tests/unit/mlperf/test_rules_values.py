@@ -8,7 +8,7 @@ import pytest
 import params
 from speech_recognition import settings
 from speech_recognition.parameters import Params
-from tests.unit.mlperf.conftest import MINI
+from tests.unit.mlperf.conftest import CLOSED, MINI
 
 SCHEDULE = "opt_learning_rate_decay_schedule"
 LAMB = settings.apply(params.mini(), ["optimizer.name=lamb"])
@@ -18,7 +18,7 @@ def messages(violations: list[Any]) -> list[str]:
     return [violation.message for violation in violations]
 
 
-@pytest.mark.parametrize("preset", ["mini", "reference"])
+@pytest.mark.parametrize("preset", CLOSED)
 def test_good_logs_are_compliant(preset: str, good_log: Any, check: Any) -> None:
     assert check(good_log(preset), "closed") == []
     assert check(good_log(preset), "open") == [], "a closed log keeps the open rules as well"
@@ -180,7 +180,7 @@ def test_optimizer_values_are_sound_in_the_open_division_too(preset: str, good_l
 @pytest.mark.parametrize("preset", params.PRESETS)
 def test_every_presets_log_passes_the_rules_of_its_division(preset: str, good_log: Any, check: Any) -> None:
     division = params.PRESETS[preset]().submission.division
-    assert division == ("closed" if preset in ("reference", "mini") else "open")
+    assert division == ("closed" if preset in CLOSED else "open")
     assert check(good_log(preset, division=division), division) == []
 
 
