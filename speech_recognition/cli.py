@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from speech_recognition.commands import dataset, export, inference, loadgen, logs, profiling, training, transcription
+from speech_recognition.commands import (
+    dataset,
+    evaluation,
+    export,
+    inference,
+    loadgen,
+    logs,
+    profiling,
+    training,
+    transcription,
+)
 from speech_recognition.errors import ExitStatus, InputError, PeerError, ReportedError, one_line
 from speech_recognition.runtime import exit_status, signals
 
@@ -113,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         dataset.add_prepare,
         dataset.add_verify,
         training.add_train,
-        training.add_evaluate,
+        evaluation.add_evaluate,
         transcription.add_transcribe,
         inference.add_test,
         loadgen.add_benchmark,
@@ -123,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         profiling.add_profile,
         logs.add_check_log,
         logs.add_report,
+        logs.add_results,
         logs.add_score,
         logs.add_check_rcp,
         logs.add_package,

@@ -3,8 +3,13 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
 
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.decoding.beam import BeamSearch
 from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.orders import make_batches
 from speech_recognition.reading import load_batches
@@ -12,6 +17,9 @@ from speech_recognition.recognizer import AnyRecognizer
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.scoring import Score, score
+
+Result = TypeVar("Result")
+"""What a decoder makes of an utterance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +32,15 @@ class Evaluation:
     """Transcript of each utterance by the recognizer."""
     scores: list[Score]
     """Edit counts of each utterance."""
+    alternatives: Sequence[Sequence[str]] = ()
+    """Likeliest texts of each utterance, of which its transcript is the first; empty unless they were asked for."""
+
+    @property
+    def oracle(self) -> list[Score]:
+        """Edit counts of the best of each utterance's alternatives, chosen by its reference; none without them."""
+        pairs = zip(self.utterances, self.alternatives, strict=False)
+        scores = ([score(utterance.transcript, text) for text in texts] for utterance, texts in pairs)
+        return [min(each, key=lambda counts: (counts.word_errors, counts.character_errors)) for each in scores]
 
     @property
     def total(self) -> Score:
@@ -54,8 +71,39 @@ def evaluate(
     `after_batch`, which is called after each batch, ends the evaluation. Raises InputError for audio that cannot be
     read, and WorkerError if a process that reads it dies or hangs.
     """
+    hypotheses = _decoded(recognizer, utterances, after_batch, decode)
+    return Evaluation(utterances=utterances, hypotheses=hypotheses, scores=_scores(utterances, hypotheses))
+
+
+def evaluate_nbest(
+    recognizer: AnyRecognizer, utterances: Sequence[Utterance], search: BeamSearch, count: int
+) -> Evaluation:
+    """Return what `evaluate` returns, with up to `count` texts of each utterance as its alternatives."""
+
+    def decode(log_probs: Tensor, lengths: Tensor) -> list[list[str]]:
+        return [[each.text for each in found] for found in search.hypotheses(log_probs, lengths, count)]
+
+    alternatives = _decoded(recognizer, utterances, do_nothing, decode)
+    hypotheses = [texts[0] for texts in alternatives]
+    scores = _scores(utterances, hypotheses)
+    return Evaluation(utterances=utterances, hypotheses=hypotheses, scores=scores, alternatives=alternatives)
+
+
+def _scores(utterances: Sequence[Utterance], hypotheses: Sequence[str]) -> list[Score]:
+    """Return the edit counts of each utterance."""
+    # Scored by every process, not only by the first: all of them must decide alike whether the target is reached.
+    return [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]
+
+
+def _decoded(
+    recognizer: AnyRecognizer,
+    utterances: Sequence[Utterance],
+    after_batch: Callable[[], None],
+    decode: Callable[[Tensor, Tensor], list[Result]],
+) -> list[Result]:
+    """Return what `decode` makes of each utterance's log-probabilities: all of them, in every process."""
     data = recognizer.params.data
-    texts: dict[int, str] = {}
+    results: dict[int, Result] = {}
     # In the manifest's order, which is by length, so that a batch has little padding.
     batches = make_batches(range(len(utterances)), [each.samples for each in utterances], data.eval_batch_size)
     size = distributed.size()
@@ -68,11 +116,10 @@ def evaluate(
         for turn in range(0, len(batches), size):
             if turn + distributed.rank() < len(batches):
                 batch = next(loaded)
-                texts |= zip(batch.indices.tolist(), recognizer.transcribe(batch, decode), strict=True)
+                with torch.inference_mode():
+                    found = decode(*recognizer.log_probs(batch))
+                results |= zip(batch.indices.tolist(), found, strict=True)
             progress.advance(sum(map(len, batches[turn : turn + size])))
             after_batch()
-    # Scored by every process, not only by the first: all of them must decide alike whether the target is reached.
-    texts = {index: text for share in distributed.gather(texts) for index, text in share.items()}
-    hypotheses = [texts[index] for index in range(len(utterances))]
-    scores = [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]
-    return Evaluation(utterances=utterances, hypotheses=hypotheses, scores=scores)
+    gathered = {index: result for share in distributed.gather(results) for index, result in share.items()}
+    return [gathered[index] for index in range(len(utterances))]

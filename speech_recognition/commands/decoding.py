@@ -32,6 +32,11 @@ def add_beam_options(parser: argparse.ArgumentParser) -> None:
     add("--beta", type=_number, metavar="X", help="score of each word, in nats (default: 1.0)")
 
 
+def add_nbest_option(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add `--nbest`, the number of likeliest texts to keep (0: none), with the help `text`."""
+    parser.add_argument("--nbest", type=_count, default=0, metavar="N", help=text)
+
+
 def chosen_decoder(options: argparse.Namespace) -> "Decode":
     """Return the decoder that the options of `add_beam_options` ask for.
 
@@ -62,6 +67,12 @@ def chosen_decoder(options: argparse.Namespace) -> "Decode":
 def _width(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
         raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 10000")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1000")
     return int(text)
 
 

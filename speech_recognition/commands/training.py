@@ -1,17 +1,16 @@
-"""The commands that train a model and score it: train, evaluate."""
+"""The command that trains a model: train."""
 
 import argparse
 import dataclasses
 import os
-from functools import partial
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
-from speech_recognition.commands.decoding import add_beam_options, chosen_decoder
-from speech_recognition.commands.inference import DEVICES, add_inference_options, prepare_device, print_scores
+from speech_recognition.commands.inference import DEVICES
 from speech_recognition.errors import ExitStatus, one_line
 from speech_recognition.parameters import Params
 from speech_recognition.runtime.allocator import keep_memory
@@ -226,11 +225,12 @@ def _run(job: "Job", options: argparse.Namespace) -> ExitStatus:
         division.verified(job.verified.dataset, job.data_dir, REFERENCES)  # this machine may have its own copy
     gpus = distributed.size() // launch.nodes if job.device.type == "cuda" else 0
     about = vars(job.params.submission)
+    command = one_line(shlex.join(["python", "-m", "speech_recognition", *options.arguments]))
     described = distributed.from_first(
         lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=job.data_dir)
     )
     with (
-        open_folder(job.output_dir, job.params, described, launch) as output,
+        open_folder(job.output_dir, job.params, described, launch, command) as output,
         page.own_report(job.output_dir, launch),
     ):
         if options.timed:
@@ -240,58 +240,3 @@ def _run(job: "Job", options: argparse.Namespace) -> ExitStatus:
     if isinstance(output, Output):
         output.show(outcome(job))
     return status
-
-
-def add_evaluate(commands: Commands) -> None:
-    """Add the command `evaluate`."""
-    parser = commands.add_parser(
-        "evaluate",
-        help="print the error rates of a checkpoint, or of every epoch of a run",
-        description="Given a checkpoint, print its word and character error rates (WER, CER) in percent, for each"
-        " subset and for all. Given a run's folder, print a table with the WER of every epoch.",
-    )
-    add = parser.add_argument
-    add("checkpoint", type=Path, help="a file such as results/.../checkpoints/best.pt, or the folder of a run")
-    add("manifest", type=Path, nargs="+", help="a file such as mini_dataset/manifests/test.csv")
-    add_inference_options(parser)
-    add_beam_options(parser)
-    add(
-        "--output",
-        type=Path,
-        metavar="FILE.csv",
-        help="also write a row for each utterance, or for each epoch of a run",
-    )
-    parser.set_defaults(run=_evaluate)
-
-
-def _evaluate(options: argparse.Namespace) -> ExitStatus:
-    from speech_recognition.corpus.manifest import read_manifest
-    from speech_recognition.evaluation import evaluate
-    from speech_recognition.files import check_file, check_writable
-    from speech_recognition.inference.loading import load, recognizer_of
-    from speech_recognition.runs.csv_tables import write_table
-    from speech_recognition.runs.utterances import write_utterances
-    from speech_recognition.training import quality_table
-
-    if options.output:
-        check_file(options.output, "--output")
-        check_writable(options.output.absolute().parent, 1_000_000, "--output")
-    decode = chosen_decoder(options)
-    sets, device = [read_manifest(path) for path in options.manifest], prepare_device(options)
-    if options.checkpoint.is_dir():
-        rows: list[quality_table.Row] = []
-        load_state = partial(recognizer_of, device=device, precision=options.precision)
-        for row in quality_table.evaluate_epochs(options.checkpoint, sets, load_state, decode):
-            if not rows:
-                print(quality_table.markdown_head(row))
-            print(quality_table.markdown(row), flush=True)
-            rows.append(row)
-        if options.output:
-            write_table(options.output, rows)
-        return ExitStatus.DONE
-    recognizer = load(options.checkpoint, device, options.precision)
-    result = evaluate(recognizer, [utterance for each in sets for utterance in each], decode=decode)
-    print_scores(result)
-    if options.output:
-        write_utterances(options.output, result)
-    return ExitStatus.DONE

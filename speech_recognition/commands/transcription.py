@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speech_recognition.commands import Commands
-from speech_recognition.commands.decoding import add_beam_options, chosen_decoder
+from speech_recognition.commands.decoding import add_beam_options, add_nbest_option, chosen_decoder
 from speech_recognition.commands.inference import add_inference_options, load_model
 from speech_recognition.errors import ExitStatus, InputError, one_line
 
@@ -82,12 +82,9 @@ def add_transcribe(commands: Commands) -> None:
         " always with other models (default: carry)",
     )
     add_beam_options(parser)
-    add(
-        "--nbest",
-        type=_count,
-        default=0,
-        metavar="N",
-        help="with --beam or --lm: list the N likeliest texts of each recording up to --long-seconds in its JSON file",
+    add_nbest_option(
+        parser,
+        "with --beam or --lm: list the N likeliest texts of each recording up to --long-seconds in its JSON file",
     )
     add_inference_options(parser)
     parser.set_defaults(run=_transcribe)
@@ -99,12 +96,6 @@ def _formats(text: str) -> tuple[str, ...]:
         if name not in FORMATS:
             raise argparse.ArgumentTypeError(f"{name}: must be one of {', '.join(FORMATS)}")
     return names
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
-        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1000")
-    return int(text)
 
 
 def _transcribe(options: argparse.Namespace) -> ExitStatus:
@@ -235,8 +226,10 @@ def _live(options: argparse.Namespace) -> ExitStatus:
     if options.audio != [inputs.STANDARD_INPUT]:
         raise InputError("--live: reads standard input; give - as the only recording")
     searches = options.beam or options.lm or options.nbest or (options.alpha, options.beta) != (None, None)
-    if options.output_dir is not None or options.format != ("txt",) or searches:
-        raise InputError("--live: prints the greedy text; leave out --format, --output-dir and all of beam search")
+    if options.output_dir is not None or options.skip_existing or options.format != ("txt",) or searches:
+        raise InputError(
+            "--live: prints the greedy text; leave out --format, --output-dir, --skip-existing and all of beam search"
+        )
     recognizer = load_model(options.checkpoint, options)
     if not streaming.can_stream(recognizer):
         raise InputError(

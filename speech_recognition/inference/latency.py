@@ -134,8 +134,8 @@ def timed(recognizer: AnyRecognizer, batch: Batch) -> tuple[list[str], float]:
 
 def _finish(device: torch.device) -> None:
     """Wait until the device has finished what it was given; a CPU always has."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def _forced(batch: Batch, seconds: float | None) -> Batch:

@@ -173,7 +173,10 @@ def _check_format(file: BinaryIO) -> None:
     start = file.read(4)
     file.seek(0)
     if start.startswith(b"PK"):
-        raise _Refused("a checkpoint of torch 1.6 or later", "those of this program need no import")
+        raise _Refused(
+            "a checkpoint of torch 1.6 or later",
+            "those of this program need no import, and those of deepspeech.pytorch 3 cannot be imported",
+        )
     if start.startswith(b"\x1f\x8b"):
         raise _Refused("compressed by gzip", "unpack it and name the file in it")
     try:

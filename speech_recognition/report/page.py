@@ -119,12 +119,8 @@ def _run(record: Record, number: int, page_folder: Path) -> dict[str, object]:
             "preset": str(record.parameters["preset"]),
             "began": headline.began(record),
         },
-        "target": f"{record.target_wer:g} {_verdict(record)}",
+        "target": headline.target(record),
     }
-
-
-def _verdict(record: Record) -> str:
-    return "reached" if record.reached_target else "missed" if record.ended else "not ended"
 
 
 def _links(record: Record, page_folder: Path) -> dict[str, str]:

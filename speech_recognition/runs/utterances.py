@@ -14,9 +14,13 @@ _COUNTS = ("words", "word_errors")
 
 
 def write_utterances(path: Path, evaluation: Evaluation) -> None:
-    """Write a row for each utterance, in the order of the manifest."""
-    rows = zip(evaluation.utterances, evaluation.hypotheses, evaluation.scores, strict=True)
-    write_table(path, [_row(utterance, text, score) for utterance, text, score in rows])
+    """Write a row for each utterance, in the order of the manifest, with its alternatives if there are any."""
+    columns = zip(evaluation.utterances, evaluation.hypotheses, evaluation.scores, strict=True)
+    rows = [_row(utterance, text, score) for utterance, text, score in columns]
+    for row, texts, best in zip(rows, evaluation.alternatives, evaluation.oracle, strict=False):
+        row |= {"oracle_word_errors": best.word_errors}
+        row |= {f"hypothesis_{rank}": text for rank, text in enumerate(texts[1:], start=2)}
+    write_table(path, rows)
 
 
 def _row(utterance: Utterance, hypothesis: str, score: Score) -> dict[str, object]:

@@ -9,8 +9,9 @@ import torch
 import params
 from speech_recognition import settings
 from speech_recognition.corpus.manifest import Utterance, read_manifest
-from speech_recognition.evaluation import Evaluation, evaluate
-from speech_recognition.recognizer import new_recognizer
+from speech_recognition.decoding.beam import BeamSearch
+from speech_recognition.evaluation import Evaluation, evaluate, evaluate_nbest
+from speech_recognition.recognizer import Recognizer, new_recognizer
 from speech_recognition.scoring import score
 
 SMALL = settings.apply(params.mini(), ["model.conv_channels=2", "model.rnn_units=16"])
@@ -21,13 +22,17 @@ def utterances(tone_dataset: Path) -> list[Utterance]:
     return read_manifest(tone_dataset / "manifests" / "train.csv")
 
 
-def run(utterances: list[Utterance], batch_size: int) -> Evaluation:
+def speaker(batch_size: int) -> Recognizer:
     chosen = settings.apply(SMALL, [f"data.eval_batch_size={batch_size}"])
     recognizer = new_recognizer(chosen, 3, torch.device("cpu"))
     # An untrained model hardly speaks: a louder last layer makes hypotheses worth comparing.
     torch.nn.init.normal_(recognizer.model.linear.weight, std=5, generator=torch.Generator().manual_seed(0))
     recognizer.model.eval()
-    return evaluate(recognizer, utterances)
+    return recognizer
+
+
+def run(utterances: list[Utterance], batch_size: int) -> Evaluation:
+    return evaluate(speaker(batch_size), utterances)
 
 
 def test_the_batch_size_changes_no_transcript(utterances: list[Utterance]) -> None:
@@ -49,3 +54,16 @@ def test_subsets_have_their_own_scores_and_add_to_the_whole(utterances: list[Utt
     assert list(subsets) == ["dev-clean", "dev-other"]
     assert subsets["dev-clean"].utterances == 10
     assert subsets["dev-clean"] + subsets["dev-other"] == result.total
+
+
+def test_the_best_of_several_texts_has_fewer_errors_than_the_likeliest(utterances: list[Utterance]) -> None:
+    search, recognizer = BeamSearch(width=20), speaker(5)
+    likeliest, several = evaluate(recognizer, utterances, decode=search), evaluate_nbest(
+        recognizer, utterances, search, 10
+    )
+    assert [texts[0] for texts in several.alternatives] == several.hypotheses == likeliest.hypotheses
+    assert several.scores == likeliest.scores and likeliest.oracle == []
+    assert all(len(set(texts)) == len(texts) <= 10 for texts in several.alternatives)
+    best = [min(score(u.transcript, text).word_errors for text in texts) for u, texts in zip(utterances, several.alternatives, strict=True)]
+    assert [each.word_errors for each in several.oracle] == best
+    assert sum(best) < several.total.word_errors

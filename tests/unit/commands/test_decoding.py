@@ -1,4 +1,4 @@
-"""Tests of the options `--beam`, `--lm`, `--alpha` and `--beta`, as `evaluate` takes them."""
+"""Tests of the options `--beam`, `--lm`, `--alpha`, `--beta` and `--nbest`, as `evaluate` takes them."""
 
 import argparse
 import csv
@@ -57,9 +57,29 @@ def test_a_beam_without_a_language_model_writes_any_words(
     assert "all: WER " in capsys.readouterr().out
 
 
+def test_the_best_of_the_likeliest_texts_is_scored_and_all_are_written(
+    save_model: Save, tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.csv"
+    assert evaluate(save_model(), tone_dataset, "--beam", "9", "--nbest", "4", "--output", str(table)) == 0
+    *_, whole, best = capsys.readouterr().out.splitlines()
+    assert whole.startswith("all: WER ") and best.startswith("best of 4: WER ")
+    with table.open(newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert all(row["hypothesis"] != row["hypothesis_2"] for row in rows) and "hypothesis_4" in rows[0]
+    errors = sum(int(row["oracle_word_errors"]) for row in rows)
+    assert f"({errors} errors in " in best
+
+
+def test_a_run_has_no_list_of_texts(tmp_path: Path, tone_dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(tmp_path, tone_dataset, "--beam", "5", "--nbest", "3") == 2
+    assert "--nbest: lists what a beam search finds; add --beam or --lm, and name a chec" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
+        (["--nbest", "3"], "--nbest: lists what a beam search finds; add --beam or --lm"),
         (["--alpha", "1"], "--alpha: only with --lm; name a language model or leave it out"),
         (["--beam", "5", "--beta", "0"], "--beta: only with --lm; name a language model or leave it out"),
         (["--beam", "0"], "argument --beam: 0: must be from 1 to 10000"),

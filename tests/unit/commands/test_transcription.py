@@ -117,6 +117,7 @@ def test_one_recording_in_any_format_goes_to_standard_output(talks: Path, capsys
         (["talks/a.wav", "--nbest", "3", "--beam", "9"], "--nbest: lists what a beam search finds in a JSON file"),
         (["talks/a.wav", "--nbest", "0"], "argument --nbest: 0: must be from 1 to 1000"),
         (["-", "--live", "--nbest", "3"], "--live: prints the greedy text"),
+        (["-", "--live", "--skip-existing"], "--live: prints the greedy text"),
         (["talks", "--live"], "--live: reads standard input; give - as the only recording"),
         (["-", "--live", "--lm", "x.arpa"], "--live: prints the greedy text"),
         (["-", "--live", "--beta", "0"], "--live: prints the greedy text"),

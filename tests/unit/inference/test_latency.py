@@ -26,6 +26,8 @@ class Stand:
         self.batches: list[list[int]] = []
         self.clips: list[Tensor] = []
         self.now = 0.0
+        self.waits: list[int] = []
+        """Batches that were computed before each wait for the device."""
 
     def transcribe(self, batch: Batch) -> list[str]:
         self.batches.append(batch.lengths.tolist())
@@ -64,6 +66,17 @@ def test_every_input_has_the_latency_of_its_batch(stand: Stand, utterances: list
     assert result.utterances_per_second == pytest.approx(6 / (first + second))
     assert result.inputs[0].frames == 1 + samples[0] // stand.params.features.hop_samples
     assert result.evaluation.hypotheses == ["HI"] * 6
+
+
+def test_an_accelerator_is_waited_for_before_and_after_each_batch(
+    stand: Stand, utterances: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda device: stand.waits.append(len(stand.batches)))
+    measure(stand, utterances[:2])
+    assert stand.waits == []
+    stand.device, stand.batches = torch.device("xpu"), []
+    measure(stand, utterances[:2])
+    assert stand.waits == [WARM_UPS, WARM_UPS + 1, WARM_UPS + 1, WARM_UPS + 2]
 
 
 def test_warm_ups_reach_from_the_shortest_to_the_longest(stand: Stand, utterances: list[Utterance]) -> None:

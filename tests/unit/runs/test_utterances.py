@@ -1,5 +1,6 @@
 """The table of val's utterances."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation
+from speech_recognition.runs.csv_tables import read_table
 from speech_recognition.runs.utterances import read_utterances, write_utterances
 from speech_recognition.scoring import score
 
@@ -14,14 +16,20 @@ SAID, HEARD = ["THE CAT SAT", "'TIS SO"], ["THE CAT", "=1+1"]
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Path:
-    """Return the table of two utterances."""
+def evaluation() -> Evaluation:
+    """Return the evaluation of two utterances."""
     utterances = [
         Utterance(f"{number}-1-0", Path("a.wav"), None, text, 1.5, 24_000, f"00{number}", "dev-mini", 1)
         for number, text in enumerate(SAID)
     ]
     scores = [score(one, other) for one, other in zip(SAID, HEARD, strict=True)]
-    write_utterances(tmp_path / "utterances.csv", Evaluation(utterances=utterances, hypotheses=HEARD, scores=scores))
+    return Evaluation(utterances=utterances, hypotheses=HEARD, scores=scores)
+
+
+@pytest.fixture
+def table(tmp_path: Path, evaluation: Evaluation) -> Path:
+    """Return the table of the evaluation."""
+    write_utterances(tmp_path / "utterances.csv", evaluation)
     return tmp_path / "utterances.csv"
 
 
@@ -31,6 +39,15 @@ def test_every_utterance_has_a_row_with_its_counts(table: Path) -> None:
         "0-1-0,dev-mini,000,1.5,THE CAT SAT,THE CAT,3,1,11,4",
         "1-1-0,dev-mini,001,1.5,'TIS SO,'=1+1,2,2,7,7",
     ]
+
+
+def test_alternatives_stand_in_columns_of_their_own(tmp_path: Path, evaluation: Evaluation) -> None:
+    path = tmp_path / "rows.csv"
+    write_utterances(path, replace(evaluation, alternatives=[["THE CAT", "A CAT", "THE CAT SAT"], ["=1+1"]]))
+    one, other = read_table(path)
+    assert (one["oracle_word_errors"], one["hypothesis_2"], one["hypothesis_3"]) == ("0", "A CAT", "THE CAT SAT")
+    assert (other["oracle_word_errors"], other["hypothesis_2"]) == ("2", "")
+    assert [row["hypothesis"] for row in read_utterances(path)] == HEARD
 
 
 def test_what_was_said_and_heard_comes_back(table: Path) -> None:
