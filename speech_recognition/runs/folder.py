@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, held
+from speech_recognition.parameters import Params
 from speech_recognition.runs.log import Output, Silence
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import ALONE, Launch

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn, optim
 
-from params import OptimizerParams, Params
+from speech_recognition.parameters import OptimizerParams, Params
 from speech_recognition.training.lamb import Lamb
 
 

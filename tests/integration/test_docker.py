@@ -14,7 +14,7 @@ import yaml
 from speech_recognition.commands import ROOT
 
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
-MOUNTED = ["LibriSpeech_dataset", "mini_dataset", "results"]
+MOUNTED = ["LibriSpeech_dataset", "small_dataset", "mini_dataset", "results"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import params
+from speech_recognition.parameters import OptimizerParams
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, load_optimizer, set_rates
 
 MLPERF_2018, MINI = params.mlperf_2018(), params.mini()
@@ -87,7 +88,7 @@ def test_cpus_and_nvidia_gpus_update_all_weights_in_one_kernel(
 
 
 @pytest.mark.parametrize("recipe", [MLPERF_2018.optimizer, MINI.optimizer])
-def test_a_state_from_another_device_goes_on_as_one_of_this_device(recipe: params.OptimizerParams) -> None:
+def test_a_state_from_another_device_goes_on_as_one_of_this_device(recipe: OptimizerParams) -> None:
     weights = []
     for origin in ("here", "another device"):
         with torch.random.fork_rng():
