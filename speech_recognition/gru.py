@@ -205,9 +205,11 @@ def _gradients(
     units, frames = weight.size(1), len(active)
     r, z, n = gates[:, :units], gates[:, units : 2 * units], gates[:, 2 * units :]
     # Local derivatives of all output frames at once: da_n and da_z are multiples of dh; da_r is a multiple of da_n.
-    n_per_h = (1 - z) * (1 - n.square())
-    z_per_h = (before - n) * z * (1 - z)
-    r_per_n = s * r * (1 - r)
+    # In place, since each is as large as h: new tensors for all products would take three times the memory.
+    other = 1 - z
+    n_per_h = n.square().neg_().add_(1).mul_(other)
+    z_per_h = (before - n).mul_(z).mul_(other)
+    r_per_n = (s * r).mul_(1 - r)
     dgates_h = torch.empty_like(gates)  # da_r, da_z, ds
     da_n = torch.empty_like(s)
     # dh_t, which the loop turns into dh_(t-1) in place
