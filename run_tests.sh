@@ -19,12 +19,17 @@ ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 sh "$ROOT/script/check.sh"
 cd "$ROOT"
+quick() {
+    # A process for each core, up to 8, each of which computes in one thread. The tests of a file share their fixtures.
+    OMP_NUM_THREADS=1 "$PYTHON" -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile -m "not slow" "$@"
+}
 if [ "${1:-}" = --quick ]; then
     shift
-    exec "$PYTHON" -m pytest -m "not slow" "$@"
+    quick "$@"
+    exit
 fi
 if [ $# -gt 0 ]; then
     exec "$PYTHON" -m pytest "$@"
 fi
-"$PYTHON" -m pytest -m "not slow"
+quick
 "$PYTHON" -m pytest -m "slow and not image"
