@@ -199,6 +199,9 @@ def print_live(recognizer: Recognizer, groups: Sequence[Sequence[Utterance]], pa
             late += _delays(text.split(), times, complete)
     for name, total in totals.items():
         print(f"live, {name}: WER {total.wer:.2f}")
+    if not late:
+        print("  no word of the live text is one of the complete recording's")
+        return
     median, most = np.quantile(late, [0.5, 0.9])
     computing = (time.perf_counter() - begin) / audio * BLOCK_SECONDS
     print(
