@@ -52,7 +52,7 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
 
     if options.nbest and (not (options.beam or options.lm) or options.checkpoint.is_dir()):
         raise InputError(
-            "--nbest: lists what a beam search finds; add --beam or --lm, and name a checkpoint, no folder"
+            "--nbest: lists what a beam search finds; add --beam or --lm, and name a checkpoint, not a run"
         )
     if options.output:
         check_file(options.output, "--output")
