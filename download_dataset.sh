@@ -1,11 +1,12 @@
 #!/bin/sh
-# usage: sh download_dataset.sh [all|clean|clean_small|other|mini] [--data-dir DIR] [--archives DIR] [--mirror URL]
+# usage: sh download_dataset.sh [all|clean|clean_small|other|small|mini] [--data-dir DIR] [--archives DIR] [--mirror URL]
 #
 # Makes a dataset ready to train on.
 #
 #   sh download_dataset.sh             all of LibriSpeech (982 hours) to ./LibriSpeech_dataset
 #   sh download_dataset.sh clean       475 hours, the clean speech; other: the remaining 507 hours
 #   sh download_dataset.sh clean_small 111 hours of clean
+#   sh download_dataset.sh small       Mini LibriSpeech, 7 hours (459 MB), to ./small_dataset
 #   sh download_dataset.sh mini        the embedded corpus, synthesised to ./mini_dataset
 #   sh download_dataset.sh all --help  every option
 #

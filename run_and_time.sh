@@ -1,10 +1,11 @@
 #!/bin/sh
 # usage: sh run_and_time.sh [PRESET] [options]
 #
-# Runs the benchmark: trains until WER <= 23.0 or the preset's last epoch, evaluates after each epoch, prints
+# Runs the benchmark: trains until the preset's target WER or its last epoch, evaluates after each epoch, prints
 # MLPerf's timing block and checks its own log. PRESET is a name in params.py (default: reference).
 #
 #   sh run_and_time.sh mini | tee speech_ds2.out     the embedded corpus; makes and verifies it first; minutes on a CPU
+#   sh run_and_time.sh small                         Mini LibriSpeech, which sh download_dataset.sh small makes
 #   sh run_and_time.sh mini --seed 1 --set data.workers=0
 #   sh run_and_time.sh mini --runs 10                ten runs with different seeds, and their score
 #   sh run_and_time.sh mini --help                   every option and parameter

@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: sh run_deep_speech.sh [all|clean|clean_small|other|mini] [options of train]
+# usage: sh run_deep_speech.sh [all|clean|clean_small|other|small|mini] [options of train]
 #
 # The pipeline of the TensorFlow model garden's deep_speech in one command: downloads the dataset (default: all), trains
 # the preset `tensorflow` on it, and prints the error rates of the best epoch on val and test.
@@ -9,7 +9,7 @@
 #   sh run_deep_speech.sh mini --preset mini            the embedded corpus and the model made for it, on a CPU
 #   sh run_deep_speech.sh --train_data_dir my/train.csv --eval_data_dir my/dev.csv
 #
-# --data_dir DIR         the dataset's folder (default: LibriSpeech_dataset, or mini_dataset for mini)
+# --data_dir DIR         the dataset's folder (default: LibriSpeech_dataset; small_dataset, mini_dataset)
 # --train_data_dir FILE  trains on this manifest; with --eval_data_dir and no dataset's name, downloads nothing
 # --eval_data_dir FILE   evaluates on this manifest, not on val
 # --model_dir DIR        the run's folder (default: results/deep_speech); a run that it holds is continued
@@ -68,7 +68,7 @@ run() {
 
 if [ -n "$dataset" ]; then
     case $dataset in
-        mini) data_dir=${data_dir:-$ROOT/mini_dataset} ;;
+        small | mini) data_dir=${data_dir:-$ROOT/${dataset}_dataset} ;;
         *) data_dir=${data_dir:-$ROOT/LibriSpeech_dataset} ;;
     esac
     run download "$dataset" --data-dir "$data_dir"
@@ -81,7 +81,7 @@ case $trained in
     *) exit "$trained" ;;
 esac
 set -- "${eval:-$data_dir/manifests/val.csv}"
-if [ -n "$dataset" ]; then
+if [ -n "$dataset" ] && [ "$dataset" != small ]; then # which has no test set
     set -- "$@" "$data_dir/manifests/test.csv"
 fi
 run evaluate "$model_dir/checkpoints/best.pt" "$@"

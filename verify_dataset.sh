@@ -1,9 +1,10 @@
 #!/bin/sh
-# usage: sh verify_dataset.sh [all|clean|clean_small|other|mini] [--data-dir DIR] [--tar FILE]
+# usage: sh verify_dataset.sh [all|clean|clean_small|other|small|mini] [--data-dir DIR] [--tar FILE]
 #
 # Compares the checksum of a processed dataset with reference_checksums/.
 #
 #   sh verify_dataset.sh               ./LibriSpeech_dataset
+#   sh verify_dataset.sh small         ./small_dataset
 #   sh verify_dataset.sh mini          ./mini_dataset
 #   sh verify_dataset.sh mini --help   every option
 #

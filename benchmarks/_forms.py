@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 import params
 from benchmarks._made import Made
-from params import SAMPLE_RATE
 from speech_recognition.augment import plain
 from speech_recognition.batches import Batch, collate
 from speech_recognition.features import Features
 from speech_recognition.model import build_model
+from speech_recognition.parameters import SAMPLE_RATE, ModelParams
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import ctc_loss, training_step
 
@@ -37,7 +37,7 @@ FORMS = {
 class Plain(nn.Module):
     """Model of the same layers in plain float32 torch: packed GRU, and BatchNorm that includes padding frames."""
 
-    def __init__(self, sizes: params.ModelParams, bins: int) -> None:
+    def __init__(self, sizes: ModelParams, bins: int) -> None:
         """Make the model for spectrograms of `bins` rows."""
         super().__init__()
         channels = sizes.conv_channels
@@ -69,7 +69,7 @@ class Plain(nn.Module):
 
 def measure_form(options: argparse.Namespace) -> None:
     """Print the median seconds of a step of one form, and the audio seconds in a step."""
-    sizes = params.ModelParams(
+    sizes = ModelParams(
         rnn_layers=3, rnn_units=256, bidirectional=True, conv_padding=True, precision=options.precision or "fp32"
     )
     chosen = dataclasses.replace(params.mlperf_2018(), model=sizes)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from params import SAMPLE_RATE
 from speech_recognition.batches import Item
+from speech_recognition.parameters import SAMPLE_RATE
 
 SYMBOLS_PER_SECOND = 14
 """Symbols of the made-up transcripts per second of audio."""

@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader
 
 from benchmarks._cards import peak
 from benchmarks._made import Made, librispeech_lengths
-from params import SAMPLE_RATE, Params
 from speech_recognition.ahead import copied_ahead
 from speech_recognition.augment import Augmentation
 from speech_recognition.batches import Batch, collate
@@ -24,6 +23,7 @@ from speech_recognition.draws import epoch_draws
 from speech_recognition.features import Features
 from speech_recognition.model import DeepSpeech2, build_model
 from speech_recognition.orders import Indices, epoch_batches
+from speech_recognition.parameters import SAMPLE_RATE, Params
 from speech_recognition.runtime.devices import use_precision
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import training_step

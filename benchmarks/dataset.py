@@ -32,10 +32,10 @@ import soundfile
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from params import SAMPLE_RATE  # noqa: E402
 from speech_recognition.corpus.audio import read_pcm  # noqa: E402
 from speech_recognition.corpus.manifest import Utterance, read_manifest  # noqa: E402
 from speech_recognition.corpus.parallel import in_threads  # noqa: E402
+from speech_recognition.parameters import SAMPLE_RATE  # noqa: E402
 
 SUBSET = "train-made-1"
 """Name of the archive's only subset."""

@@ -25,11 +25,11 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 import params  # noqa: E402
-from params import SAMPLE_RATE, Params  # noqa: E402
 from speech_recognition.corpus.manifest import Utterance, read_manifest  # noqa: E402
 from speech_recognition.decoding.greedy import greedy  # noqa: E402
 from speech_recognition.evaluation import evaluate  # noqa: E402
 from speech_recognition.orders import make_batches  # noqa: E402
+from speech_recognition.parameters import SAMPLE_RATE, Params  # noqa: E402
 from speech_recognition.reading import load_batches  # noqa: E402
 from speech_recognition.recognizer import Recognizer, new_recognizer  # noqa: E402
 from speech_recognition.runtime.allocator import keep_memory  # noqa: E402

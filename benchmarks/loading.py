@@ -35,11 +35,12 @@ import torch  # noqa: E402
 
 from benchmarks._made import SYMBOLS_PER_SECOND  # noqa: E402
 from benchmarks._others import Others  # noqa: E402
-from params import SAMPLE_RATE, Params, reference  # noqa: E402
+from params import reference  # noqa: E402
 from speech_recognition import settings  # noqa: E402
 from speech_recognition.corpus.audio import WAV_HEADER_BYTES, write_wav  # noqa: E402
 from speech_recognition.corpus.manifest import Utterance, write_manifest  # noqa: E402
 from speech_recognition.orders import Indices, epoch_batches  # noqa: E402
+from speech_recognition.parameters import SAMPLE_RATE, Params  # noqa: E402
 from speech_recognition.reading import load_batches  # noqa: E402
 from speech_recognition.recognizer import Recognizer, new_recognizer  # noqa: E402
 from speech_recognition.runtime.allocator import keep_memory  # noqa: E402

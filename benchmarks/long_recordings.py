@@ -36,7 +36,6 @@ import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
 import torch  # noqa: E402
 
-from params import SAMPLE_RATE  # noqa: E402
 from speech_recognition.batches import collate  # noqa: E402
 from speech_recognition.corpus.audio import read_pcm  # noqa: E402
 from speech_recognition.corpus.manifest import Utterance, read_manifest  # noqa: E402
@@ -48,6 +47,7 @@ from speech_recognition.inference.segments import MARGIN_SECONDS  # noqa: E402
 from speech_recognition.inference.streaming import can_stream, stream  # noqa: E402
 from speech_recognition.inference.transcript import Transcript  # noqa: E402
 from speech_recognition.inference.transcription import Transcriber  # noqa: E402
+from speech_recognition.parameters import SAMPLE_RATE  # noqa: E402
 from speech_recognition.recognizer import AnyRecognizer, Recognizer  # noqa: E402
 from speech_recognition.scoring import Score, score  # noqa: E402
 

@@ -33,11 +33,11 @@ from torch import nn, optim  # noqa: E402
 import params  # noqa: E402
 from benchmarks._made import Made  # noqa: E402
 from benchmarks._others import Others  # noqa: E402
-from params import SAMPLE_RATE  # noqa: E402
 from speech_recognition.augment import plain  # noqa: E402
 from speech_recognition.batches import Batch, collate  # noqa: E402
 from speech_recognition.features import Features  # noqa: E402
 from speech_recognition.model import build_model  # noqa: E402
+from speech_recognition.parameters import SAMPLE_RATE, FeatureParams, ModelParams  # noqa: E402
 from speech_recognition.runtime.allocator import keep_memory  # noqa: E402
 from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
 from speech_recognition.training.step import training_step  # noqa: E402
@@ -89,7 +89,7 @@ def measure(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
     (low, high), count = options.seconds, options.utterances
     made = Made([round((low + (high - low) * index / max(1, count - 1)) * SAMPLE_RATE) for index in range(count)])
-    part, features = collate([made[index] for index in range(count)]), Features(params.FeatureParams())
+    part, features = collate([made[index] for index in range(count)]), Features(FeatureParams())
     model = peer_model(options.model, 256) if options.form == "peer" else our_model(options.form)
     optimizer = build_optimizer(params.mini().optimizer, model)
     step = peer_step if options.form == "peer" else our_step
@@ -106,7 +106,7 @@ def measure(options: argparse.Namespace) -> None:
 def our_model(precision: Literal["fp32", "bf16"]) -> nn.Module:
     """Return our model of the same layers, in the memory that a run keeps."""
     keep_memory()
-    sizes = params.ModelParams(
+    sizes = ModelParams(
         rnn_layers=3,
         rnn_units=256,
         bidirectional=True,

@@ -1,11 +1,13 @@
 """Predicted time of a training step of `reference` on any number of GPUs. It calculates and measures nothing.
 
     python benchmarks/scaling.py [--gpus 64] [--per-gpu-batch 64] [--card h200] [--network-gbps 100]
+    python benchmarks/scaling.py --preset clean_small --gpus 1 --per-gpu-batch 32
     python benchmarks/scaling.py --gpus 64 --measured 16:70 128:139
     python benchmarks/scaling.py --markdown
 
-The first form prints the parts of one step. The second replaces the assumed times of one GPU by measured ones, each
-for a batch of so many utterances (`throughput.py`). The third prints the table of docs/SCALING.md.
+The first form prints the parts of one step, and the time of an epoch and of a whole run; the second does so for the
+other preset of this model. The third replaces the assumed times of one GPU by measured ones, each for a batch of so
+many utterances (`throughput.py`). The fourth prints the table of docs/SCALING.md.
 """
 
 import argparse
@@ -24,8 +26,11 @@ import params  # noqa: E402
 from speech_recognition.batch_norm import MaskedBatchNorm  # noqa: E402
 from speech_recognition.model import DeepSpeech2  # noqa: E402
 
-UTTERANCES, SECONDS = 281_241, 12.3
-"""Utterances of LibriSpeech's training set, and their mean length."""
+SECONDS = 12.3
+"""Mean length of an utterance, in seconds, for which the costs of a card are given."""
+
+TRAINING_SETS = {"reference": (281_241, SECONDS), "clean_small": (28_539, 12.7)}
+"""Presets of this model: the utterances of their training sets, and their mean length in seconds."""
 
 PER_NODE = 8
 """GPUs of a node, each with a network card of its own."""
@@ -75,16 +80,17 @@ class Layer:
 
 
 class Simulation:
-    """A step of `reference` on `gpus` GPUs with `batch` utterances each."""
+    """A step of a preset on `gpus` GPUs with `batch` utterances each."""
 
-    def __init__(self, card: Card, gpus: int, batch: int, network_gbps: float) -> None:
+    def __init__(self, card: Card, gpus: int, batch: int, network_gbps: float, preset: str = "reference") -> None:
         """Compute the parts of the step."""
+        chosen, (self.utterances, self.seconds) = params.PRESETS[preset](), TRAINING_SETS[preset]
         with torch.device("meta"):  # shapes without memory
-            model = DeepSpeech2(params.reference().model, params.reference().features.bins)
-        self.gpus, self.batch, nodes = gpus, batch, -(-gpus // PER_NODE)
-        frames = model.output_lengths(round(SECONDS * 100) + 1)
+            model = DeepSpeech2(chosen.model, chosen.features.bins)
+        self.gpus, self.batch, self.epochs, nodes = gpus, batch, chosen.training.epochs, -(-gpus // PER_NODE)
+        frames = model.output_lengths(round(self.seconds * 100) + 1)
         recurrence = frames * (card.frame_us + batch * card.frame_utterance_us) / 1000  # of a layer, in one direction
-        other = batch * card.utterance_ms
+        other = batch * card.utterance_ms * self.seconds / SECONDS
         count = len(model.rnn)
         self.compute = 2 * count * recurrence + other + card.update_ms
         in_layers = other * BACKWARD_SHARE
@@ -126,7 +132,7 @@ class Simulation:
     @property
     def steps(self) -> int:
         """Steps in an epoch."""
-        return -(-UTTERANCES // (self.gpus * self.batch))
+        return -(-self.utterances // (self.gpus * self.batch))
 
     @property
     def epoch_s(self) -> float:
@@ -183,6 +189,7 @@ def _measured(text: str) -> tuple[int, float]:
 def main() -> None:
     """Print the parts of a step, or the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=TRAINING_SETS, default="reference")
     parser.add_argument("--gpus", type=int, default=8)
     parser.add_argument("--per-gpu-batch", type=int, default=128)
     parser.add_argument("--network-gbps", type=float, default=400.0, help="of each GPU's network card, in Gb/s")
@@ -197,13 +204,14 @@ def main() -> None:
     if options.markdown:
         print(markdown(card, options.network_gbps))
         return
-    each = Simulation(card, options.gpus, options.per_gpu_batch, options.network_gbps)
-    hours, share = each.gpus * each.batch * SECONDS / each.step * 1000, efficiency(each, card)
+    each = Simulation(card, options.gpus, options.per_gpu_batch, options.network_gbps, options.preset)
+    hours, share = each.gpus * each.batch * each.seconds / each.step * 1000, efficiency(each, card)
     print(f"computing       {each.compute:7.1f} ms")
     print(f"short messages  {each.short_messages:7.1f} ms")
     print(f"gradients       {each.gradients:7.1f} ms, of which {each.waiting:.1f} ms after the backward pass")
     print(f"step            {each.step:7.1f} ms, {hours:,.0f} audio hours per hour, efficiency {share:.0%}")
     print(f"epoch           {each.epoch_s:7.1f} s in {each.steps:,} steps")
+    print(f"run             {each.epochs * each.epoch_s / 60:7.1f} min of training in {each.epochs} epochs")
 
 
 if __name__ == "__main__":

@@ -31,13 +31,14 @@ def measure() -> None:
     from speech_recognition.batches import Batch
     from speech_recognition.features import Features
     from speech_recognition.model import build_model
+    from speech_recognition.parameters import SAMPLE_RATE
     from speech_recognition.training.optimizers import build_optimizer
     from speech_recognition.training.step import training_step
 
     chosen = params.mini()
     features, model = Features(chosen.features), build_model(chosen.model, chosen.features.bins, seed=0)
     optimizer = build_optimizer(chosen.optimizer, model)
-    size, samples = chosen.data.batch_size, round(2.1 * params.SAMPLE_RATE)
+    size, samples = chosen.data.batch_size, round(2.1 * SAMPLE_RATE)
     batch = Batch(
         waveforms=torch.randint(-8000, 8000, (size, samples), dtype=torch.int16),
         lengths=torch.full((size,), samples),

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from params import AugmentationParams
 from speech_recognition.batches import Batch
 from speech_recognition.corpus.recordings import check_recording, read_any
 from speech_recognition.draws import Draws
 from speech_recognition.errors import InputError
 from speech_recognition.features import Features
 from speech_recognition.lengths import length_mask, lengths_at
+from speech_recognition.parameters import AugmentationParams
 
 Featurize = Callable[[Batch], tuple[Tensor, Tensor]]
 """Function from a batch on the host to spectrograms [b, f, t], on the features' device, and their lengths [b], on the

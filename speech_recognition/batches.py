@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from params import SAMPLE_RATE
 from speech_recognition import alphabet
+from speech_recognition.parameters import SAMPLE_RATE
 
 Item = tuple[int, Tensor, Tensor]
 """Index in the manifest, waveform [s] and symbol ids [u] of an utterance."""

@@ -133,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         profiling.add_profile,
         logs.add_check_log,
         logs.add_report,
+        logs.add_results,
         logs.add_score,
         logs.add_check_rcp,
         logs.add_package,

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from params import AugmentationParams
 from speech_recognition.lengths import lengths_at
+from speech_recognition.parameters import AugmentationParams
 
 OutputFrames = Callable[[Tensor, Tensor], Tensor]
 """Function from lengths [n] in samples and tempos [n] to numbers of output frames [n]."""

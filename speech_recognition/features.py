@@ -9,8 +9,8 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
-from params import SAMPLE_RATE, FeatureParams
 from speech_recognition.lengths import length_mask
+from speech_recognition.parameters import SAMPLE_RATE, FeatureParams
 
 _MEL_FLOOR = 1e-6
 """Power added to a mel band before the logarithm: about that of one 16-bit step."""

@@ -23,12 +23,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from params import ModelParams
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.batch_norm import MaskedBatchNorm
 from speech_recognition.bf16_rnn import bf16_rnn
 from speech_recognition.gru import gru
 from speech_recognition.lengths import length_mask
+from speech_recognition.parameters import ModelParams
 from speech_recognition.rows import Rows, Strips
 
 Size = TypeVar("Size", int, Tensor)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from params import SAMPLE_RATE, DataParams
+from speech_recognition.parameters import SAMPLE_RATE, DataParams
 
 Indices = list[int]
 """Indices of utterances in the manifest."""

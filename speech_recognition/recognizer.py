@@ -11,11 +11,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from params import Params
 from speech_recognition.batches import Batch
 from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.features import Features
 from speech_recognition.model import DeepSpeech2, build_model
+from speech_recognition.parameters import Params
 from speech_recognition.runtime.devices import use_precision
 
 

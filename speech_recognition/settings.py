@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from params import PRESETS, Params, Stage
+from params import PRESETS
 from speech_recognition.errors import InputError
 from speech_recognition.files import read_json
+from speech_recognition.parameters import Params, Stage
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 

@@ -11,11 +11,11 @@ import soundfile
 import torch
 
 import params
-from params import SAMPLE_RATE
 from speech_recognition import settings
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.corpus.counts import Counts, SplitCounts, write_counts
 from speech_recognition.corpus.manifest import Utterance, write_manifest
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs import checkpoint
 

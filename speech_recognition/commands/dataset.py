@@ -5,15 +5,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import params
 from speech_recognition.commands import REFERENCES, ROOT, Commands
 from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import check_file, resolved
+from speech_recognition.parameters import LIBRISPEECH_FOLDER, MINI_FOLDER, SMALL_FOLDER
 
 if TYPE_CHECKING:
     from speech_recognition.corpus.counts import Counts
 
-_OPTIONS = ("all", "clean", "clean_small", "other", "mini")
+_OPTIONS = ("all", "clean", "clean_small", "other", "small", "mini")
+_FOLDERS = {"small": SMALL_FOLDER, "mini": MINI_FOLDER}
+"""Folder of each dataset that is no part of LibriSpeech's own archives; the others' is LIBRISPEECH_FOLDER."""
 
 
 def _add_option(parser: argparse.ArgumentParser) -> None:
@@ -23,20 +25,19 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="all",
         choices=_OPTIONS,
-        help="LibriSpeech, a part of it, or mini, the embedded corpus (default: all)",
+        help="LibriSpeech, a part of it, small, which is Mini LibriSpeech, or mini, the embedded corpus (default: all)",
     )
     parser.add_argument(
         "--data-dir",
         "--data_dir",
         type=Path,
         metavar="DIR",
-        help="folder of the dataset (default: LibriSpeech_dataset, or mini_dataset for mini)",
+        help="folder of the dataset (default: LibriSpeech_dataset; small_dataset and mini_dataset for small and mini)",
     )
 
 
 def _data_dir(options: argparse.Namespace) -> Path:
-    folder = params.MINI_FOLDER if options.dataset == "mini" else params.LIBRISPEECH_FOLDER
-    chosen: Path = options.data_dir or ROOT / folder
+    chosen: Path = options.data_dir or ROOT / _FOLDERS.get(options.dataset, LIBRISPEECH_FOLDER)
     return chosen
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from params import LIBRISPEECH_FOLDER, MINI_FOLDER
 from speech_recognition.commands import ROOT, Commands
 from speech_recognition.errors import ExitStatus, InputError
+from speech_recognition.parameters import LIBRISPEECH_FOLDER, MINI_FOLDER
 from speech_recognition.runtime.allocator import keep_memory
 
 if TYPE_CHECKING:

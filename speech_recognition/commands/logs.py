@@ -1,4 +1,4 @@
-"""The commands that read the logs and results of runs: check-log, report, score, check-rcp, package."""
+"""The commands that read the logs and results of runs: check-log, report, results, score, check-rcp, package."""
 
 import argparse
 from pathlib import Path
@@ -69,6 +69,38 @@ def _report(options: argparse.Namespace) -> ExitStatus:
         for record in records:
             write_events(options.tensorboard, record)
     print(write_report(folder, records))
+    return ExitStatus.DONE
+
+
+def add_results(commands: Commands) -> None:
+    """Add the command `results`."""
+    parser = commands.add_parser(
+        "results",
+        help="add runs to the table of runs on a page of results",
+        description="Add a row for each run to the table of runs on a page, all rows or none, and print them: machine,"
+        " seed, WER, time, date, commit, command and so on, all read from the run's folder.",
+    )
+    add = parser.add_argument
+    add("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run, or of a series of runs (train --runs)")
+    add(
+        "--page",
+        type=Path,
+        default=ROOT / "docs" / "RESULTS.md",
+        metavar="FILE.md",
+        help="page that has the table (default: docs/RESULTS.md)",
+    )
+    add(
+        "--command", metavar="TEXT", dest="made_by", help="command that made the runs (default: each run's command.txt)"
+    )
+    parser.set_defaults(run=_results)
+
+
+def _results(options: argparse.Namespace) -> ExitStatus:
+    from speech_recognition.report.record import find_runs, read_records
+    from speech_recognition.report.results_page import append_rows
+
+    check_file(options.page, "--page")
+    print("\n".join(append_rows(options.page, read_records(find_runs(options.runs)), options.made_by)))
     return ExitStatus.DONE
 
 

@@ -8,14 +8,16 @@ import textwrap
 import typing
 from collections.abc import Iterator
 
-import params as params_module
 from params import PRESETS
-from speech_recognition import settings
+from speech_recognition import parameters, settings
 from speech_recognition.commands import WIDTH
+
+FOLLOWED, FOLLOWERS = "mlperf_2018", ("original_paper", "aggressive_lr")
+"""Preset whose values the help does not repeat for presets that have the same."""
 
 
 def parameters_help() -> str:
-    """Return a paragraph for each parameter, in the order of params.py; at most WIDTH columns wide."""
+    """Return a paragraph for each parameter, in the order of parameters.py; at most WIDTH columns wide."""
     presets = {name: make() for name, make in PRESETS.items()}
     paragraphs = []
     for section, kind in settings.sections().items():
@@ -33,7 +35,7 @@ def _differing(values: dict[str, object], default: object) -> str:
     """Return the presets whose value is not the default, such as ` (reference, tensorflow 128; mini 16)`."""
     groups: dict[str, list[str]] = {}
     for name, value in values.items():
-        if value != default:
+        if value != (values[FOLLOWED] if name in FOLLOWERS else default):
             groups.setdefault(_text(value), []).append(name)
     listed = "; ".join(f"{', '.join(names)} {value}" for value, names in groups.items())
     return f" ({listed})" if listed else ""
@@ -46,10 +48,10 @@ def _text(value: object) -> str:
 
 
 def _bounds(hint: object, meaning: str) -> list[str]:
-    """Return the range of a number, or the choices of a word that its meaning does not list already."""
+    """Return the range of a number, `1 to 8`, or the choices of a word that its meaning does not list already."""
     if typing.get_origin(hint) is typing.Literal and any(choice not in meaning for choice in typing.get_args(hint)):
         return [" or ".join(typing.get_args(hint))]
-    return [str(bounds) for bounds in getattr(hint, "__metadata__", ())]
+    return [str(bounds).removeprefix("from ") for bounds in getattr(hint, "__metadata__", ())]
 
 
 def _wrapped(text: str) -> str:
@@ -73,4 +75,4 @@ def _documented(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
             yield field.target.id, " ".join(str(document.value.value).split())
 
 
-_MODULE = ast.parse(inspect.getsource(params_module))
+_MODULE = ast.parse(inspect.getsource(parameters))

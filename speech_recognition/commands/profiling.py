@@ -14,6 +14,7 @@ from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, Commands
 from speech_recognition.commands.inference import DEVICES, whole
 from speech_recognition.errors import ExitStatus, InputError, one_line
+from speech_recognition.parameters import Params
 from speech_recognition.runtime.allocator import keep_memory
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _device(tool: str, options: argparse.Namespace) -> "torch.device":
     return device
 
 
-def _output(tool: str, chosen: params.Params, options: argparse.Namespace) -> Path:
+def _output(tool: str, chosen: Params, options: argparse.Namespace) -> Path:
     """Return the path of a new recording. Raises InputError or DiskFullError if the folder cannot take it."""
     from speech_recognition.files import check_writable
 
@@ -165,7 +166,7 @@ def _training_set(trainer: "Trainer", options: argparse.Namespace, scratch: Path
     return noise_set(scratch, chosen, _SEED, count)
 
 
-def _launch(tool: str, chosen: params.Params, options: argparse.Namespace) -> ExitStatus:
+def _launch(tool: str, chosen: Params, options: argparse.Namespace) -> ExitStatus:
     """Replace this process by nsys or ncu, which runs `profile capture`."""
     from speech_recognition.profiling import launch
 

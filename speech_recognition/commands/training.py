@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
 from speech_recognition.commands.inference import DEVICES
 from speech_recognition.errors import ExitStatus, one_line
+from speech_recognition.parameters import Params
 from speech_recognition.runtime.allocator import keep_memory
 
 if TYPE_CHECKING:
@@ -96,9 +98,12 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 
 
 def _parameters() -> str:
-    from speech_recognition.commands.parameter_help import parameters_help
+    from speech_recognition.commands.parameter_help import FOLLOWED, FOLLOWERS, parameters_help
 
-    return f"parameters for --set: NAME=DEFAULT (presets that differ): meaning; bounds\n\n{parameters_help()}"
+    return (
+        "parameters for --set: NAME=DEFAULT (presets that differ): meaning; bounds\n"
+        f"({' and '.join(FOLLOWERS)} are as {FOLLOWED} where they are not named)\n\n{parameters_help()}"
+    )
 
 
 _NEWEST = 0
@@ -193,7 +198,7 @@ def _prepared(
         return ended.status
 
 
-def make_embedded_dataset(chosen: params.Params, data_dir: Path) -> None:
+def make_embedded_dataset(chosen: Params, data_dir: Path) -> None:
     """Make the embedded dataset in `data_dir`, if the run's preset trains on it and no dataset is there.
 
     A separate process makes it, so that the training process has read no data when its clock starts. Raises
@@ -220,11 +225,12 @@ def _run(job: "Job", options: argparse.Namespace) -> ExitStatus:
         division.verified(job.verified.dataset, job.data_dir, REFERENCES)  # this machine may have its own copy
     gpus = distributed.size() // launch.nodes if job.device.type == "cuda" else 0
     about = vars(job.params.submission)
+    command = one_line(shlex.join(["python", "-m", "speech_recognition", *options.arguments]))
     described = distributed.from_first(
         lambda: system.describe(about, nodes=launch.nodes, gpus=gpus, storage=job.data_dir)
     )
     with (
-        open_folder(job.output_dir, job.params, described, launch) as output,
+        open_folder(job.output_dir, job.params, described, launch, command) as output,
         page.own_report(job.output_dir, launch),
     ):
         if options.timed:

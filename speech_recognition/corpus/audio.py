@@ -12,10 +12,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from params import SAMPLE_RATE
 from speech_recognition.corpus.chunks import unclaimed_bytes
 from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular
+from speech_recognition.parameters import SAMPLE_RATE
 
 WAV_HEADER_BYTES = 44
 """Size of the WAV header that the standard library's wave module writes."""

@@ -8,16 +8,33 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from params import LIBRISPEECH_FOLDER, MINI_FOLDER, SAMPLE_RATE
 from speech_recognition.corpus.audio import LONGEST_SECONDS
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, read_regular
+from speech_recognition.parameters import (
+    CLEAN_SMALL_FOLDER,
+    LIBRISPEECH_FOLDER,
+    MINI_FOLDER,
+    SAMPLE_RATE,
+    SMALL_FOLDER,
+)
 
 SPLITS = ("train", "val", "test")
 """Splits of a dataset: names of its folders, of its manifests and of the fields of Counts."""
 
 _LARGEST_FILE = 1 << 20
 """Most bytes of counts.json; it has about 500."""
+
+_DOWNLOADED = {
+    MINI_FOLDER: ("mini", ""),
+    SMALL_FOLDER: ("small", " (0.5 GB of archives, 0.9 GB of dataset)"),
+    CLEAN_SMALL_FOLDER: ("clean_small", " (7 GB of archives, 13 GB of dataset)"),
+    LIBRISPEECH_FOLDER: (
+        "all",
+        " (61 GB of archives, 113 GB of dataset); to try the benchmark in minutes: sh run_and_time.sh mini",
+    ),
+}
+"""Option of `download` that makes the dataset in each preset's folder, and what a user should know before."""
 
 _LARGEST_NUMBER = 10**12
 """Largest plausible count or number of seconds: above it, the file is damaged. A float holds it exactly."""
@@ -109,6 +126,11 @@ def _parse_split(content: object) -> SplitCounts:
     raise TypeError("split")
 
 
+def option_of(folder: str) -> str | None:
+    """Return the option of `download` that makes the dataset in a preset's folder; None for any other folder."""
+    return _DOWNLOADED[folder][0] if folder in _DOWNLOADED else None
+
+
 def missing_dataset(folder: Path) -> InputError:
     """Return the error for a folder without a dataset: it says what is there and which command makes one."""
     if not folder.exists():
@@ -122,12 +144,8 @@ def missing_dataset(folder: Path) -> InputError:
 
 def _how_to_make(folder: Path) -> str:
     """Return the command that makes the dataset which is expected in `folder`, guessed from the folder's name."""
+    if folder.name in _DOWNLOADED:
+        option, note = _DOWNLOADED[folder.name]
+        return f"make it with: sh download_dataset.sh {option} --data-dir {folder}{note}"
     # A folder with a name of the user's own is most likely meant for recordings of the user's own.
-    if folder.name == MINI_FOLDER:
-        return f"make it with: sh download_dataset.sh mini --data-dir {folder}"
-    if folder.name == LIBRISPEECH_FOLDER:
-        return (
-            f"make it with: sh download_dataset.sh --data-dir {folder} (61 GB of archives, 113 GB of dataset);"
-            " to try the benchmark in minutes: sh run_and_time.sh mini"
-        )
     return f"make it with: python -m speech_recognition prepare SOURCE --data-dir {folder}"

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from params import SAMPLE_RATE
 from speech_recognition.corpus.audio import WAV_HEADER_BYTES, write_wav
 from speech_recognition.corpus.counts import SPLITS, Counts, SplitCounts, counts_path, read_counts, write_counts
 from speech_recognition.corpus.manifest import Utterance, read_manifest, write_manifest
 from speech_recognition.corpus.manifest_forms import SUFFIXES
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_folder, check_writable, resolved
+from speech_recognition.parameters import SAMPLE_RATE
 
 _OUR_FILES = re.compile(
     r"(train|val|test)/(wav/[^/]+\.wav|txt/[^/]+\.txt)|checksums/\w+\.(json|files)"

@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from params import SAMPLE_RATE
 from speech_recognition.alphabet import unknown_symbols
 from speech_recognition.corpus.audio import LONGEST_SECONDS, count_samples
 from speech_recognition.corpus.manifest_forms import WRITERS, Row, read_rows
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, read_regular
+from speech_recognition.parameters import SAMPLE_RATE
 
 _LONGEST_ID_BYTES = 80
 """Most bytes of an utterance id: it names files, whose paths may have 100 bytes in the tar stream of the checksum."""

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from params import SAMPLE_RATE
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.corpus.audio import LONGEST_SECONDS
 from speech_recognition.corpus.manifest import LONGEST_NAME, base_folder, read_manifest
@@ -20,6 +19,7 @@ from speech_recognition.corpus.table import Table, bounds_of, cut
 from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular
 from speech_recognition.lengths import all_ctc_frames
+from speech_recognition.parameters import SAMPLE_RATE
 
 _MOST_BYTES = 1 << 30
 """Largest manifest, in bytes, that is read as a whole; LibriSpeech's has a tenth of this."""

@@ -16,7 +16,6 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from params import SAMPLE_RATE
 from speech_recognition.alphabet import unknown_symbols
 from speech_recognition.corpus.audio import LONGEST_SECONDS
 from speech_recognition.corpus.chunks import unclaimed_bytes
@@ -34,6 +33,7 @@ from speech_recognition.corpus.manifest_forms import read_rows
 from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular, resolved
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.runtime.progress import Progress
 
 _SPLIT_OF_WORD = {"train": "train", "val": "val", "dev": "val", "test": "test"}

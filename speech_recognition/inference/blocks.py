@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from params import SAMPLE_RATE
 from speech_recognition.corpus.recordings import check_recording, decoded, gain, to_16_bits
+from speech_recognition.parameters import SAMPLE_RATE
 
 Samples = NDArray[np.int16]
 """16 kHz mono 16-bit [samples]."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from params import SAMPLE_RATE, Params
 from speech_recognition import settings
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_file, open_regular
+from speech_recognition.parameters import SAMPLE_RATE, Params
 
 FORMAT = "deepspeech2 1"
 """Name of the content's format and its version, which is raised when its entries change."""

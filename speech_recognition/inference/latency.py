@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from params import SAMPLE_RATE
 from speech_recognition.batches import Batch
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation
 from speech_recognition.orders import make_batches
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import AnyRecognizer
 from speech_recognition.runs.csv_tables import write_table

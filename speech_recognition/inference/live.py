@@ -13,12 +13,12 @@ import soxr
 import torch
 from torch import Tensor
 
-from params import SAMPLE_RATE
 from speech_recognition import alphabet
 from speech_recognition.errors import InputError
 from speech_recognition.inference.blocks import Samples
 from speech_recognition.inference.segments import FRAME, levels, speech
 from speech_recognition.inference.streaming import FeatureStream, Statistics, StreamedModel
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.recognizer import Recognizer
 
 BLOCK_SECONDS = 0.2

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import torch
 
-from params import SubmissionParams
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.evaluation import Evaluation
 from speech_recognition.files import atomic_folder, atomic_write
@@ -29,6 +28,7 @@ from speech_recognition.inference.loadgen import USER_CONF, Library, measured_sp
 from speech_recognition.inference.loadgen_plan import MODEL, Plan, user_conf
 from speech_recognition.inference.loadgen_results import SUMMARY, Verdict, read_accuracy, read_verdict, write_accuracy
 from speech_recognition.mlperf import system
+from speech_recognition.parameters import SubmissionParams
 from speech_recognition.recognizer import AnyRecognizer
 
 DIVISION = "open"

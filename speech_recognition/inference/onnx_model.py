@@ -14,7 +14,6 @@ import torch
 import xxhash
 from torch import Tensor
 
-from params import Params
 from speech_recognition.batches import Batch
 from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.errors import InputError, one_line
@@ -23,6 +22,7 @@ from speech_recognition.files import atomic_write, open_regular
 from speech_recognition.inference.exported import describe, params_of
 from speech_recognition.inference.packages import check_installed
 from speech_recognition.model import DeepSpeech2, conv_shapes, output_frames
+from speech_recognition.parameters import Params
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

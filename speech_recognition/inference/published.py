@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 
 import params
-from params import SAMPLE_RATE, Params
 from speech_recognition import settings
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import check_file, open_regular
+from speech_recognition.parameters import SAMPLE_RATE, Params
 from speech_recognition.recognizer import check_weights
 from speech_recognition.runs.checkpoint import TrainingState
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from params import SAMPLE_RATE
 from speech_recognition.inference.blocks import Samples
+from speech_recognition.parameters import SAMPLE_RATE
 
 FRAME = SAMPLE_RATE // 100
 """Samples of a frame of 10 ms."""

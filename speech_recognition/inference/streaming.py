@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from params import FeatureParams
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.features import Features, reflect_ends
 from speech_recognition.inference.blocks import LongRecording, Samples
 from speech_recognition.model import ConvBlock, Recurrent
+from speech_recognition.parameters import FeatureParams
 from speech_recognition.recognizer import AnyRecognizer, Recognizer
 
 

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from params import SAMPLE_RATE
 from speech_recognition.batches import collate
 from speech_recognition.corpus.recordings import read_any
 from speech_recognition.decoding.beam import BeamSearch, Hypothesis
@@ -36,6 +35,7 @@ from speech_recognition.inference.streaming import can_stream, stream
 from speech_recognition.inference.timing import placed
 from speech_recognition.inference.transcript import Transcript
 from speech_recognition.inference.words import Clock, Word, WordReader, clock_of, likeliest_path, read_words
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.recognizer import AnyRecognizer
 
 LONG_SECONDS = 40.0

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from params import Params
 from speech_recognition.errors import InputError
 from speech_recognition.features import Features
 from speech_recognition.files import atomic_write
@@ -21,6 +20,7 @@ from speech_recognition.inference.packages import check_installed
 from speech_recognition.inference.packed import PackedRecognizer, check_machine
 from speech_recognition.inference.quantized import Int8Weight, int8_gru, quantize
 from speech_recognition.model import DeepSpeech2, Recurrent
+from speech_recognition.parameters import Params
 from speech_recognition.recognizer import check_weights
 from speech_recognition.runs.checkpoint import TrainingState, digest
 

@@ -19,9 +19,9 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor
 
-from params import SAMPLE_RATE, Params
 from speech_recognition import alphabet
 from speech_recognition.model import conv_shapes
+from speech_recognition.parameters import SAMPLE_RATE, Params
 
 _SPACE = alphabet.encode(" ")[0]
 

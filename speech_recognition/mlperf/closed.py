@@ -7,12 +7,12 @@ as free.
 
 from collections.abc import Iterator
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.corpus.counts import Counts
 from speech_recognition.mlperf.benchmarks import Benchmark, benchmark_of, free_parameters
 from speech_recognition.mlperf.constraints import Constraint, allows, phrase
 from speech_recognition.mlperf.described import described
+from speech_recognition.parameters import Params
 
 
 def open_reasons(params: Params) -> list[str]:

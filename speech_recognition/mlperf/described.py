@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from mlperf_logging.mllog import constants
 
-from params import AugmentationParams, OptimizerParams, Params
 from speech_recognition.mlperf.benchmarks import benchmark_of
+from speech_recognition.parameters import AugmentationParams, OptimizerParams, Params
 from speech_recognition.runtime import distributed
 
 CONFIG_FILENAME = "params.json"

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from params import Params
 from speech_recognition import settings
+from speech_recognition.corpus.counts import option_of
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_folder, atomic_write
 from speech_recognition.mlperf.benchmarks import benchmarks
@@ -31,6 +31,7 @@ from speech_recognition.mlperf.package_layout import IMPLEMENTATION, Layout
 from speech_recognition.mlperf.score import FolderScore, score
 from speech_recognition.mlperf.score_table import outcome
 from speech_recognition.mlperf.system import STATUSES, check_name, completed, read_description
+from speech_recognition.parameters import Params
 from speech_recognition.runs.series_folder import SeriesFolder
 
 _SUBMISSION = ("benchmark", "org", "platform", "division", "status")
@@ -44,8 +45,8 @@ _DATASET = """\
 #!/bin/sh
 # Makes and verifies the dataset of this submission; start it in the folder of the implementation.
 set -eu
-sh download_dataset.sh{option}
-exec sh verify_dataset.sh{option}
+sh download_dataset.sh {option} --data-dir {folder}
+exec sh verify_dataset.sh {option} --data-dir {folder}
 """
 _README = """\
 # {platform}
@@ -157,11 +158,11 @@ def _write(layout: Layout, scored: FolderScore, params: Sequence[Params], source
     for number, each in enumerate(params):
         _put(layout.own.run(number).params, json.dumps(settings.to_dict(each), indent=2) + "\n")
     own, first, platform = layout.own.path, params[0], layout.platform
-    option = " mini" if first.preset == "mini" else ""
+    folder = settings.preset(first.preset).data.dataset
     options = "".join(f" \\\n    --set {shlex.quote(each)}" for each in settings.assignments(first))
     _put(own / f"{platform}_{IMPLEMENTATION}.json", json.dumps(settings.to_dict(first), indent=2) + "\n")
     _put(own / "run_and_time.sh", _RUN.format(preset=first.preset, runs=len(results), options=options))
-    _put(own / "init_datasets.sh", _DATASET.format(option=option))
+    _put(own / "init_datasets.sh", _DATASET.format(option=option_of(folder), folder=folder))
     _put(own / "setup.sh", "#!/bin/sh\n# run_and_time.sh makes its environment from requirements.lock by itself.\n")
     readme = _README.format(
         platform=platform,

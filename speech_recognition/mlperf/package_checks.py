@@ -11,7 +11,6 @@ from mlperf_logging.package_checker.seed_checker import SeedChecker
 from mlperf_logging.repo_checker import repo_checker
 from mlperf_logging.system_desc_checker import system_desc_checker
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import one_line
 from speech_recognition.mlperf.check import RULESET
@@ -22,6 +21,7 @@ from speech_recognition.mlperf.messages import messages
 from speech_recognition.mlperf.package_layout import Layout
 from speech_recognition.mlperf.score import FolderScore, RunScore
 from speech_recognition.mlperf.system import Description, blanks, read_description, software_notes, submitted
+from speech_recognition.parameters import Params
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,9 +25,9 @@ from typing import Self
 
 from mlperf_logging.mllog import constants
 
-from params import Params
 from speech_recognition.mlperf.described import described
 from speech_recognition.mlperf.mllog_writer import MllogWriter, TextSink
+from speech_recognition.parameters import Params
 from speech_recognition.runtime import distributed
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from params import SAMPLE_RATE, Params
 from speech_recognition.corpus.audio import WAV_HEADER_BYTES, write_wav
 from speech_recognition.corpus.manifest import Utterance
+from speech_recognition.parameters import SAMPLE_RATE, Params
 from speech_recognition.training.epochs import TrainingSet
 
 SHORTEST, LONGEST = 8, 16

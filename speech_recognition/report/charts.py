@@ -158,7 +158,7 @@ def _time(axes: Axes, records: Records) -> bool:
     spent = [phases(record) for record in records]
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", visible=True)
-    axes.set(xlabel="seconds", ylabel="of the whole run" if len(records) == 1 else "")
+    axes.set(xlabel="seconds", ylabel="initialise comes before run_start" if len(records) == 1 else "")
     if len(records) == 1:
         _time_of_one(axes, spent[0])
     else:

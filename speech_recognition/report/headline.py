@@ -96,17 +96,17 @@ def _range(values: Sequence[float], text: Callable[[Any], str] = "{:.2f}".format
 def facts(records: Records) -> dict[str, str]:
     """Return what a reader asks first about the runs' machines and data; values that differ stand side by side."""
     columns: dict[str, Callable[[Record], str]] = {
-        "Hardware": lambda record: _hardware(record.system),
+        "Hardware": lambda record: hardware(record.system),
         "Precision": lambda record: str(record.parameters["model.precision"]),
         "Software": lambda record: record.system.get("framework", ""),
-        "Commit": lambda record: _commit(record.system),
+        "Commit": lambda record: commit(record.system),
         "Dataset": lambda record: _LONG_DIGEST.sub(r"\1...", record.dataset),
     }
     found = {name: list(dict.fromkeys(filter(None, map(column, records)))) for name, column in columns.items()}
     return {name: "; ".join(values) for name, values in found.items() if values}
 
 
-def _hardware(system: dict[str, str]) -> str:
+def hardware(system: dict[str, str]) -> str:
     """Return the accelerators, or else the processors, with the memory and the number of machines."""
     if not system:
         return ""
@@ -125,10 +125,15 @@ def _hardware(system: dict[str, str]) -> str:
     return text if nodes in ("", "1") else f"{nodes} machines, each with {text}"
 
 
-def _commit(system: dict[str, str]) -> str:
+def commit(system: dict[str, str]) -> str:
     """Return the commit that ran, shortened, and whether files differed from it."""
     found = _COMMIT.search(system.get("sw_notes", ""))
     return f"{found[1][:12]}{' with changes' if found[2] else ''}" if found else ""
+
+
+def target(record: Record) -> str:
+    """Return the target WER of a run, and whether it was reached."""
+    return f"{record.target_wer:g} {'reached' if record.reached_target else 'missed' if record.ended else 'not ended'}"
 
 
 def began(record: Record) -> str:

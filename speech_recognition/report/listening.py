@@ -9,11 +9,11 @@ import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 
-from params import SAMPLE_RATE
 from speech_recognition.corpus.audio import read_pcm
 from speech_recognition.corpus.manifest import Utterance, base_folder, read_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.mlperf.mllog_writer import REPOSITORY
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.report.record import Record
 
 MOST_BYTES = 1_000_000

@@ -119,18 +119,14 @@ def _run(record: Record, number: int, page_folder: Path) -> dict[str, object]:
             "preset": str(record.parameters["preset"]),
             "began": headline.began(record),
         },
-        "target": f"{record.target_wer:g} {_verdict(record)}",
+        "target": headline.target(record),
     }
-
-
-def _verdict(record: Record) -> str:
-    return "reached" if record.reached_target else "missed" if record.ended else "not ended"
 
 
 def _links(record: Record, page_folder: Path) -> dict[str, str]:
     """Return the addresses of the run's logs and tables, relative to the page, by the files' names."""
     run = RunFolder(record.folder)
-    files = [*run.logs(), run.metrics, run.steps, run.utterances, run.params, run.system]
+    files = [*run.logs(), run.metrics, run.steps, run.utterances, run.params, run.system, run.command]
     there = Path(os.path.relpath(record.folder.absolute(), page_folder.absolute()))
     # The dot and the quoted colon keep a folder called javascript:... from being the address of a script.
     return {each.name: f"./{urllib.parse.quote(os.fsencode(there / each.name))}" for each in files if each.is_file()}

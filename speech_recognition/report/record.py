@@ -58,6 +58,12 @@ class Record:
         """Number of utterances in an epoch; None if the run was killed before it logged one."""
         return self._count("train_samples")
 
+    @property
+    def processes(self) -> int | None:
+        """Number of processes that trained; None if the run was killed before it logged the sizes of its batches."""
+        whole, part, parts = map(self._count, ("global_batch_size", "micro_batch_size", "gradient_accumulation_steps"))
+        return whole // (part * parts) if whole and part and parts else None
+
     def _count(self, key: str) -> int | None:
         value = self.logged(key)
         return value if type(value) is int and 0 <= value < 2**32 else None

@@ -19,10 +19,10 @@ import torch
 import xxhash
 from torch import Tensor
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_write, check_file
+from speech_recognition.parameters import Params
 from speech_recognition.recognizer import Recognizer, load_recognizer
 from speech_recognition.runs.metrics import EpochMetrics
 from speech_recognition.runs.tally import Tally

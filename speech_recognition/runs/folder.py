@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, held
+from speech_recognition.parameters import Params
 from speech_recognition.runs.log import Output, Silence
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import ALONE, Launch
@@ -36,6 +36,11 @@ class RunFolder:
     def system(self) -> Path:
         """Description of the machine that ran."""
         return self.path / "system.json"
+
+    @property
+    def command(self) -> Path:
+        """Command that started the run, or that continued it: one line, as a shell takes it."""
+        return self.path / "command.txt"
 
     @property
     def log(self) -> Path:
@@ -117,9 +122,9 @@ def newest_runs(preset: str, root: Path) -> list[RunFolder]:
 
 @contextmanager
 def open_folder(
-    folder: Path, params: Params, system: Mapping[str, str], launch: Launch = ALONE
+    folder: Path, params: Params, system: Mapping[str, str], launch: Launch = ALONE, command: str = ""
 ) -> Iterator[Output | Silence]:
-    """Make the folder of a run, write its parameters and its system's description, and yield its log.
+    """Make the folder of a run, write its parameters, its system's description and its command, and yield its log.
 
     Only the first process writes; the other processes get a `Silence`. A continuation of a run begins a log of its
     own, speech_ds2_resumed_1.out and so on, but a run whose processes torchrun has restarted goes on in the newest
@@ -137,7 +142,7 @@ def open_folder(
         _check_entries(folder)
         for remains in folder.rglob(".*.partial"):
             remains.unlink(missing_ok=True)
-        output = _fill(RunFolder(folder), params, system, launch)
+        output = _fill(RunFolder(folder), params, system, launch, command)
         try:
             yield output
         finally:
@@ -159,15 +164,19 @@ def _check_entries(folder: Path) -> None:
             )
 
 
-def _fill(folder: RunFolder, params: Params, system: Mapping[str, str], launch: Launch) -> Output:
+def _fill(folder: RunFolder, params: Params, system: Mapping[str, str], launch: Launch, command: str) -> Output:
     """Write the files that a run begins with, and return its open log."""
     # Anew when a run goes on: its dataset may have moved, and it may be on a different machine.
-    for path, content in ((folder.params, settings.to_dict(params)), (folder.system, system)):
-        with atomic_write(path) as partial:
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    if launch.run_id:
-        with atomic_write(folder._torchrun_id) as partial:
-            partial.write_text(launch.run_id + "\n", encoding="utf-8")
+    contents = {
+        folder.params: json.dumps(settings.to_dict(params), indent=2),
+        folder.system: json.dumps(system, indent=2),
+        folder.command: command,
+        folder._torchrun_id: launch.run_id,
+    }
+    for path, content in contents.items():
+        if content:
+            with atomic_write(path) as partial:
+                partial.write_text(content + "\n", encoding="utf-8")
     logs = folder.logs()
     # Restarted processes belong to the same run on the same clock; a run that a user resumes is a different one.
     if launch.restarted and logs:

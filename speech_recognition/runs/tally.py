@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from params import SAMPLE_RATE
+from speech_recognition.parameters import SAMPLE_RATE
 
 
 @dataclass

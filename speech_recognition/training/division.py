@@ -8,13 +8,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from params import Params
 from speech_recognition.corpus.checksum import find_reference
 from speech_recognition.corpus.counts import read_counts
 from speech_recognition.corpus.stamp import Verified, read_stamp
 from speech_recognition.errors import ExitStatus, VerificationError, one_line
 from speech_recognition.mlperf.benchmarks import benchmark_of
 from speech_recognition.mlperf.closed import data_reasons, open_reasons
+from speech_recognition.parameters import Params
 
 _SHOWN = 10
 """Most lines of a command's output that are shown: a dataset can differ in every file."""

@@ -7,13 +7,13 @@ import torch
 import xxhash
 from torch import Tensor
 
-from params import Params
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.corpus.table import Table
 from speech_recognition.draws import Draws, epoch_draws
 from speech_recognition.features import Features
 from speech_recognition.model import conv_shapes, output_frames
 from speech_recognition.orders import Indices, epoch_batches
+from speech_recognition.parameters import Params
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from params import Params
 from speech_recognition.corpus.stamp import Verified
+from speech_recognition.parameters import Params
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runtime.distributed import ALONE, Launch
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn, optim
 
-from params import OptimizerParams, Params
+from speech_recognition.parameters import OptimizerParams, Params
 from speech_recognition.training.lamb import Lamb
 
 
@@ -24,15 +24,15 @@ def build_optimizer(params: OptimizerParams, model: nn.Module) -> optim.Optimize
             weight_decay=params.weight_decay,
         )
     kind: Callable[..., optim.Optimizer] = {"adam": optim.Adam, "adamw": optim.AdamW, "lamb": Lamb}[params.name]
-    # On a GPU, one kernel that reads and writes everything once. On a CPU, torch's default; Lamb has one form only.
-    fused = {"fused": True} if params.name != "lamb" and next(model.parameters()).is_cuda else {}
+    # One kernel that reads and writes everything once, where torch has it; Lamb has one form only.
+    has_kernel = params.name != "lamb" and next(model.parameters()).device.type in ("cpu", "cuda")
     return kind(
         model.parameters(),
         lr=params.learning_rate,
         betas=(params.beta1, params.beta2),
         eps=params.epsilon,
         weight_decay=params.weight_decay,
-        **fused,
+        **({"fused": True} if has_kernel else {}),
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.augment import check_noise
 from speech_recognition.corpus.counts import SplitCounts, read_counts
@@ -17,6 +16,7 @@ from speech_recognition.errors import ExitStatus, InputError, one_line
 from speech_recognition.files import check_writable
 from speech_recognition.mlperf.check import check_log
 from speech_recognition.model import DeepSpeech2
+from speech_recognition.parameters import Params
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runtime import distributed

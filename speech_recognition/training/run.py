@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import WorkerError
 from speech_recognition.evaluation import Evaluation, evaluate
 from speech_recognition.mlperf.run_log import RunLog
+from speech_recognition.parameters import Params
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runs.log import Output, Silence
 from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, write_metrics

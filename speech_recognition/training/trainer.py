@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from params import SAMPLE_RATE, Params
 from speech_recognition.ahead import copied_ahead
 from speech_recognition.augment import Augmentation, plain, read_noise
 from speech_recognition.batches import Batch, synthetic_batch
 from speech_recognition.draws import epoch_draws
 from speech_recognition.errors import DivergedError, InputError
 from speech_recognition.orders import Indices
+from speech_recognition.parameters import SAMPLE_RATE, Params
 from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs.checkpoint import TrainingState

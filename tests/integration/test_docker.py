@@ -14,7 +14,7 @@ import yaml
 from speech_recognition.commands import ROOT
 
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
-MOUNTED = ["LibriSpeech_dataset", "mini_dataset", "results"]
+MOUNTED = ["LibriSpeech_dataset", "small_dataset", "mini_dataset", "results"]
 
 
 @pytest.fixture
@@ -109,9 +109,9 @@ def test_the_build_installs_the_lock_and_only_that() -> None:
     assert "apt-get" not in DOCKERFILE and "://" not in DOCKERFILE
 
 
-def test_the_base_image_is_a_tag_of_a_supported_python() -> None:
+def test_the_base_image_is_a_supported_python_pinned_by_its_digest() -> None:
     (base,) = re.findall(r"^ARG BASE=(\S+)\nFROM \$BASE$", DOCKERFILE, re.MULTILINE)
-    assert re.fullmatch(r"python:3\.1[12]-slim-\w+", base)
+    assert re.fullmatch(r"python:3\.1[12]-slim-\w+@sha256:[0-9a-f]{64}", base)
 
 
 def test_the_image_does_not_run_as_root() -> None:

@@ -112,7 +112,7 @@ def clean_debian(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a clean root needs Debian and the rights of root")
     if shutil.disk_usage(tmp_path).free < NEEDED_BYTES:
         pytest.skip(f"a clean root needs {NEEDED_BYTES / 1e9:.0f} GB of disk")
-    base = next(rest for name, rest in instructions() if name == "ARG" and rest.startswith("BASE="))
+    base = next(rest for name, rest in instructions() if name == "ARG" and rest.startswith("BASE=")).partition("@")[0]
     root, tools = tmp_path / "root", tmp_path / "tools"
     tools.mkdir()
     get = "apt-get download --quiet debootstrap"

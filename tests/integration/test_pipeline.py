@@ -77,6 +77,12 @@ def test_the_gardens_options_reach_every_step(copy: Copy) -> None:
     assert commands[2] == "evaluate my run/checkpoints/best.pt dev.csv my data/manifests/test.csv"
 
 
+def test_small_has_a_folder_of_its_own_and_no_test_set(copy: Copy) -> None:
+    _, commands = copy.run("small", "--preset", "small")
+    assert commands[0] == "download small --data-dir REPO/small_dataset"
+    assert commands[2].endswith("/best.pt REPO/small_dataset/manifests/val.csv")
+
+
 def test_with_two_manifests_nothing_is_downloaded(copy: Copy) -> None:
     manifests = ["--train_data_dir", "train.csv", "--eval_data_dir=dev.csv"]
     status, commands = copy.run(*manifests)

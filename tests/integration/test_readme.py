@@ -130,11 +130,19 @@ def test_the_benchmarks_answer_h_and_the_readme_names_them(path: Path) -> None:
     assert any(line.startswith(f"python benchmarks/{path.name}") for line in commands())
 
 
+def test_every_section_of_results_has_its_command_its_date_and_its_commit() -> None:
+    sections = DOCUMENTS["docs/RESULTS.md"].split("\n### ")[1:]
+    made = re.compile(r"^\*\d+ [A-Z][a-z]+ 20\d\d, commits? [0-9a-f]{7}\b.*\*$", re.MULTILINE)
+    lacking = [each.partition("\n")[0] for each in sections if "```sh\n" not in each or not made.search(each)]
+    assert len(sections) > 10 and lacking == ["Scripts without figures here"]
+
+
 def test_the_readmes_numbers_of_the_embedded_corpus_are_its_plans() -> None:
     utterances = planned_utterances()
     words = {word for each in utterances for word in each.transcript.split()}
     counts = {len(each.transcript.split()) for each in utterances}
     speakers = {each.speaker.number for each in utterances}
     assert (min(counts), max(counts)) == (2, 5)
-    assert f"`mini`: {len(utterances):,} sentences of\n  two to five words out of {len(words)}" in BENCHMARK
-    assert f"spoken by {len(speakers)} synthetic speakers" in BENCHMARK
+    text = " ".join(BENCHMARK.split())
+    assert f"`mini`: {len(utterances):,} sentences of two to five words out of {len(words)}" in text
+    assert f"spoken by {len(speakers)} synthetic speakers" in text

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 
+import params
 from speech_recognition.commands import ROOT
 from speech_recognition.training import parallel
 
@@ -22,6 +23,16 @@ def scaling() -> ModuleType:
 
 def test_the_documents_table_is_what_the_script_prints(scaling: ModuleType) -> None:
     assert scaling.markdown(scaling.CARDS["h100"], 400.0) in (ROOT / "docs" / "SCALING.md").read_text()
+
+
+def test_the_documents_times_of_clean_small_are_predicted(scaling: ModuleType) -> None:
+    chosen = params.clean_small()
+    assert chosen.model == params.reference().model, "the costs of a card are those of this model"
+    each = scaling.Simulation(scaling.CARDS["h100"], 1, chosen.data.batch_size, 400.0, "clean_small")
+    text = " ".join((ROOT / "docs" / "BENCHMARK.md").read_text().split())
+    assert f"a step of {each.batch} utterances takes {each.step:.0f} ms on an H100" in text
+    assert f"{each.epoch_s:.0f} seconds for the {each.steps} steps of an epoch" in text
+    assert f"{each.epochs * each.epoch_s / 60:.0f} minutes for all {each.epochs} epochs" in text
 
 
 def test_one_gpu_waits_for_nobody(scaling: ModuleType) -> None:

@@ -9,12 +9,12 @@ import soundfile
 import torch
 
 import params
-from params import SAMPLE_RATE, AugmentationParams
 from speech_recognition.augment import Augmentation, change_speed, read_noise
 from speech_recognition.batches import Batch, collate, nothing
 from speech_recognition.draws import epoch_draws
 from speech_recognition.errors import InputError
 from speech_recognition.features import Features
+from speech_recognition.parameters import SAMPLE_RATE, AugmentationParams
 
 LINEAR = params.mlperf_2018().features
 

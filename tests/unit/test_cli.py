@@ -85,7 +85,9 @@ def test_closed_streams_do_no_harm(trained: subprocess.CompletedProcess[str], re
 def test_the_results_hold_what_the_run_did(trained: subprocess.CompletedProcess[str]) -> None:
     folder = trained.args / "out"
     files = {"params.json", "system.json", "metrics.csv", "steps.csv", "utterances.csv", "curves.png", "report.html"}
-    assert {path.name for path in folder.iterdir()} == files | {"speech_ds2.out", "checkpoints", "charts"}
+    others = {"command.txt", "speech_ds2.out", "checkpoints", "charts"}
+    assert {path.name for path in folder.iterdir()} == files | others
+    assert (folder / "command.txt").read_text().startswith("python -m speech_recognition train --")
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "target missed" in (folder / "report.html").read_text()
     with (folder / "utterances.csv").open(newline="") as file:
@@ -128,6 +130,7 @@ def test_help_names_every_command_and_parameter(capsys: pytest.CaptureFixture[st
         "evaluate",
         "check-log",
         "report",
+        "results",
         "score",
         "package",
     ):

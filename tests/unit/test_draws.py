@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from params import AugmentationParams
 from speech_recognition.draws import Draws, epoch_draws
+from speech_recognition.parameters import AugmentationParams
 
 ALL = AugmentationParams(
     tempo_min=0.85,

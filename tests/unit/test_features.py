@@ -9,8 +9,9 @@ import torchaudio
 
 import params
 from speech_recognition.features import _FRAME_MULTIPLES, Features, length_mask
+from speech_recognition.parameters import FeatureParams
 
-LINEAR, MEL = params.mlperf_2018().features, params.FeatureParams(kind="mel")
+LINEAR, MEL = params.mlperf_2018().features, FeatureParams(kind="mel")
 POWER = params.tensorflow().features
 MFCC = dataclasses.replace(MEL, kind="mfcc")
 EVERY = pytest.mark.parametrize("settings", [LINEAR, MEL, POWER, MFCC], ids=["linear", "mel", "power", "mfcc"])
@@ -23,7 +24,7 @@ def noise(*lengths: int) -> tuple[torch.Tensor, torch.Tensor]:
     return waveforms * length_mask(torch.tensor(lengths), max(lengths)), torch.tensor(lengths)
 
 
-def direct_spectrum(waveform: np.ndarray, settings: params.FeatureParams) -> np.ndarray:
+def direct_spectrum(waveform: np.ndarray, settings: FeatureParams) -> np.ndarray:
     """Magnitudes [bins, frames] by the definition: a mirrored signal, a window, a Fourier sum."""
     margin = settings.fft_samples // 2
     padded = np.pad(waveform / 32768, margin, mode="reflect")
@@ -95,7 +96,7 @@ def test_every_mel_band_hears_something() -> None:
 
 
 @EVERY
-def test_an_utterance_does_not_see_the_padding(settings: params.FeatureParams) -> None:
+def test_an_utterance_does_not_see_the_padding(settings: FeatureParams) -> None:
     waveforms, lengths = noise(16000, 12345, 800)
     features = Features(settings)
     batch, frames = features(waveforms, lengths)
@@ -107,7 +108,7 @@ def test_an_utterance_does_not_see_the_padding(settings: params.FeatureParams) -
 
 
 @BY_UTTERANCE
-def test_each_utterance_is_normalised_over_its_own_cells(settings: params.FeatureParams) -> None:
+def test_each_utterance_is_normalised_over_its_own_cells(settings: FeatureParams) -> None:
     waveforms, lengths = noise(16000, 9000)
     batch, frames = Features(settings)(waveforms, lengths)
     for spectrogram, count in zip(batch, frames, strict=True):
@@ -116,7 +117,7 @@ def test_each_utterance_is_normalised_over_its_own_cells(settings: params.Featur
 
 
 @EVERY
-def test_silence_and_single_samples_stay_finite(settings: params.FeatureParams) -> None:
+def test_silence_and_single_samples_stay_finite(settings: FeatureParams) -> None:
     waveforms = torch.zeros(2, 4000, dtype=torch.int16)
     batch, frames = Features(settings)(waveforms, torch.tensor([4000, 1]))
     assert torch.isfinite(batch).all()
@@ -132,7 +133,7 @@ def test_a_longer_window_gives_more_bins() -> None:
 @EVERY
 @pytest.mark.parametrize("tempo", [None, [1.15, 0.9, 1.0]])
 def test_frames_padded_to_a_multiple_leave_the_spectrograms(
-    settings: params.FeatureParams, tempo: list[float] | None, monkeypatch: pytest.MonkeyPatch
+    settings: FeatureParams, tempo: list[float] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (waveforms, lengths), features = noise(8000, 7000, 321), Features(settings)
     tempos = None if tempo is None else torch.tensor(tempo, dtype=torch.float64)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import params
 from speech_recognition.features import Features, length_mask
 from speech_recognition.model import ConvShape, DeepSpeech2, build_model, reorder, reversal
+from speech_recognition.parameters import FeatureParams, ModelParams
 
 MINI = params.mini()
 SMALL_MINI = dataclasses.replace(MINI.model, rnn_units=32)
@@ -34,9 +35,7 @@ def test_the_reference_has_its_published_number_of_parameters(name: str) -> None
 
 
 @EVERY
-def test_an_utterance_does_not_depend_on_its_batch_mates(
-    model: params.ModelParams, features: params.FeatureParams
-) -> None:
+def test_an_utterance_does_not_depend_on_its_batch_mates(model: ModelParams, features: FeatureParams) -> None:
     network, spectrum = build_model(model, features.bins, seed=1).eval(), Features(features)
     lengths = torch.tensor([30000, 17321, 6001])
     generator = torch.Generator().manual_seed(0)
@@ -50,7 +49,7 @@ def test_an_utterance_does_not_depend_on_its_batch_mates(
 
 
 @EVERY
-def test_training_statistics_do_not_see_the_padding(model: params.ModelParams, features: params.FeatureParams) -> None:
+def test_training_statistics_do_not_see_the_padding(model: ModelParams, features: FeatureParams) -> None:
     spectrograms = torch.randn(2, features.bins, 90, generator=torch.Generator().manual_seed(0))
     frames = torch.tensor([90, 61])
     spectrograms[1, :, 61:] = 0
@@ -67,9 +66,7 @@ def test_training_statistics_do_not_see_the_padding(model: params.ModelParams, f
 
 @EVERY
 @given(frames=st.integers(1, 200))
-def test_output_lengths_are_those_of_the_output(
-    model: params.ModelParams, features: params.FeatureParams, frames: int
-) -> None:
+def test_output_lengths_are_those_of_the_output(model: ModelParams, features: FeatureParams, frames: int) -> None:
     network = DeepSpeech2(dataclasses.replace(model, rnn_units=2, conv_channels=1), features.bins).eval()
     log_probs, lengths = network(torch.zeros(1, features.bins, frames), torch.tensor([frames]))
     expected = max(0, network.output_lengths(frames))
@@ -125,7 +122,7 @@ def test_bfloat16_stays_near_float32_and_its_weights_are_float32() -> None:
 
 
 @EVERY
-def test_every_model_trains_in_bfloat16(model: params.ModelParams, features: params.FeatureParams) -> None:
+def test_every_model_trains_in_bfloat16(model: ModelParams, features: FeatureParams) -> None:
     network = build_model(dataclasses.replace(model, precision="bf16"), features.bins, seed=1)
     log_probs, lengths = network(torch.randn(2, features.bins, 90), torch.tensor([90, 80]))
     log_probs[: lengths.max()].square().mean().backward()
@@ -193,7 +190,7 @@ def test_a_convolutions_output_size_is_torchs(size: int, padding: int, stride: i
 
 
 @EVERY
-def test_lengths_follow_from_the_host_alone(model: params.ModelParams, features: params.FeatureParams) -> None:
+def test_lengths_follow_from_the_host_alone(model: ModelParams, features: FeatureParams) -> None:
     """What a GPU's model returns, without asking the GPU, are the lengths that its convolutions count."""
     network, frames = build_model(model, features.bins, seed=1), torch.arange(60)
     _, lengths = network.convolve(torch.zeros(60, features.bins, 59), frames)

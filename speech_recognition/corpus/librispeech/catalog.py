@@ -1,7 +1,9 @@
 """The archives of LibriSpeech and the options made from them, read from reference_checksums/librispeech.json.
 
-The publisher, torchaudio, TensorFlow Datasets and the paper (Panayotov et al., ICASSP 2015)
-agree on all its sizes, digests, hours and numbers of utterances and speakers.
+The publisher, torchaudio, TensorFlow Datasets and the paper (Panayotov et al., ICASSP 2015) agree on the sizes,
+digests, hours and numbers of utterances and speakers of LibriSpeech's seven archives. The two of Mini LibriSpeech
+(OpenSLR 31), which the option `small` is made from, were never at hand here: the utterances of dev-clean-2 are those
+that Kaldi's logs score, its hours follow from its size, and its number of speakers is not known, so it is not checked.
 """
 
 import json
@@ -12,6 +14,9 @@ from pathlib import Path
 from speech_recognition.corpus.counts import SPLITS
 from speech_recognition.corpus.librispeech.layout import split_of
 from speech_recognition.errors import InputError
+
+RESOURCE = "{resource}"
+"""Place of a resource's number in the URL of a mirror that has several."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,21 @@ class Archive:
     """Hours of speech in the subset."""
     utterances: int
     """Number of recordings in the subset."""
-    speakers: int
-    """Number of readers in the subset."""
-    older_bytes: int
-    """Size of the archive of this name in the previous release, whose content is different."""
+    speakers: int | None
+    """Number of readers in the subset; None if it is not known."""
+    older_bytes: int | None = None
+    """Size of the archive of this name in the previous release, whose content is different; None if there is none."""
+    resource: int = 12
+    """Number of the OpenSLR resource that has the archive: 12 is LibriSpeech, 31 is Mini LibriSpeech."""
 
     @property
     def file(self) -> str:
         """File name of the archive, the same on every mirror."""
         return f"{self.subset}.tar.gz"
+
+    def url(self, mirror: str) -> str:
+        """Return the archive's address on a mirror."""
+        return f"{mirror.replace(RESOURCE, str(self.resource)).rstrip('/')}/{self.file}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Catalog:
     options: dict[str, tuple[Archive, ...]]
     """Archives of each option, by the option's name: all, clean ..."""
     mirrors: tuple[str, ...]
-    """URLs of the folders of archives, in the order in which they are asked."""
+    """URLs of the folders of archives, with RESOURCE in them, in the order in which they are asked."""
 
 
 def read_catalog(path: Path) -> Catalog:

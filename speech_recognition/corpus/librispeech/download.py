@@ -192,7 +192,7 @@ def _from_any(transfer: Transfer, mirrors: Sequence[str], patience: Patience, st
         for mirror in list(good):
             begin = time.monotonic()
             try:
-                transfer.receive(f"{mirror.rstrip('/')}/{transfer.archive.file}")
+                transfer.receive(transfer.archive.url(mirror))
                 return
             except WrongContentError as error:
                 reasons[mirror] = str(error)

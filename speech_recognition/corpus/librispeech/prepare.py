@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from params import SAMPLE_RATE
 from speech_recognition.corpus.audio import decode_flac
 from speech_recognition.corpus.checksum import write_reference
 from speech_recognition.corpus.counts import SPLITS, Counts, read_counts
@@ -24,6 +23,7 @@ from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.corpus.tar_stream import RECORDED
 from speech_recognition.errors import InputError
 from speech_recognition.files import check_writable
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.runtime.progress import Progress
 
 _EXPANSION = 2.5
@@ -117,14 +117,15 @@ def _files_in(folder: Path) -> int:
 
 
 def _check_counts(recordings: Sequence[Recording], archives: Sequence[Archive]) -> None:
-    """Raise InputError unless each subset has the catalog's numbers of utterances and speakers."""
+    """Raise InputError unless each subset has the catalog's numbers of utterances and, if known, of speakers."""
     for archive in archives:
         members = [each for each in recordings if each.subset == archive.subset]
         speakers = len({each.speaker for each in members})
-        if (len(members), speakers) != (archive.utterances, archive.speakers):
+        expected = archive.speakers or speakers
+        if (len(members), speakers) != (archive.utterances, expected):
             raise InputError(
                 f"{archive.file}: {len(members)} utterances of {speakers} speakers,"
-                f" the catalog says {archive.utterances} of {archive.speakers}; restore reference_checksums"
+                f" the catalog says {archive.utterances} of {expected}; restore reference_checksums"
             )
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from params import SAMPLE_RATE
 from speech_recognition.corpus.audio import LONGEST_SECONDS
 from speech_recognition.corpus.librispeech.layout import FLAC, TRANSCRIPTS, check_place, split_of
 from speech_recognition.corpus.librispeech.tar_reader import Entry, TarReader
 from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular, read_regular
+from speech_recognition.parameters import SAMPLE_RATE
 
 _ARCHIVE = ".tar.gz"
 """Suffix of an archive."""

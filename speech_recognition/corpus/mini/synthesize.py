@@ -16,7 +16,6 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from params import SAMPLE_RATE
 from speech_recognition.corpus.counts import SPLITS, Counts, read_counts
 from speech_recognition.corpus.dataset import check_replaceable
 from speech_recognition.corpus.librispeech.prepare import prepare_librispeech
@@ -27,6 +26,7 @@ from speech_recognition.corpus.mini.resample import coefficients, resample
 from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_folder, check_writable, held
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.runtime.progress import Progress
 
 _BYTES_PER_UTTERANCE = 90_000

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from speech_recognition.cli import main
+from speech_recognition.cli import _parser, main
+from speech_recognition.commands import ROOT
+from speech_recognition.commands.dataset import _data_dir
 from speech_recognition.corpus.counts import read_counts
 
 
@@ -29,3 +31,17 @@ def test_a_dataset_is_replaced_only_if_that_is_asked_for(
     assert main([*arguments, "--overwrite"]) == 0
     assert (tmp_path / "data" / "train" / "txt" / "a.txt").read_text() == "NO\n"
     assert read_counts(tmp_path / "data").train.utterances == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "folder"),
+    [
+        ("all", "LibriSpeech_dataset"),
+        ("clean_small", "LibriSpeech_dataset"),
+        ("small", "small_dataset"),
+        ("mini", "mini_dataset"),
+    ],
+)
+@pytest.mark.parametrize("command", ["download", "verify"])
+def test_small_and_mini_have_folders_of_their_own(command: str, option: str, folder: str) -> None:
+    assert _data_dir(_parser().parse_args([command, option])) == ROOT / folder

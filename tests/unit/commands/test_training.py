@@ -57,3 +57,12 @@ def test_a_run_is_prepared_with_the_right_to_drop_the_page_cache(root: bool, mon
     monkeypatch.setattr("speech_recognition.training.prepare.prepare", record)
     assert main(["train", "--preset", "mini", "--device", "cpu"]) == 2
     assert given == [root]
+
+
+def test_a_run_without_its_downloaded_dataset_says_how_to_make_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "small_dataset"
+    assert main(["train", "--preset", "small", "--timed", "--device", "cpu", "--data-dir", str(folder)]) == 2
+    expected = f"{folder}: no such folder; make it with: sh download_dataset.sh small --data-dir {folder} (0.5 GB of"
+    assert expected in capsys.readouterr().err.splitlines()[-1]

@@ -1,14 +1,20 @@
 """Tests of counts.json."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_recognition.corpus.counts import Counts, SplitCounts, read_counts, write_counts
+import params
+from speech_recognition.commands import REFERENCES
+from speech_recognition.corpus.checksum import CATALOG_NAME
+from speech_recognition.corpus.counts import Counts, SplitCounts, option_of, read_counts, write_counts
+from speech_recognition.corpus.librispeech.catalog import read_catalog
 from speech_recognition.errors import InputError
+from speech_recognition.parameters import Params
 
 split_counts = st.builds(SplitCounts, st.integers(0, 10**9), st.floats(0, 1e9), st.floats(0, 3600))
 
@@ -27,7 +33,12 @@ def test_counts_are_of_all_utterances_and_of_none() -> None:
 
 @pytest.mark.parametrize(
     ("name", "command"),
-    [("mini_dataset", "sh download_dataset.sh mini"), ("mine", "speech_recognition prepare SOURCE --data-dir")],
+    [
+        ("mini_dataset", "sh download_dataset.sh mini --data-dir"),
+        ("small_dataset", "sh download_dataset.sh small --data-dir"),
+        ("LibriSpeech_dataset", "sh download_dataset.sh all --data-dir"),
+        ("mine", "speech_recognition prepare SOURCE --data-dir"),
+    ],
 )
 def test_a_missing_dataset_is_refused_with_the_command_that_makes_it(tmp_path: Path, name: str, command: str) -> None:
     folder = tmp_path / name
@@ -40,6 +51,12 @@ def test_a_missing_dataset_is_refused_with_the_command_that_makes_it(tmp_path: P
     (folder / "notes.txt").touch()
     with pytest.raises(InputError, match="not a dataset"):
         read_counts(folder)
+
+
+@pytest.mark.parametrize("make", params.PRESETS.values(), ids=params.PRESETS)
+def test_every_presets_dataset_can_be_downloaded(make: Callable[[], Params]) -> None:
+    assert option_of(make().data.dataset) in {*read_catalog(REFERENCES / CATALOG_NAME).options, "mini"}
+    assert option_of("mine") is None
 
 
 def test_a_file_where_the_dataset_should_be_is_refused(tmp_path: Path) -> None:

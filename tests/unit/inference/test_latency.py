@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 import params
-from params import SAMPLE_RATE
 from speech_recognition.batches import Batch
 from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.features import Features
 from speech_recognition.inference.latency import WARM_UPS, Measurement, held, measure, write_inputs
+from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.runs.csv_tables import read_table
 
 

@@ -8,12 +8,12 @@ from typing import get_args
 import pytest
 import torch
 
-from params import SubmissionParams
 from speech_recognition.errors import InputError
 from speech_recognition.inference import loadgen_folder
 from speech_recognition.inference.loadgen_folder import Subject, describe
 from speech_recognition.inference.loadgen_plan import Plan
 from speech_recognition.inference.loading import Precision
+from speech_recognition.parameters import SubmissionParams
 
 CPU = torch.device("cpu")
 

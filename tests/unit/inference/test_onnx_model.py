@@ -14,7 +14,6 @@ import xxhash
 from torch.nn.utils.rnn import pad_sequence
 
 import params
-from params import Params
 from speech_recognition import settings
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.batches import Batch, nothing
@@ -24,6 +23,7 @@ from speech_recognition.evaluation import evaluate
 from speech_recognition.inference.export import export
 from speech_recognition.inference.loading import load
 from speech_recognition.inference.onnx_model import OnnxRecognizer, load_onnx, write_onnx
+from speech_recognition.parameters import Params
 from speech_recognition.recognizer import Recognizer, new_recognizer
 
 CPU = torch.device("cpu")

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import params
-from params import Params
 from speech_recognition.batches import collate
 from speech_recognition.inference.blocks import Samples
 from speech_recognition.inference.streaming import can_stream, stream
+from speech_recognition.parameters import Params
 from speech_recognition.recognizer import Recognizer, new_recognizer
 
 

@@ -16,20 +16,24 @@ import yaml
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES
-from speech_recognition.mlperf.benchmarks import benchmarks
+from speech_recognition.mlperf.benchmarks import benchmark_of, benchmarks
 from speech_recognition.mlperf.check import Division, Violation, check_log
 from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.model import DeepSpeech2
+from speech_recognition.parameters import AugmentationParams, ModelParams, Params
 
 _LINES = benchmarks()["deepspeech2_mini"].lines
 LIBRISPEECH, MINI = (281_241, 5_567), (_LINES["train_samples"]["equals"], _LINES["eval_samples"]["equals"])
+SMALL = (1_519, 1_089)
 """Number of training and of evaluation utterances."""
+CLOSED = [each.preset for each in benchmarks().values()]
+"""Presets of the closed division."""
 MINI_SHA256 = json.loads((REFERENCES / "mini.json").read_text())["sha256"]
 MARK = ":::MLLOG "
 
 AUGMENTED = dataclasses.replace(
     params.mini(),
-    augmentation=params.AugmentationParams(
+    augmentation=AugmentationParams(
         tempo_min=0.9, speed_max=1.1, gain_min_db=-3.0, noise_folder="noise", frequency_masks=2, time_masks=10
     ),
 )
@@ -37,7 +41,7 @@ AUGMENTED = dataclasses.replace(
 
 
 @functools.cache
-def shapes_of(model_params: params.ModelParams, bins: int) -> dict[str, list[int]]:
+def shapes_of(model_params: ModelParams, bins: int) -> dict[str, list[int]]:
     """Return the shape of each tensor of a model for spectrograms of so many `bins`."""
     with torch.device("meta"):
         model = DeepSpeech2(model_params, bins)
@@ -76,20 +80,21 @@ class LogLines(list[str]):
 
 
 def build_log(
-    preset: str | params.Params = "mini",
+    preset: str | Params = "mini",
     counts: tuple[int, int] | None = None,
-    wers: Sequence[float] = (53.2, 23.0),
+    wers: Sequence[float] | None = None,
     division: str = "closed",
 ) -> LogLines:
     """Return the log of a successful run with `wers` as its evaluations' results, and with some plain lines.
 
-    `preset` is a name, "augmented", or parameters.
+    `preset` is a name, "augmented", or parameters. Without `wers`, the second evaluation meets the target exactly.
     """
     if isinstance(preset, str):
         preset = AUGMENTED if preset == "augmented" else params.PRESETS[preset]()
     chosen = settings.apply(preset, ["model.precision=fp32"])  # `train` replaces auto before it writes the log
     submission = dataclasses.replace(chosen.submission, division=division)
-    train, evaluation = counts or (MINI if chosen.preset == "mini" else LIBRISPEECH)
+    train, evaluation = counts or {"mini": MINI, "small": SMALL}.get(chosen.preset, LIBRISPEECH)
+    target = chosen.training.target_wer
     stream = io.StringIO()
     with RunLog(stream) as log:
         log.cache_cleared(True)
@@ -97,10 +102,10 @@ def build_log(
             stream.write("params: a plain line\n")
             init.weights(shapes_of(chosen.model, chosen.features.bins))
             if division == "closed":
-                init.dataset("mini" if chosen.preset == "mini" else "all", MINI_SHA256)
+                init.dataset(benchmark_of(chosen.preset).option, MINI_SHA256)
         with log.run() as run:
             run.samples(train, evaluation)
-            for epoch, wer in enumerate(wers, start=1):
+            for epoch, wer in enumerate(wers or (target + 30.2, target), start=1):
                 with log.epoch(epoch, (epoch - 1) * train, epoch * train):
                     pass
                 with log.evaluation(epoch, samples=epoch * train) as result:

@@ -9,6 +9,7 @@ import params
 from speech_recognition import settings
 from speech_recognition.mlperf.benchmarks import benchmark_of
 from speech_recognition.mlperf.system import REQUIRED, describe
+from speech_recognition.parameters import Params
 from speech_recognition.runs.series_folder import SeriesFolder
 from tests.unit.mlperf.conftest import LogLines, build_log
 
@@ -41,7 +42,7 @@ def write_log(path: Path, lines: Sequence[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
-def write_params(series: SeriesFolder, number: int, chosen: params.Params) -> None:
+def write_params(series: SeriesFolder, number: int, chosen: Params) -> None:
     """Write the parameters of a run of the series."""
     path = series.run(number).params
     path.parent.mkdir(parents=True, exist_ok=True)

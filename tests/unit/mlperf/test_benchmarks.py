@@ -8,6 +8,8 @@ import torch
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT
+from speech_recognition.corpus.checksum import CATALOG_NAME
+from speech_recognition.corpus.librispeech.catalog import read_catalog, utterances_by_split
 from speech_recognition.mlperf.benchmarks import Benchmark, benchmark_of, benchmarks, free_parameters, markdown_table
 from speech_recognition.model import DeepSpeech2
 
@@ -20,9 +22,8 @@ def test_every_preset_is_of_one_benchmark_and_closed_if_it_is_the_benchmarks_own
     for name, preset in params.PRESETS.items():
         closed = benchmark_of(name).preset == name
         assert preset().submission.division == ("closed" if closed else "open"), name
-    assert {name: benchmark_of(name).name for name in ("mini", "reference", "tensorflow")} == {
-        "mini": "deepspeech2_mini", "reference": "deepspeech2", "tensorflow": "deepspeech2"
-    }  # fmt: skip
+    expected = {"mini": "deepspeech2_mini", "small": "deepspeech2_small", "tensorflow": "deepspeech2"}
+    assert {name: benchmark_of(name).name for name in expected} == expected
 
 
 @EACH
@@ -35,13 +36,21 @@ def test_the_model_target_and_epochs_are_those_of_the_preset(benchmark: Benchmar
 
 
 def test_the_pinned_datasets_are_those_that_the_repository_pins() -> None:
-    mini, large = benchmarks()["deepspeech2_mini"], benchmarks()["deepspeech2"]
+    mini = benchmarks()["deepspeech2_mini"]
     reference = json.loads((REFERENCES / f"{mini.option}.json").read_text())
     assert mini.lines["dataset_checksum"]["one_of"] == [reference["sha256"]]
     assert mini.lines["train_samples"]["equals"] == reference["counts"]["train"]["utterances"]
     assert mini.lines["eval_samples"]["equals"] == reference["counts"]["val"]["utterances"]
-    pinned = (REFERENCES / f"{large.option}.json").exists()
-    assert pinned == ("one_of" in large.lines["dataset_checksum"]), "pin LibriSpeech in benchmarks.yaml too"
+    for each in benchmarks().values():
+        pinned = (REFERENCES / f"{each.option}.json").exists()
+        assert pinned == ("one_of" in each.lines["dataset_checksum"]), f"pin {each.option} in benchmarks.yaml too"
+
+
+def test_small_has_the_utterances_of_the_catalogs_archives() -> None:
+    small = benchmarks()["deepspeech2_small"]
+    counts = utterances_by_split(read_catalog(REFERENCES / CATALOG_NAME).options[small.option])
+    samples = {key: small.lines[key]["equals"] for key in ("train_samples", "eval_samples")}
+    assert samples == {"train_samples": counts["train"], "eval_samples": counts["val"]}
 
 
 @EACH
@@ -56,6 +65,6 @@ def test_every_name_in_the_definition_is_a_parameter(benchmark: Benchmark) -> No
 def test_the_documents_table_is_the_definitions() -> None:
     assert f"\n\n{markdown_table()}\n\n" in (ROOT / "docs" / "BENCHMARK.md").read_text()
     rows = markdown_table().splitlines()
-    assert "| `data.batch_size` | `global_batch_size` | from 16 to 4096 | from 4 to 128 |" in rows
-    assert "| `data.workers` | | any | any |" in rows
+    assert "| `data.batch_size` | `global_batch_size` | from 16 to 4096 | from 4 to 128 | from 4 to 128 |" in rows
+    assert "| `data.workers` | | any | any | any |" in rows
     assert not any("opt_name" in row for row in rows), "it is fixed"

@@ -14,14 +14,16 @@ from speech_recognition.errors import InputError
 from speech_recognition.mlperf.benchmarks import benchmarks
 from speech_recognition.mlperf.closed import data_reasons, open_reasons
 from speech_recognition.mlperf.described import described
+from speech_recognition.parameters import Params
+from tests.unit.mlperf.conftest import CLOSED
 
 
-def decided(preset: str) -> params.Params:
+def decided(preset: str) -> Params:
     """Return the parameters of a preset as a run has them, which has replaced the precision auto."""
     return settings.apply(params.PRESETS[preset](), ["model.precision=fp32"])
 
 
-def changed(preset: str) -> Iterator[tuple[str, params.Params]]:
+def changed(preset: str) -> Iterator[tuple[str, Params]]:
     """Yield each parameter with other values in turn, as an assignment and as the parameters with it."""
     chosen = decided(preset)
     for section, kind in settings.sections().items():
@@ -43,7 +45,7 @@ def changed(preset: str) -> Iterator[tuple[str, params.Params]]:
                     continue
 
 
-@pytest.mark.parametrize("preset", ["mini", "reference"])
+@pytest.mark.parametrize("preset", CLOSED)
 @pytest.mark.usefixtures("rules_read_once")
 def test_a_run_that_train_calls_closed_is_not_refused_by_the_rules(preset: str, good_log: Any, check: Any) -> None:
     """Change each parameter, and hold both answers to each other wherever the log states the change."""
@@ -59,7 +61,7 @@ def test_a_run_that_train_calls_closed_is_not_refused_by_the_rules(preset: str, 
     assert "data.batch_seconds=1" in opened and not any(each.startswith("data.workers") for each in opened)
 
 
-@pytest.mark.parametrize("preset", ["mini", "reference"])
+@pytest.mark.parametrize("preset", CLOSED)
 def test_the_presets_of_the_benchmarks_are_closed(preset: str) -> None:
     assert open_reasons(decided(preset)) == []
 
@@ -73,8 +75,10 @@ def test_the_presets_of_the_benchmarks_are_closed(preset: str) -> None:
         ("mini", ["optimizer.warmup_fraction=0.9"], ["(opt_learning_rate_warmup_epochs must be from 0.0 to 5.0)"]),
         ("mini", ["model.rnn_units=8", "data.batch_size=3"], ["model.rnn_units=8", "data.batch_size=3 (global"]),
         ("mini", ["augmentation.time_masks=2"], ["augmentation.time_masks=2"]),
+        ("small", ["augmentation.time_masks=0"], ["augmentation.time_masks=0 (data_spec_augment_time_n must be 2)"]),
         ("reference", ["augmentation.tempo_min=1", "augmentation.tempo_max=1"], ["tempo_min=1.0 (", "tempo_max=1.0 ("]),
         ("mlperf_2018", [], ["the preset mlperf_2018, not reference"]),
+        ("clean_small", [], ["the preset clean_small, not reference"]),
     ],
 )  # fmt: skip
 def test_each_reason_names_its_parameter_once(preset: str, assignments: list[str], reasons: list[str]) -> None:

@@ -7,11 +7,12 @@ import pytest
 import params
 from speech_recognition import settings
 from speech_recognition.mlperf.described import described
+from speech_recognition.parameters import Params
 from speech_recognition.runtime import distributed
 from tests.unit.mlperf.conftest import AUGMENTED
 
 
-def values(chosen: params.Params) -> dict[str, Any]:
+def values(chosen: Params) -> dict[str, Any]:
     return {key: value for key, value, _ in described(chosen, seed=7)}
 
 

@@ -71,6 +71,7 @@ def test_a_good_series_becomes_a_submission_that_passes_every_check(runs: Path, 
     assert "run_and_time.sh mini --runs 10" in (own / "run_and_time.sh").read_text()
     assert f"SHA-256 of its tar stream `{MINI_SHA256}`" in (own / "README.md").read_text()
     assert {"README.md", "setup.sh", "init_datasets.sh", "run_and_time.sh"} <= {path.name for path in own.iterdir()}
+    assert "sh download_dataset.sh mini --data-dir mini_dataset\n" in (own / "init_datasets.sh").read_text()
     page = (org / "CHECKS.md").read_text()
     assert page.count("| passed |") == len(package.checks) and "FAILED" not in page
     assert "- score: 5.50 minutes" in page

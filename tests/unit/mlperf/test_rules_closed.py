@@ -85,6 +85,7 @@ NO_LINE = "a closed log of this benchmark has no such line"
 SCHEDULE = "opt_learning_rate_decay_schedule"
 FREQUENCY = {"data_spec_augment_freq_n": 2, "data_spec_augment_freq_min": 0, "data_spec_augment_freq_max": 20}
 TIME = {"data_spec_augment_time_n": 10, "data_spec_augment_time_min": 0.0, "data_spec_augment_time_max": 0.03}
+GAIN = {"data_gain_min_db": -6.0, "data_gain_max_db": 8.0}
 NOISE = {"data_noise_probability": 0.4, "data_noise_min_db": 5.0, "data_noise_max_db": 25.0}
 LAMB = {f"opt_adamw_{name}": f"opt_lamb_{name}" for name in ("beta_1", "beta_2", "epsilon")}
 ADAM = {f"opt_adamw_{name}": f"opt_adam_{name}" for name in ("beta_1", "beta_2", "epsilon")}
@@ -189,6 +190,18 @@ CASES = [
     Case("no dataset", removed("dataset_checksum"), "Required EXACTLY_ONE occurrence of 'dataset_checksum'"),
     Case("parameters", value("config_filename", "params.py:mini"), "config_filename: must be params.json"),
     Case("mini as large", relabelled("deepspeech2"), "train_samples: must be from 280960 to 281241"),
+    Case("small as mini", relabelled("deepspeech2_mini"), f"eval_samples: must be {MINI[1]}", "small", open=False),
+    Case("small's test set", value("eval_samples", 1_088), "eval_samples: must be 1089", "small"),
+    Case("small's training set", value("train_samples", 1_518), "train_samples: must be 1519", "small"),
+    Case("small's masks", value("data_spec_augment_time_n", 10), "data_spec_augment_time_n: must be 2", "small"),
+    Case(
+        "small without masks",
+        removed(*FREQUENCY),
+        "Required EXACTLY_ONE occurrence of 'data_spec_augment_freq_n' but found 0",
+        "small",
+    ),
+    Case("small's gain", added("data_tempo_perturbation_max", **GAIN), f"data_gain_min_db: {NO_LINE}", "small"),
+    Case("small's dataset", metadata("dataset_checksum", dataset="mini"), "dataset must be small", "small"),
     Case("large as mini", relabelled("deepspeech2_mini"), f"eval_samples: must be {MINI[1]}", "reference"),
     Case("a run of 2018", relabelled("deepspeech2"), "opt_name: must be adamw", "mlperf_2018"),
     Case("TensorFlow's", relabelled("deepspeech2"), "init_stop: the count of tensors is not", "tensorflow"),
@@ -234,6 +247,7 @@ def test_what_is_free_passes_up_to_its_bounds(damage: Any, good_log: Any, check:
 @pytest.mark.usefixtures("rules_read_once")
 def test_nobody_has_pinned_librispeech(good_log: Any, check: Any) -> None:
     assert check(value("dataset_checksum", "0" * 64)(good_log("reference"))) == []
+    assert check(value("dataset_checksum", "0" * 64)(good_log("small"))) == []
     assert check(value("train_samples", 281_240)(good_log("reference", counts=(281_240, 5_567)))) == []
 
 

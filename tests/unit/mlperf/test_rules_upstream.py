@@ -54,7 +54,14 @@ def passes(rules: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[s
 
 @pytest.mark.parametrize(
     ("preset", "division"),
-    [("mini", "closed"), ("reference", "closed"), ("mini", "open"), ("mlperf_2018", "open"), ("tensorflow", "open")],
+    [
+        ("mini", "closed"),
+        ("small", "closed"),
+        ("reference", "closed"),
+        ("mini", "open"),
+        ("mlperf_2018", "open"),
+        ("tensorflow", "open"),
+    ],
 )
 def test_good_logs_pass(preset: str, division: Division, good_log: Any, passes: Any) -> None:
     assert passes(good_log(preset, division=division))

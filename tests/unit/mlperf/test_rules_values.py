@@ -7,7 +7,8 @@ import pytest
 
 import params
 from speech_recognition import settings
-from tests.unit.mlperf.conftest import MINI
+from speech_recognition.parameters import Params
+from tests.unit.mlperf.conftest import CLOSED, MINI
 
 SCHEDULE = "opt_learning_rate_decay_schedule"
 LAMB = settings.apply(params.mini(), ["optimizer.name=lamb"])
@@ -17,7 +18,7 @@ def messages(violations: list[Any]) -> list[str]:
     return [violation.message for violation in violations]
 
 
-@pytest.mark.parametrize("preset", ["mini", "reference"])
+@pytest.mark.parametrize("preset", CLOSED)
 def test_good_logs_are_compliant(preset: str, good_log: Any, check: Any) -> None:
     assert check(good_log(preset), "closed") == []
     assert check(good_log(preset), "open") == [], "a closed log keeps the open rules as well"
@@ -158,7 +159,7 @@ def test_a_checksum_has_64_hex_digits(value: object, good_log: Any, check: Any) 
     ],
 )
 def test_the_lines_of_optimizer_and_schedule_go_with_their_names(
-    preset: str | params.Params, key: str, value: str, message: str, good_log: Any, check: Any
+    preset: str | Params, key: str, value: str, message: str, good_log: Any, check: Any
 ) -> None:
     found = check(good_log(preset, division="open").edited(key, value=value), "open")
     assert messages(found) == [message]
@@ -179,7 +180,7 @@ def test_optimizer_values_are_sound_in_the_open_division_too(preset: str, good_l
 @pytest.mark.parametrize("preset", params.PRESETS)
 def test_every_presets_log_passes_the_rules_of_its_division(preset: str, good_log: Any, check: Any) -> None:
     division = params.PRESETS[preset]().submission.division
-    assert division == ("closed" if preset in ("reference", "mini") else "open")
+    assert division == ("closed" if preset in CLOSED else "open")
     assert check(good_log(preset, division=division), division) == []
 
 

@@ -57,8 +57,9 @@ def test_the_worst_utterances_can_be_heard(
 
 def test_the_files_of_a_run_are_linked_from_wherever_the_page_lies(run_folder: Maker, tmp_path: Path) -> None:
     folder = run_folder("a b")
+    (folder / "command.txt").write_text("python -m speech_recognition train\n")
     names = {"speech_ds2.out", "metrics.csv", "steps.csv", "utterances.csv", "params.json", "system.json"}
-    assert names == set(re.findall(r'<a href="\./([^"]*)"', page_of(folder, into=folder)))
+    assert names | {"command.txt"} == set(re.findall(r'<a href="\./([^"]*)"', page_of(folder, into=folder)))
     elsewhere = tmp_path / "pages" / "today"
     for link in re.findall(r'<a href="([^"]*)"', page_of(folder, into=elsewhere)):
         assert (elsewhere / unquote(link)).resolve().parent == folder

@@ -43,6 +43,7 @@ onload = () => {{
     "charts": charts.length,
     "widths": [...new Set(charts.map(chart => Math.round(chart.getBoundingClientRect().width)))].length,
     "cards": [...new Set([...seen.querySelectorAll(".card")].map(card => card.offsetWidth))].length,
+    "letters": [...new Set([...seen.querySelectorAll(".card b")].map(each => getComputedStyle(each).fontSize))].length,
     "smallest text": Math.min(...texts.flat().map(text => parseFloat(getComputedStyle(text).fontSize)
       * text.ownerSVGElement.clientWidth / text.ownerSVGElement.viewBox.baseVal.width)),
     "overlaps": boxes.flatMap((each, chart) => each.flatMap((a, one) => each.slice(one + 1)
@@ -79,12 +80,12 @@ def test_a_browser_shows_everything_without_an_error_and_without_scrolling_aside
     width: int,
     scheme: str,
 ) -> None:
-    folders = [run_folder(f"mini_20261121_101500_{number}") for number in range(count)]
+    folders = [run_folder(f"mini_20261121_101500_{number}", wers=(53.2, 21.0 - number)) for number in range(count)]
     for folder in folders:
         val_dataset(folder)
     seen = measured(write_report(tmp_path, [read_record(folder) for folder in folders]), width, scheme)
     assert seen["too wide"] == 0 and seen["overlaps"] == []
-    assert (seen["charts"], seen["widths"], seen["cards"]) == (7, 1, 1)
+    assert (seen["charts"], seen["widths"], seen["cards"], seen["letters"]) == (7, 1, 1, 1)
     assert seen["smallest text"] >= 9  # pixels
     assert seen["heard"] == [True] * 3 * count
     dark = scheme == DARK

@@ -51,6 +51,7 @@ def test_restarted_processes_go_on_in_the_newest_log(tmp_path: Path) -> None:
         "speech_ds2.out",
         "torchrun_id",
         "params.json",
+        "command.txt",
         "steps.csv",
         "checkpoints",
         "checkpoints/last.pt",

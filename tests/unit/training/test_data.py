@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.corpus.manifest import Utterance, read_manifest, write_manifest
 from speech_recognition.errors import InputError
+from speech_recognition.parameters import Params
 from speech_recognition.recognizer import Recognizer, new_recognizer
 from speech_recognition.training.data import RunData, read_data
 from speech_recognition.training.job import Job

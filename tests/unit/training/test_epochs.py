@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import params
-from params import Params
 from speech_recognition import settings
 from speech_recognition.corpus.manifest import Utterance, read_manifest
+from speech_recognition.parameters import Params, Stage
 from speech_recognition.training.epochs import TrainingSet, set_digest
 
 CHOSEN = settings.apply(params.mini(), ["data.batch_size=5", "training.epochs=3"])
@@ -47,7 +47,7 @@ def test_the_seed_decides_the_order_of_every_epoch(utterances: list[Utterance]) 
 
 
 def test_a_stage_with_another_batch_size_changes_the_number_of_steps(utterances: list[Utterance]) -> None:
-    stage = params.Stage(first_epoch=2, batch_size=10, momentum=0.9, anneal_factor=1.1)
+    stage = Stage(first_epoch=2, batch_size=10, momentum=0.9, anneal_factor=1.1)
     staged = made(utterances, dataclasses.replace(CHOSEN, stages=(stage,)))
     assert [staged.plan(epoch).first_step for epoch in (1, 2, 3)] == [0, 5, 8]
     assert staged.plan(1).run_steps == 11

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import params
+from speech_recognition.parameters import OptimizerParams
 from speech_recognition.training.optimizers import build_optimizer, learning_rate, load_optimizer, set_rates
 
 MLPERF_2018, MINI = params.mlperf_2018(), params.mini()
@@ -75,33 +76,34 @@ def test_momentum_is_set_where_there_is_one() -> None:
         assert group["lr"] == 0.5 and group.get("momentum", 0.7) == 0.7
 
 
-@pytest.mark.parametrize(("on_gpu", "fused"), [(True, True), (False, None)])
-def test_a_gpu_updates_all_weights_in_one_kernel(
-    monkeypatch: pytest.MonkeyPatch, on_gpu: bool, fused: bool | None
+@pytest.mark.parametrize(("device", "fused"), [("cuda", True), ("cpu", True), ("xpu", None)])
+def test_cpus_and_nvidia_gpus_update_all_weights_in_one_kernel(
+    monkeypatch: pytest.MonkeyPatch, device: str, fused: bool | None
 ) -> None:
     made: list[dict[str, Any]] = []
     monkeypatch.setattr(torch.optim, "AdamW", lambda _, **options: made.append(options))
-    model = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(is_cuda=on_gpu)]))
+    model = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=torch.device(device))]))
     build_optimizer(MINI.optimizer, model)  # type: ignore[arg-type]
     assert made[0].get("fused") is fused
 
 
 @pytest.mark.parametrize("recipe", [MLPERF_2018.optimizer, MINI.optimizer])
-def test_a_state_from_a_gpu_goes_on_as_one_of_this_device(recipe: params.OptimizerParams) -> None:
+def test_a_state_from_another_device_goes_on_as_one_of_this_device(recipe: OptimizerParams) -> None:
     weights = []
-    for origin in ("here", "a GPU"):
+    for origin in ("here", "another device"):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             model = torch.nn.Linear(3, 2)
         optimizer = build_optimizer(recipe, model)
+        own = optimizer.defaults["fused"]
         for _ in range(3):
             model(torch.ones(4, 3)).square().sum().backward()
             optimizer.step()
             state = optimizer.state_dict()
-            if origin == "a GPU":
+            if origin == "another device":
                 state["param_groups"][0]["fused"] = True
             optimizer = build_optimizer(recipe, model)
             load_optimizer(optimizer, state)
-        assert optimizer.param_groups[0]["fused"] is None
+        assert optimizer.param_groups[0]["fused"] is own
         weights.append(model.weight.clone())
     assert weights[0].equal(weights[1])

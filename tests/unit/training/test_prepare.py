@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from params import Params
 from speech_recognition import settings
 from speech_recognition.errors import DiskFullError, InputError
 from speech_recognition.mlperf.check import Violation
 from speech_recognition.model import build_model
+from speech_recognition.parameters import Params
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.metrics import EpochMetrics
 from speech_recognition.runtime.distributed import ALONE, Launch

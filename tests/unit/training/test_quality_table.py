@@ -11,17 +11,18 @@ import params
 from speech_recognition.cli import main
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
 from speech_recognition.model import build_model
+from speech_recognition.parameters import OptimizerParams, Stage
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.metrics import EpochMetrics
 from speech_recognition.scoring import Score, score
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.quality_table import evaluate_epochs
 
-STAGES = (params.Stage(first_epoch=2, batch_size=32, momentum=0.99, anneal_factor=1.0),)
+STAGES = (Stage(first_epoch=2, batch_size=32, momentum=0.99, anneal_factor=1.0),)
 SMALL = dataclasses.replace(
     params.mini(),
     model=dataclasses.replace(params.mini().model, conv_channels=2, rnn_units=4),
-    optimizer=params.OptimizerParams(),
+    optimizer=OptimizerParams(),
     stages=STAGES,
 )
 

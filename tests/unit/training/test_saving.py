@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import params
+from speech_recognition.parameters import TrainingParams
 from speech_recognition.runs.metrics import EpochMetrics
 from speech_recognition.runs.tally import Tally
 from speech_recognition.training import saving
@@ -60,7 +61,7 @@ def make(writer: Writer) -> Make:
 
 
 def _make(writer: Writer, metrics: list[EpochMetrics], **training: Any) -> tuple[saving.SavePolicy, Any]:
-    chosen = dataclasses.replace(params.mini(), training=params.TrainingParams(**training))
+    chosen = dataclasses.replace(params.mini(), training=TrainingParams(**training))
     trainer = SimpleNamespace(params=chosen, seed=1, tally=Tally(), model=Model(), optimizer=Model())
     data = SimpleNamespace(train_digest="", val_digest="")
     policy = saving.SavePolicy(Path("checkpoints"), trainer, metrics, data, writer)  # type: ignore[arg-type]

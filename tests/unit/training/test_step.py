@@ -17,6 +17,7 @@ from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.features import _FRAME_MULTIPLES, Features
 from speech_recognition.model import build_model
 from speech_recognition.orders import make_batches
+from speech_recognition.parameters import FeatureParams
 from speech_recognition.reading import load_batches
 from speech_recognition.training.optimizers import build_optimizer
 from speech_recognition.training.step import ctc_loss, training_step
@@ -113,7 +114,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 
 def losses(tone_dataset: Path, steps: int) -> list[float]:
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
-    features, model = Features(params.FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
+    features, model = Features(FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
     # A low rate: the last bits, which differ between processors, must not grow to a ten-thousandth in ten steps.
     optimizer = build_optimizer(dataclasses.replace(params.mini().optimizer, learning_rate=5e-4), model)
     batches = itertools.cycle(
@@ -134,7 +135,7 @@ def test_the_same_seed_gives_the_same_losses_to_the_bit(tone_dataset: Path) -> N
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_step_that_is_not_finite_changes_nothing(tone_dataset: Path, bad: float) -> None:
-    features, model = Features(params.FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
+    features, model = Features(FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     batch = next(load_batches(utterances, [[0, 1]], workers=0))
@@ -151,7 +152,7 @@ def test_a_step_that_is_not_finite_changes_nothing(tone_dataset: Path, bad: floa
 
 
 def test_clipping_bounds_the_gradient(tone_dataset: Path) -> None:
-    features, model = Features(params.FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
+    features, model = Features(FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
     optimizer = build_optimizer(params.mini().optimizer, model)
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     training_step(model, plain(features), optimizer, 1e-3, [next(load_batches(utterances, [[0, 1]], workers=0))])
@@ -184,7 +185,7 @@ def test_accumulated_parts_give_the_gradient_of_the_whole(tone_dataset: Path) ->
     utterances = read_manifest(tone_dataset / "manifests" / "train.csv")
     gradients = []
     for parts in ([[0, 1, 2, 3, 4]], [[0, 2, 4], [1, 3]]):
-        features, model = Features(params.FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
+        features, model = Features(FeatureParams(kind="mel")), build_model(SMALL, 64, seed=1)
         for module in model.modules():
             if isinstance(module, MaskedBatchNorm):
                 module.register_forward_pre_hook(freeze)

@@ -44,7 +44,7 @@ class World:
         self.catalog.parent.mkdir()
         self.publish()
 
-    def publish(self, **changes: int) -> None:
+    def publish(self, **changes: int | None) -> None:
         """Pack every subset and write the catalog, with `changes` to the first archive's entry."""
         entries = []
         for subset in sorted(path for path in self.source.iterdir() if path.is_dir()):
@@ -111,6 +111,50 @@ def test_a_spoilt_dataset_fails_with_its_files(world: World, capsys: pytest.Capt
     ]
 
 
+@pytest.fixture
+def small(world: World) -> World:
+    """Return a site with the option small alone: two archives in the folder 31, of which one's speakers are unknown."""
+    shutil.rmtree(world.source / "test-other")
+    (world.source / "dev-clean").rename(world.source / "dev-clean-2")
+    world.publish(speakers=None)
+    catalog = json.loads(world.catalog.read_text())
+    (world.site / "resources" / "31").mkdir(parents=True)
+    for entry in catalog["archives"]:
+        entry["resource"] = 31
+        del entry["older_bytes"]
+        archive = f"{entry['subset']}.tar.gz"
+        (world.site / archive).rename(world.site / "resources" / "31" / archive)
+    catalog["options"] = {"small": catalog["options"]["all"]}
+    world.catalog.write_text(json.dumps(catalog | {"mirrors": [f"{world.url}/resources/{{resource}}"]}))
+    return world
+
+
+def test_small_comes_from_its_own_folder_and_has_no_test_set(small: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(small.arguments("download", "small")) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "test: 0 utterances, 0.0 minutes"
+    assert read_counts(small.data_dir).dataset == "small"
+    assert sorted(path.name for path in small.data_dir.glob("manifests/*.csv")) == ["train.csv", "val.csv"]
+    assert cli.main(small.arguments("verify", "small")) == 0
+    assert capsys.readouterr().out == "Dataset Checksum Passed.\n"
+    shutil.rmtree(small.site)
+    assert cli.main(small.arguments("download", "small")) == 0, "it is complete, without a test set"
+
+
+def test_small_does_not_replace_a_different_dataset(small: World, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(small.arguments("download", "small"))
+    before = scan(small.data_dir)
+    catalog = json.loads(small.catalog.read_text())
+    small.catalog.write_text(json.dumps(catalog | {"options": {"all": catalog["options"]["small"]}}))
+    assert cli.main(small.arguments("download", "all")) == 2
+    assert f"holds the dataset 'small', not 'all'; use {small.data_dir}_all" in capsys.readouterr().err
+    assert scan(small.data_dir) == before
+
+
+def test_small_can_come_from_a_mirror_of_ones_own(small: World) -> None:
+    (small.site / "resources" / "31").rename(small.site / "mine")
+    assert cli.main([*small.arguments("download", "small"), "--mirror", f"{small.url}/mine"]) == 0
+
+
 def test_a_finished_download_needs_neither_archives_nor_the_site(world: World) -> None:
     cli.main(world.arguments("download"))
     before = world.data_dir.stat().st_mtime_ns
@@ -152,9 +196,9 @@ def test_a_site_without_the_archives_is_a_failure_in_one_line(
     assert not world.data_dir.exists()
 
 
-@pytest.mark.parametrize("changes", [{"utterances": 3}, {"speakers": 2}])
+@pytest.mark.parametrize("changes", [{"utterances": 3}, {"speakers": 2}, {"utterances": 3, "speakers": None}])
 def test_counts_other_than_the_catalogs_are_refused(
-    world: World, changes: dict[str, int], capsys: pytest.CaptureFixture[str]
+    world: World, changes: dict[str, int | None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.publish(**changes)
     assert cli.main(world.arguments("download")) == 2
