@@ -1,6 +1,6 @@
 """Long recordings and live text: what they cost in memory and in words.
 
-    python benchmarks/long_recordings.py MODEL MANIFEST [--joined 60] [--pause 0.35] [--minutes 60]
+    python benchmarks/long_recordings.py MODEL MANIFEST [--joined 60] [--pause 0.35] [--margin 0.1] [--minutes 60]
 
 MANIFEST lists short utterances with transcripts. The script joins them, `--joined` at a time in random order with
 pauses of faint noise between them, and prints
@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -42,6 +43,7 @@ from speech_recognition.inference.blocks import LongRecording, Samples  # noqa: 
 from speech_recognition.inference.inputs import Input  # noqa: E402
 from speech_recognition.inference.live import BLOCK_SECONDS, live_text  # noqa: E402
 from speech_recognition.inference.loading import load  # noqa: E402
+from speech_recognition.inference.segments import MARGIN_SECONDS  # noqa: E402
 from speech_recognition.inference.streaming import can_stream, stream  # noqa: E402
 from speech_recognition.inference.transcript import Transcript  # noqa: E402
 from speech_recognition.inference.transcription import Transcriber  # noqa: E402
@@ -64,19 +66,26 @@ def joined(utterances: Sequence[Utterance], pause: float, seed: int) -> Samples:
 
 
 def transcripts(
-    recognizer: AnyRecognizer, paths: Sequence[Path], long_seconds: float, long: str = "cut"
+    recognizer: AnyRecognizer,
+    paths: Sequence[Path],
+    long_seconds: float,
+    long: Literal["carry", "cut"] = "cut",
+    margin: float = MARGIN_SECONDS,
 ) -> list[Transcript]:
     """Return the transcripts of recordings."""
     inputs = [Input(name=str(path), path=path, stem=Path(path.stem), reference=None) for path in paths]
-    transcriber = Transcriber(recognizer=recognizer, long_seconds=long_seconds, long=long)  # type: ignore[arg-type]
+    transcriber = Transcriber(recognizer=recognizer, long_seconds=long_seconds, long=long, margin=margin)
     results = [*transcriber.transcribe(inputs)]
     assert all(isinstance(each, Transcript) for each in results)
     return results  # type: ignore[return-value]
 
 
-def print_joined(recognizer: AnyRecognizer, groups: Sequence[Sequence[Utterance]], pause: float) -> bool:
+def print_joined(recognizer: AnyRecognizer, groups: Sequence[Sequence[Utterance]], pause: float, margin: float) -> bool:
     """Print the WER of utterances apart and joined; return whether cutting at pauses meets the bar."""
-    ways = {"as one utterance": (WHOLE, "cut"), "cut at pauses": (0.0, "cut")}
+    ways: dict[str, tuple[float, Literal["carry", "cut"]]] = {
+        "as one utterance": (WHOLE, "cut"),
+        "cut at pauses": (0.0, "cut"),
+    }
     if can_stream(recognizer):
         ways["state carried over"] = (0.0, "carry")
     references = [" ".join(each.transcript for each in group) for group in groups]
@@ -91,7 +100,7 @@ def print_joined(recognizer: AnyRecognizer, groups: Sequence[Sequence[Utterance]
         for index, (group, path) in enumerate(zip(groups, paths, strict=True)):
             soundfile.write(path, joined(group, pause, index), SAMPLE_RATE)
         for way, (long_seconds, long) in ways.items():
-            texts = [each.text for each in transcripts(recognizer, paths, long_seconds, long)]
+            texts = [each.text for each in transcripts(recognizer, paths, long_seconds, long, margin)]
             total = sum(map(score, references, texts), Score())
             ratios[way] = total.wer / own.wer
             changed = sum(Levenshtein.distance(a.split(), b.split()) for a, b in zip(apart, texts, strict=True))
@@ -142,7 +151,7 @@ def print_child(model: Path, path: Path, way: str) -> None:
     """Transcribe one recording; print the number of words, the seconds and this process's peak memory as JSON."""
     recognizer = load(model, torch.device("cpu"))
     begin = time.perf_counter()
-    (result,) = transcripts(recognizer, [path], 40.0, way)
+    (result,) = transcripts(recognizer, [path], 40.0, "carry" if way == "carry" else "cut")
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"words": len(result.words), "seconds": time.perf_counter() - begin, "peak": peak}))
 
@@ -199,6 +208,9 @@ def print_live(recognizer: Recognizer, groups: Sequence[Sequence[Utterance]], pa
             late += _delays(text.split(), times, complete)
     for name, total in totals.items():
         print(f"live, {name}: WER {total.wer:.2f}")
+    if not late:
+        print("  no word of the live text is one of the complete recording's")
+        return
     median, most = np.quantile(late, [0.5, 0.9])
     computing = (time.perf_counter() - begin) / audio * BLOCK_SECONDS
     print(
@@ -223,6 +235,7 @@ def main() -> int:
     add("manifest", type=Path)
     add("--joined", type=int, default=60, help="utterances in a joined recording")
     add("--pause", type=float, default=0.35, help="seconds of the pauses between them")
+    add("--margin", type=float, default=MARGIN_SECONDS, help="seconds of silence kept where a recording is cut")
     add("--minutes", type=int, default=60, help="length of the long recording; 0 leaves memory out")
     add("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -233,7 +246,7 @@ def main() -> int:
     utterances = read_manifest(options.manifest)
     random.Random(1).shuffle(utterances)
     groups = [utterances[at : at + options.joined] for at in range(0, len(utterances), options.joined)]
-    met = print_joined(recognizer, groups, options.pause)
+    met = print_joined(recognizer, groups, options.pause, options.margin)
     if can_stream(recognizer):
         difference = largest_difference(recognizer, joined(groups[0], options.pause, 0))
         print(f"largest difference in blocks: {difference:.1e}")

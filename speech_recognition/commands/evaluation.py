@@ -51,7 +51,9 @@ def _evaluate(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.files import check_file, check_writable
 
     if options.nbest and (not (options.beam or options.lm) or options.checkpoint.is_dir()):
-        raise InputError("--nbest: lists what a beam search finds; add --beam or --lm, and name a checkpoint, no folder")
+        raise InputError(
+            "--nbest: lists what a beam search finds; add --beam or --lm, and name a checkpoint, not a run"
+        )
     if options.output:
         check_file(options.output, "--output")
         check_writable(options.output.absolute().parent, 1_000_000, "--output")

@@ -1,9 +1,10 @@
-"""Bytes of a WAV, AIFF or AU file that its header does not account for.
+"""Bytes of a WAV, AIFF, AU or Ogg file that its headers do not account for.
 
 A recorder that was killed leaves a header with too small a length, and a reader that trusts the header loses the rest
 of the recording without a word. WAV and AIFF files consist of chunks: a name of four characters, the size of the
 content in 4 bytes, the content, and a padding byte if the size is odd. One chunk holds the samples; only whole chunks
-may follow it. AU files have a header of offset and size instead, and nothing after the samples.
+may follow it. AU files have a header of offset and size instead, and nothing after the samples. Ogg files consist of
+pages, the last of which is incomplete in a truncated file; libsndfile leaves it out without a word.
 """
 
 import os
@@ -30,11 +31,29 @@ def unclaimed_bytes(file: BinaryIO) -> int:
     if start[:4] == b".snd" and len(start) == 12:
         offset, size = int.from_bytes(start[4:8], "big"), int.from_bytes(start[8:12], "big")
         return 0 if size == _UNKNOWN_SIZE else max(0, end - offset - size)
+    if start[:4] == b"OggS":
+        return _after_pages(file, end)
     if start[:4] == b"RIFF" and start[8:] == b"WAVE":
         return _after_samples(file, end, "little")
     if (start[:4] == b"RIFX" and start[8:] == b"WAVE") or (start[:4] == b"FORM" and start[8:] in (b"AIFF", b"AIFC")):
         return _after_samples(file, end, "big")
     return 0
+
+
+def _after_pages(file: BinaryIO, end: int) -> int:
+    """Return the number of bytes of an Ogg file's incomplete last page; 0 if all pages are whole."""
+    position = 0
+    while position < end:
+        file.seek(position)
+        header = file.read(27)
+        if not header.startswith(b"OggS"[: len(header)]):
+            return 0  # a tag, which some programs append
+        # A page's header ends in the number of its segments; a byte for the size of each follows.
+        size = 27 + header[26] + sum(file.read(header[26])) if len(header) == 27 else 27
+        if position + size > end:
+            break
+        position += size
+    return end - position
 
 
 def _after_samples(file: BinaryIO, end: int, order: _Order) -> int:

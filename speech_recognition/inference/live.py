@@ -33,6 +33,9 @@ PAUSE_SECONDS = 1.0
 _REMEMBERED = 3000
 """Frames of 10 ms whose levels tell speech from pauses: the last half minute."""
 
+_OTHER_FORMATS = (b"fLaC", b"OggS", b"ID3", b"FORM", b".snd", b"RIFX", b"RF64", b"caff", b"\x1aE\xdf\xa3")
+"""Starts of files that would be noise if they were read as samples: FLAC, Ogg, MP3, AIFF, AU, WAV, CAF, Matroska."""
+
 _UNKNOWN_LENGTH = 0x7FFF_0000
 """Lowest size in a WAV header that means "unknown": a program that writes to a pipe cannot know it."""
 
@@ -120,9 +123,11 @@ class _Text:
 def read_live(stream: BinaryIO, name: str) -> Iterator[Samples]:
     """Yield blocks of a stream as it arrives, which is a WAV file of 16-bit samples, or only such samples at 16 kHz.
 
-    Raises InputError, its message beginning with `name`, for a WAV header of a different format.
+    Raises InputError, its message beginning with `name`, for a WAV header of a different format and for other files.
     """
     head = _read(stream, 12)
+    if head.startswith(_OTHER_FORMATS):
+        raise _unsuited(name)
     rate, channels, size = SAMPLE_RATE, 1, _UNKNOWN_LENGTH
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
         rate, channels, size = _read_header(stream, name)
@@ -165,6 +170,11 @@ def _read_header(stream: BinaryIO, name: str) -> tuple[int, int, int]:
         if kind == b"fmt " and len(content) >= 16 and content[14:16] == b"\x10\x00" and content[0] in (1, 0xFE):
             channels, rate = int.from_bytes(content[2:4], "little"), int.from_bytes(content[4:8], "little")
         elif kind == b"fmt " or len(head) < 8 or size >= 2**20:
-            raise InputError(f"{name}: --live reads WAV files of 16-bit samples or such samples alone; convert it")
+            raise _unsuited(name)
         if kind == b"fmt " and not (1 <= channels <= 64 and 1000 <= rate <= 768_000):
             raise InputError(f"{name}: {channels} channels at {rate} Hz; convert it to one channel at 16000 Hz")
+
+
+def _unsuited(name: str) -> InputError:
+    """Return the error for a stream that is neither a WAV file of 16-bit samples nor such samples."""
+    return InputError(f"{name}: --live reads WAV files of 16-bit samples or such samples alone; convert it")

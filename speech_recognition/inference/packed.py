@@ -3,7 +3,7 @@
 import dataclasses
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from speech_recognition.batches import Batch
@@ -31,6 +31,21 @@ class PackedRecognizer(Recognizer):
         return x[:, 0], lengths
 
 
+class _InFloat32(nn.Module):
+    """A layer that stays in float32 where autocast would compute it in bfloat16."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        """Make it of a layer with weights in float32."""
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output for x in any precision."""
+        with torch.autocast(x.device.type, enabled=False):
+            y: Tensor = self.layer(x.float())
+        return y
+
+
 def has_bf16() -> bool:
     """Return whether this CPU multiplies in bfloat16."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -47,12 +62,14 @@ def check_machine(precision: Precision) -> None:
 def pack(recognizer: Recognizer, precision: Precision) -> PackedRecognizer:
     """Return the recognizer with its recurrent layers packed in `precision`; the model is changed in place.
 
-    Convolutions and the last layer stay as they are. Raises InputError for int8 in a model whose layers are no GRUs,
-    and for a precision that this machine lacks.
+    Convolutions stay as they are. Raises InputError for int8 in a model whose layers are no GRUs, and for a precision
+    that this machine lacks.
     """
     kind = recognizer.params.model.rnn_type
     if precision == "int8" and kind != "gru":
         raise InputError(f"--precision int8: only models with GRU layers have it, this one has model.rnn_type={kind}")
     check_machine(precision)
     pack_layers(recognizer.model, precision)
+    # bfloat16 would round logits between 8 and 16 to multiples of 1/16, which alone changed texts of `mini`.
+    recognizer.model.register_module("linear", _InFloat32(recognizer.model.linear))
     return PackedRecognizer(**{each.name: getattr(recognizer, each.name) for each in dataclasses.fields(recognizer)})

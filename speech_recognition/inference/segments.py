@@ -34,11 +34,11 @@ _SHORTEST_PAUSE = 30
 _SHORTEST_SILENCE = 15
 """Frames of the shortest silence between two words that is not part of one."""
 
-_CLEAR_PAUSE = 50
-"""Frames of the shortest pause at which a recording is always cut."""
+MARGIN_SECONDS = 0.1
+"""Default silence that is kept before and after speech, as recordings that models are trained on have it."""
 
-_MARGIN = 15
-"""Frames of silence that are kept before and after speech, as in the recordings that models are trained on."""
+MOST_MARGIN_SECONDS = _SHORTEST_PAUSE / 200
+"""Longest such silence: two stretches of speech share the pause between them."""
 
 LONGEST_SECONDS = 20.0
 """Longest window; LibriSpeech's training utterances last up to 25 s."""
@@ -82,10 +82,10 @@ def speech(level: NDArray[np.float32]) -> NDArray[np.bool_]:
     return found
 
 
-def stretches(is_speech: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the stretches of speech (first frame, end) that pauses separate, with margins of silence."""
-    joined = _joined(is_speech, _SHORTEST_PAUSE)
-    return [(max(0, start - _MARGIN), min(len(is_speech), stop + _MARGIN)) for start, stop in joined]
+def stretches(is_speech: NDArray[np.bool_], margin: float) -> list[tuple[int, int]]:
+    """Return the stretches of speech (first frame, end) that pauses separate, with `margin` seconds of silence."""
+    joined, frames = _joined(is_speech, _SHORTEST_PAUSE), round(100 * margin)
+    return [(max(0, start - frames), min(len(is_speech), stop + frames)) for start, stop in joined]
 
 
 def sounds(is_speech: NDArray[np.bool_]) -> list[tuple[float, float]]:
@@ -112,21 +112,15 @@ def _runs(mask: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
 
 
 def windows(spans: Sequence[tuple[int, int]], step: int) -> list[Window]:
-    """Return windows of at most LONGEST_SECONDS that cover all `spans` (first frame, end).
+    """Return windows of at most LONGEST_SECONDS that cover all `spans` (first frame, end), one for each.
 
-    Neighbouring spans share a window unless the pause between them is a clear one. A span that is too long is divided
-    into windows that overlap by OVERLAP_SECONDS and start a multiple of `step` samples apart.
+    A span that is too long is divided into windows that overlap by OVERLAP_SECONDS and start a multiple of `step`
+    samples apart.
     """
     longest = round(LONGEST_SECONDS * SAMPLE_RATE)
     found: list[Window] = []
     for start, stop in ((FRAME * start, FRAME * stop) for start, stop in spans):
-        near = found and not found[-1].continues and start - found[-1].stop < FRAME * (_CLEAR_PAUSE - 2 * _MARGIN)
-        if near and stop - found[-1].start <= longest:
-            found[-1] = found[-1]._replace(stop=stop)
-        elif stop - start <= longest:
-            found.append(Window(start, stop, False))
-        else:
-            found += _overlapping(start, stop, longest, step)
+        found += _overlapping(start, stop, longest, step) if stop - start > longest else [Window(start, stop, False)]
     return found
 
 

@@ -21,7 +21,16 @@ from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.errors import InputError
 from speech_recognition.inference.blocks import LongRecording, Samples, cut
 from speech_recognition.inference.inputs import Input
-from speech_recognition.inference.segments import OVERLAP_SECONDS, Window, levels, sounds, speech, stretches, windows
+from speech_recognition.inference.segments import (
+    MARGIN_SECONDS,
+    OVERLAP_SECONDS,
+    Window,
+    levels,
+    sounds,
+    speech,
+    stretches,
+    windows,
+)
 from speech_recognition.inference.streaming import can_stream, stream
 from speech_recognition.inference.timing import placed
 from speech_recognition.inference.transcript import Transcript
@@ -69,6 +78,8 @@ class Transcriber:
     long: Literal["carry", "cut"] = "carry"
     """carry: through a unidirectional model that torch computes, with the greedy decoder; else, and always with cut,
     long recordings are cut at their pauses"""
+    margin: float = MARGIN_SECONDS
+    """Seconds of silence that are kept around speech where a recording is cut."""
 
     @property
     def _clock(self) -> Clock:
@@ -123,7 +134,8 @@ class Transcriber:
                 advance(len(log_probs) * self._clock.frame)
             return words + reader.finish()
         step = round(self._clock.frame * SAMPLE_RATE)
-        found = windows(stretches(is_speech), step)
+        # Without padding, convolutions have no output for the first and the last 0.15 s.
+        found = windows(stretches(is_speech, self.margin + self._clock.first), step)
         outputs = self._window_outputs(recording, found, advance)
         return [word for start, log_probs in stitched(outputs, step) for word in self._words(log_probs, start)]
 

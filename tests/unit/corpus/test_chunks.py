@@ -95,3 +95,18 @@ def test_other_files_are_not_looked_into(tmp_path: Path) -> None:
     for content in (b"", b"RIFF", b"RIFF\0\0\0\0AVI data", b"fLaC" + bytes(50), b"RIFF\0\0\0\0WAVE", b".snd"):
         path.write_bytes(content)
         assert left(path) == 0
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_file_with_an_incomplete_page_is_refused(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 40_000), 16_000, format="OGG", subtype=subtype)
+    content = path.read_bytes()
+    assert left(path) == 0
+    path.write_bytes(content + b"TAG" + bytes(125))
+    assert left(path) == 0
+    for size in (len(content) - 1, 2 * len(content) // 3, content.rindex(b"OggS") + 2, content.rindex(b"OggS") + 27):
+        path.write_bytes(content[:size])
+        assert left(path) > 0
+        with pytest.raises(InputError, match=r"a\.ogg: its header promises \d+ samples, after which \d+ bytes are"):
+            read_any(path)

@@ -69,6 +69,14 @@ def test_a_header_that_cannot_be_followed_is_refused(content: bytes) -> None:
         joined(content)
 
 
+@pytest.mark.parametrize("form", ["FLAC", "OGG", "AIFF", "AU", "CAF", "RF64"])
+def test_a_file_of_a_different_format_is_not_read_as_samples(form: str) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, NOISE, 16_000, format=form)
+    with pytest.raises(InputError, match="standard input: --live reads WAV files of 16-bit samples"):
+        joined(file.getvalue())
+
+
 def test_nothing_is_one_empty_block() -> None:
     assert [len(block) for block in read_live(io.BytesIO(b""), "standard input")] == [0]
 

@@ -74,6 +74,15 @@ def test_a_packed_recognizer_hears_what_the_trained_one_hears(
         torch.testing.assert_close(log_probs[:count, row], expected[:count, row], atol=tolerance, rtol=0)
 
 
+@torch.inference_mode()
+def test_the_last_layer_is_in_float32(utterances: list[torch.Tensor]) -> None:
+    recognizer, inputs = packed("mini", "bf16"), list[torch.Tensor]()
+    recognizer.model.norm.register_forward_hook(lambda *called: inputs.append(called[2]))
+    log_probs = recognizer.log_probs(batch_of(*utterances))[0]
+    expected = untrained("mini").model.linear(inputs[0].float()).log_softmax(-1)
+    torch.testing.assert_close(log_probs, expected, atol=1e-5, rtol=1e-5)
+
+
 @EVERY
 def test_an_empty_utterance_has_no_text(precision: Precision) -> None:
     assert packed("mini", precision).transcribe(nothing()) == [""]

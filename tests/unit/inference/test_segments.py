@@ -20,7 +20,7 @@ def sound(*parts: tuple[float, float]) -> np.ndarray:
 
 
 def found(samples: np.ndarray) -> list[tuple[int, int]]:
-    return stretches(speech(levels([samples])))
+    return stretches(speech(levels([samples])), 0.15)
 
 
 def test_levels_do_not_depend_on_the_blocks() -> None:
@@ -52,11 +52,17 @@ def test_even_noise_is_no_speech(loud: float) -> None:
     assert found(sound((3, loud))) == []
 
 
-def test_neighbours_share_a_window_unless_the_pause_is_clear() -> None:
-    near = windows([(0, 100), (110, 200)], STEP)  # 0.3 s and margins of 0.15 s on each side
-    assert near == [Window(0, 200 * FRAME, False)]
-    assert len(windows([(0, 100), (121, 200)], STEP)) == 2
-    assert len(windows([(0, 1500), (1510, 2500)], STEP)) == 2  # together over 20 s
+def test_the_margin_is_what_is_asked_for_within_the_recording() -> None:
+    is_speech = speech(levels([sound((0.05, 20), (1, 3000), (1, 20), (1, 3000), (1, 20))]))
+    assert stretches(is_speech, 0.0) == [(5, 105), (205, 305)]
+    assert stretches(is_speech, 0.1) == [(0, 115), (195, 315)]
+
+
+def test_every_stretch_of_speech_has_a_window_of_its_own() -> None:
+    assert windows([(0, 100), (100, 200)], STEP) == [
+        Window(0, 100 * FRAME, False),
+        Window(100 * FRAME, 200 * FRAME, False),
+    ]
 
 
 @given(st.integers(2001, 40_000))

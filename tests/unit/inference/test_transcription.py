@@ -88,6 +88,31 @@ def test_a_long_recording_is_cut_at_pauses_and_trimmed_to_speech(tmp_path: Path,
     assert sum(done) == pytest.approx(result.seconds) == pytest.approx(4.6)
 
 
+def test_a_pause_separates_words_for_a_model_that_writes_no_space(tmp_path: Path, tones: Any, tone_reader: Any) -> None:
+    path = write(tmp_path / "a.wav", np.concatenate([tones("BACK"), np.zeros(5600), tones("AGO")]))
+    for margin in (0.0, 0.15):
+        (result,) = Transcriber(recognizer=tone_reader, long_seconds=0, margin=margin).transcribe(
+            find_inputs([str(path)])
+        )
+        assert isinstance(result, Transcript) and result.text == "BACK AGO"
+    narrow, wide = tone_reader.batches
+    # On the inner sides of the words; the recording ends 0.02 s after the second one.
+    assert [one - other for one, other in zip(wide, narrow, strict=True)] == [2400, 2400 + 320]
+
+
+def test_convolutions_without_padding_get_the_silence_that_they_lose(
+    tmp_path: Path, tones: Any, tone_reader: Any
+) -> None:
+    silence = np.zeros(16_000)
+    path = write(tmp_path / "a.wav", np.concatenate([silence, tones("BACK"), silence]))
+    transcriber = Transcriber(recognizer=tone_reader, long_seconds=0)
+    [*transcriber.transcribe(find_inputs([str(path)]))]
+    tone_reader.params = params.mlperf_2018()
+    [*transcriber.transcribe(find_inputs([str(path)]))]
+    (padded,), (bare,) = tone_reader.batches
+    assert bare - padded == 2 * 2400
+
+
 def test_speech_without_pauses_is_joined_without_a_seam(tmp_path: Path, tones: Any, tone_reader: Any) -> None:
     text = " ".join(["BACK AGO BIG FACE"] * 30)
     path = write(tmp_path / "a.wav", tones(text))  # 53.9 s
