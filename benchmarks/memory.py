@@ -1,6 +1,6 @@
 """Peak memory of a training on the CPU, epoch by epoch, on utterances of many lengths.
 
-    python benchmarks/memory.py [--epochs 10] [--steps 20]
+    python benchmarks/memory.py [--epochs 10] [--steps 20] [--unbounded]
 
 Trains the model of `mini` on noise in batches of 16, shuffled, with lengths from 1.9 to 17.3 s as in Mini LibriSpeech
 and a tempo of 0.9 to 1.1, so that no two batches have the same shape. Prints the peak of each epoch, in GB, and the
@@ -27,7 +27,7 @@ from speech_recognition.augment import Augmentation  # noqa: E402
 from speech_recognition.batches import Batch, collate  # noqa: E402
 from speech_recognition.draws import epoch_draws  # noqa: E402
 from speech_recognition.recognizer import new_recognizer  # noqa: E402
-from speech_recognition.runtime.allocator import keep_memory  # noqa: E402
+from speech_recognition.runtime.allocator import KeptMemory, keep_memory  # noqa: E402
 from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
 from speech_recognition.training.step import training_step  # noqa: E402
 
@@ -59,8 +59,10 @@ def main() -> int:
     add = parser.add_argument
     add("--epochs", type=int, default=10)
     add("--steps", type=int, default=20)
+    add("--unbounded", action="store_true", help="let the kept memory grow, which a training does not")
     options = parser.parse_args()
     keep_memory()
+    kept_memory = KeptMemory()
     chosen = params.mini()
     augmentation = dataclasses.replace(chosen.augmentation, tempo_min=0.9, tempo_max=1.1)
     recognizer = new_recognizer(chosen, 1, torch.device("cpu"))
@@ -73,6 +75,8 @@ def main() -> int:
             part = batch(draw, chosen.data.batch_size)
             begin = time.perf_counter()
             training_step(recognizer.model, partial(augment, draws=draws), optimizer, 5.0, [part])
+            if not options.unbounded:
+                kept_memory.after_step()
             seconds.append(time.perf_counter() - begin)
         peaks.append(peak())
         print(f"epoch {epoch}: peak {peaks[-1]:.2f} GB, median step {statistics.median(seconds):.2f} s", flush=True)

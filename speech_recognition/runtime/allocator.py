@@ -1,10 +1,15 @@
-"""Setting of the C library that keeps freed memory in the process."""
+"""Memory of the C library: what is freed stays in the process, up to a bound."""
 
 import contextlib
 import ctypes
+import resource
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 """Parameters of mallopt (glibc's malloc.h)."""
+
+_MOST_GROWTH = 1.4
+"""Bound of the resident memory, as a multiple of what a step takes that begins with no unused memory."""
 
 
 def keep_memory() -> None:
@@ -20,3 +25,35 @@ def keep_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, -1)  # the free end of the heap is never returned
         # One heap for all threads, so that what one frees serves the others: gru.py computes in two threads.
         libc.mallopt(_M_ARENA_MAX, 1)
+
+
+class KeptMemory:
+    """Bound of the memory that `keep_memory` keeps.
+
+    Batches of many shapes leave holes in the heap that fit no later block, so it grows: in a training on real speech,
+    to 10 GB after 1,300 steps. Whenever it has grown too far, all unused pages are returned to the system, which takes
+    0.1 s and makes the next step fault its pages in again.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a bound, which the first step sets."""
+        self._needed = 0
+        self._returned = True
+
+    def after_step(self) -> None:
+        """Return unused memory to the system if the process has grown too far. Does nothing without glibc."""
+        resident = _resident()
+        if self._returned:
+            # The largest step so far of those that had to fault in all that they touched.
+            self._needed, self._returned = max(self._needed, resident), False
+        elif resident > _MOST_GROWTH * self._needed:
+            with contextlib.suppress(OSError, AttributeError):
+                ctypes.CDLL(None).malloc_trim(0)
+            self._returned = True
+
+
+def _resident() -> int:
+    """Return the bytes of this process that are in memory now; 0 where the system does not say."""
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    return 0
