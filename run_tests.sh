@@ -21,7 +21,7 @@ sh "$ROOT/script/check.sh"
 cd "$ROOT"
 quick() {
     # A process for each core, up to 8, each of which computes in one thread. The tests of a file share their fixtures.
-    OMP_NUM_THREADS=1 "$PYTHON" -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile -m "not slow" "$@"
+    OMP_NUM_THREADS=1 "$PYTHON" -m pytest -m "not slow" --numprocesses auto --maxprocesses 8 --dist loadfile "$@"
 }
 if [ "${1:-}" = --quick ]; then
     shift

@@ -182,11 +182,14 @@ def calls(log: Path) -> list[str]:
 LINT = ["ruff check", "ruff format", "shellcheck --external-sources", "hadolint docker/Dockerfile", "mypy"]
 
 
+QUICK = "pytest -m not slow --numprocesses auto --maxprocesses 8 --dist loadfile"
+
+
 def test_run_tests_lints_then_runs_quick_tests_then_slow_ones(copy: Copy, checks: Path) -> None:
     assert copy.run("run_tests.sh").returncode == 0
     assert calls(checks) == [*LINT, "pytest -m", "pytest -m"]
     quick, slow = checks.read_text().splitlines()[-2:]
-    assert (quick, slow) == ("pytest -m not slow", "pytest -m slow and not image")
+    assert (quick, slow) == (QUICK, "pytest -m slow and not image")
     linted = checks.read_text().splitlines()[2]
     assert all(name in linted for name in [*SCRIPTS, ".ci/run"])
 
@@ -194,8 +197,8 @@ def test_run_tests_lints_then_runs_quick_tests_then_slow_ones(copy: Copy, checks
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--quick"], "pytest -m not slow"),
-        (["--quick", "-k", "manifest"], "pytest -m not slow -k manifest"),
+        (["--quick"], QUICK),
+        (["--quick", "-k", "manifest"], f"{QUICK} -k manifest"),
         (["tests/unit/test_model.py"], "pytest tests/unit/test_model.py"),
     ],
 )

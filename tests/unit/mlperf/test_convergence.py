@@ -201,7 +201,7 @@ def test_a_run_that_only_missed_its_target_is_of_the_closed_division(series: Cal
 def test_a_log_of_no_benchmark_is_named(name: object, series: Callable[..., Path]) -> None:
     results = sorted(series("mine", [4] * 3, submission_benchmark=name).glob("*"))
     with pytest.raises(
-        InputError, match=r"result_0\.txt: submission_benchmark is .*, must be deepspeech2 or deepspeech2_m"
+        InputError, match=r"result_0\.txt: submission_benchmark is .*, must be deepspeech2 or deepspeech2_small or"
     ):
         named_benchmark(results)
 
