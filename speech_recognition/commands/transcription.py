@@ -86,8 +86,8 @@ def add_transcribe(commands: Commands) -> None:
         type=float,
         default=0.1,
         metavar="S",
-        help="silence kept around speech where a recording is cut, as around the recordings that the model was trained"
-        " on: 0 to 0.15 (default: 0.1)",
+        help="seconds of silence to keep around speech where a recording is cut, 0 to 0.15; give less than the default"
+        " for a model that was trained on recordings without silence around the speech (default: 0.1)",
     )
     add_beam_options(parser)
     add_nbest_option(
