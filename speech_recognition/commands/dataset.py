@@ -25,8 +25,8 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="all",
         choices=_OPTIONS,
-        help="all: LibriSpeech; clean, clean_small, other: a part of it; small: Mini LibriSpeech; mini: the embedded one"
-        " (default: all)",
+        help="all: LibriSpeech; clean, clean_small, other: a part of it; small: Mini LibriSpeech; mini: the embedded"
+        " corpus (default: all)",
     )
     parser.add_argument(
         "--data-dir",
