@@ -117,7 +117,7 @@ def test_one_recording_in_any_format_goes_to_standard_output(talks: Path, capsys
         (["talks", "--margin", "nan"], "--margin nan: must be from 0 to 0.15"),
         (["talks/a.wav", "--nbest", "3", "--format", "json"], "--nbest: lists what a beam search finds in a JSON file"),
         (["talks/a.wav", "--nbest", "3", "--beam", "9"], "--nbest: lists what a beam search finds in a JSON file"),
-        (["talks/a.wav", "--nbest", "0"], "argument --nbest: 0: must be from 1 to 1000"),
+        (["talks/a.wav", "--nbest", "0"], "argument --nbest: 0: must be a whole number from 1 to 1000"),
         (["-", "--live", "--nbest", "3"], "--live: prints the greedy text"),
         (["-", "--live", "--skip-existing"], "--live: prints the greedy text"),
         (["talks", "--live"], "--live: reads standard input; give - as the only recording"),
