@@ -34,7 +34,12 @@ def add_train(commands: Commands) -> None:
     add = parser.add_argument
     add("--preset", default="reference", metavar="NAME", help=f"{', '.join(params.PRESETS)} (default: reference)")
     add("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="change a parameter (repeatable)")
-    add("--seed", type=whole(0, 2**32 - 1), metavar="N", help="from 0 to 4294967295 (default: drawn by the operating system)")
+    add(
+        "--seed",
+        type=whole(0, 2**32 - 1),
+        metavar="N",
+        help="from 0 to 4294967295 (default: drawn by the operating system)",
+    )
     _add_places(parser)
     add("--device", default="auto", metavar="NAME", help=DEVICES)
     add(
