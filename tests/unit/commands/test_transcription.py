@@ -115,6 +115,7 @@ def test_one_recording_in_any_format_goes_to_standard_output(talks: Path, capsys
         (["talks", "--output-dir", "talks"], "talks/b.txt: would be overwritten"),
         (["talks/x.wav"], "talks/x.wav: no such file"),
         (["talks", "--long-seconds", "-1"], "--long-seconds -1.0: must be at least 0"),
+        (["talks", "--long-seconds", "nan"], "--long-seconds nan: must be at least 0"),
         (["talks", "--margin", "0.2"], "--margin 0.2: must be from 0 to 0.15"),
         (["talks", "--margin", "nan"], "--margin nan: must be from 0 to 0.15"),
         (["talks/a.wav", "--nbest", "3", "--format", "json"], "--nbest: lists what a beam search finds in a JSON file"),
