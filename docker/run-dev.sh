@@ -6,10 +6,9 @@
 #   sh docker/run-dev.sh
 #   sh docker/run-dev.sh sh run_and_time.sh mini
 #
-# Mounts the repository under its own path, with LibriSpeech_dataset, small_dataset, mini_dataset and results in it.
-# They are not mounted one by one: the program renames a finished dataset into place, which fails for a mount point. If
-# one of the four is a symbolic link, its target is mounted too. New files belong to you. The container sees the GPUs if
-# there are any.
+# Mounts the repository under its own path, and so the presets' datasets and results. They are not mounted one by one:
+# the program renames a finished dataset into place, which fails for a mount point. If one of these folders is a
+# symbolic link, its target is mounted too. New files belong to you. The container sees the GPUs if there are any.
 
 set -eu
 case ${1:-} in
@@ -22,7 +21,7 @@ ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 
 [ $# -gt 0 ] || set -- bash
 set -- "${IMAGE:-speech-recognition-benchmark}" "$@"
-for folder in LibriSpeech_dataset small_dataset mini_dataset results; do
+for folder in LibriSpeech_dataset LibriSpeech_dataset_clean_small small_dataset mini_dataset results; do
     if [ -L "$ROOT/$folder" ]; then
         target=$(CDPATH='' cd -- "$ROOT/$folder" && pwd -P)
         set -- --volume "$target:$target" "$@"

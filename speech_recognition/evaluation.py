@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import torch
@@ -35,7 +36,7 @@ class Evaluation:
     alternatives: Sequence[Sequence[str]] = ()
     """Likeliest texts of each utterance, of which its transcript is the first; empty unless they were asked for."""
 
-    @property
+    @cached_property
     def oracle(self) -> list[Score]:
         """Edit counts of each utterance's best alternative, judged by its reference; empty without alternatives."""
         pairs = zip(self.utterances, self.alternatives, strict=False)
@@ -81,6 +82,7 @@ def evaluate_nbest(
     """Return what `evaluate` returns, with up to `count` texts of each utterance as its alternatives."""
 
     def decode(log_probs: Tensor, lengths: Tensor) -> list[list[str]]:
+        """Return up to `count` texts of each utterance, the likeliest first."""
         return [[each.text for each in found] for found in search.hypotheses(log_probs, lengths, count)]
 
     alternatives = _decoded(recognizer, utterances, do_nothing, decode)

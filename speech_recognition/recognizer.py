@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from speech_recognition.batches import Batch
-from speech_recognition.decoding.greedy import Decode, greedy
+from speech_recognition.decoding.greedy import greedy
 from speech_recognition.features import Features
 from speech_recognition.model import DeepSpeech2, build_model
 from speech_recognition.parameters import Params
@@ -37,8 +37,8 @@ class AnyRecognizer(Protocol):
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return log-probabilities [t, b, symbol] and their lengths [b] in output frames for a batch on any device."""
 
-    def transcribe(self, batch: Batch, decode: Decode = greedy) -> list[str]:
-        """Return the text of each utterance of a batch on any device."""
+    def transcribe(self, batch: Batch) -> list[str]:
+        """Return the greedy text of each utterance of a batch on any device."""
 
     def output_lengths(self, samples: Tensor) -> Tensor:
         """Return the number of output frames [b] for utterances of `samples` [b]."""
@@ -72,9 +72,9 @@ class Recognizer:
         return log_probs, lengths
 
     @torch.inference_mode()
-    def transcribe(self, batch: Batch, decode: Decode = greedy) -> list[str]:
-        """Return the text of each utterance of a batch on any device. Expects evaluation mode."""
-        return decode(*self.log_probs(batch))
+    def transcribe(self, batch: Batch) -> list[str]:
+        """Return the greedy text of each utterance of a batch on any device. Expects evaluation mode."""
+        return greedy(*self.log_probs(batch))
 
     def output_lengths(self, samples: Tensor, tempo: Tensor | None = None) -> Tensor:
         """Return the numbers of output frames [b] for lengths `samples` [b], spoken `tempo` [b] times as fast."""

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speech_recognition.commands.inference import whole
 from speech_recognition.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def add_beam_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--beam",
-        type=_width,
+        type=whole(1, 10_000),
         metavar="N",
         help="search for the likeliest text with N hypotheses (default: 100 with --lm, else the greedy text, which the"
         " benchmark's WER is of)",
@@ -34,7 +35,7 @@ def add_beam_options(parser: argparse.ArgumentParser) -> None:
 
 def add_nbest_option(parser: argparse.ArgumentParser, text: str) -> None:
     """Add `--nbest`, the number of likeliest texts to keep (0: none), with the help `text`."""
-    parser.add_argument("--nbest", type=_count, default=0, metavar="N", help=text)
+    parser.add_argument("--nbest", type=whole(1, 1000), default=0, metavar="N", help=text)
 
 
 def chosen_decoder(options: argparse.Namespace) -> "Decode":
@@ -62,18 +63,6 @@ def chosen_decoder(options: argparse.Namespace) -> "Decode":
             file=sys.stderr,
         )
     return BeamSearch(width=options.beam or WIDTH, language_model=model, **weights)
-
-
-def _width(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
-        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 10000")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
-        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1000")
-    return int(text)
 
 
 def _number(text: str) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speech_recognition.commands import WIDTH, Commands
-from speech_recognition.commands.inference import add_inference_options, load_model, print_scores
+from speech_recognition.commands.inference import add_inference_options, load_model, print_scores, whole
 from speech_recognition.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def add_benchmark(commands: Commands) -> None:
     add("--output-dir", type=Path, required=True, metavar="DIR", help="folder of the results, in MLPerf's layout")
     add(
         "--batch-size",
-        type=_batch_size,
+        type=whole(1, 100_000),
         metavar="N",
         help="most utterances computed together, of those that wait (default: data.eval_batch_size)",
     )
@@ -64,12 +64,6 @@ def add_benchmark(commands: Commands) -> None:
     )
     add_inference_options(parser)
     parser.set_defaults(run=_benchmark)
-
-
-def _batch_size(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100_000):
-        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 100000")
-    return int(text)
 
 
 def _rate(text: str) -> float:

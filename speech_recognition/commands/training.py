@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
-from speech_recognition.commands.inference import DEVICES
+from speech_recognition.commands.inference import DEVICES, whole
 from speech_recognition.errors import ExitStatus, one_line
 from speech_recognition.parameters import Params
 from speech_recognition.runtime.allocator import keep_memory
@@ -34,7 +34,12 @@ def add_train(commands: Commands) -> None:
     add = parser.add_argument
     add("--preset", default="reference", metavar="NAME", help=f"{', '.join(params.PRESETS)} (default: reference)")
     add("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="change a parameter (repeatable)")
-    add("--seed", type=_seed, metavar="N", help="from 0 to 4294967295 (default: drawn by the operating system)")
+    add(
+        "--seed",
+        type=whole(0, 2**32 - 1),
+        metavar="N",
+        help="from 0 to 4294967295 (default: drawn by the operating system)",
+    )
     _add_places(parser)
     add("--device", default="auto", metavar="NAME", help=DEVICES)
     add(
@@ -47,7 +52,7 @@ def add_train(commands: Commands) -> None:
     )
     add(
         "--runs",
-        type=_runs,
+        type=whole(1, 1000),
         default=1,
         metavar="N",
         help="train N times with different seeds and print the score (with --timed)",
@@ -119,18 +124,6 @@ def _epoch(text: str) -> int:
 def _count(text: str) -> int:
     if not (text == "-1" or (text.isascii() and text.isdigit() and 1 <= int(text) <= 1024)):
         raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1024, or -1 for all GPUs")
-    return int(text)
-
-
-def _runs(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
-        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 1000")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 2**32):
-        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 0 to 4294967295")
     return int(text)
 
 

@@ -67,6 +67,19 @@ def add_transcribe(commands: Commands) -> None:
         help="transcribe standard input while it arrives: a WAV file of 16-bit samples, or 16 kHz 16-bit samples"
         " alone (unidirectional models only)",
     )
+    _add_long_options(parser)
+    add_beam_options(parser)
+    add_nbest_option(
+        parser,
+        "with --beam or --lm: list the N likeliest texts of each recording up to --long-seconds in its JSON file",
+    )
+    add_inference_options(parser)
+    parser.set_defaults(run=_transcribe)
+
+
+def _add_long_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a long recording is divided."""
+    add = parser.add_argument
     add(
         "--long-seconds",
         type=float,
@@ -89,13 +102,6 @@ def add_transcribe(commands: Commands) -> None:
         help="seconds of silence to keep around speech where a recording is cut, 0 to 0.15; give less than the default"
         " for a model that was trained on recordings without silence around the speech (default: 0.1)",
     )
-    add_beam_options(parser)
-    add_nbest_option(
-        parser,
-        "with --beam or --lm: list the N likeliest texts of each recording up to --long-seconds in its JSON file",
-    )
-    add_inference_options(parser)
-    parser.set_defaults(run=_transcribe)
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ class DatasetWriter:
     """Writer of one dataset into an existing, empty folder: first the audio, in any order, then everything else."""
 
     def __init__(self, folder: Path) -> None:
+        """Make the folders of audio and transcripts of every split in `folder`."""
         self.folder = folder
         """Folder of the new dataset."""
         for split in SPLITS:

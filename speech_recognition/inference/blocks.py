@@ -20,6 +20,7 @@ class LongRecording:
     """
 
     def __init__(self, path: Path) -> None:
+        """Check the header of the file; no audio is read yet."""
         self._path, self._info = path, check_recording(path, whole=False)
         # 16-bit samples that are not resampled cannot exceed 16 bits.
         fits = self._info.samplerate == SAMPLE_RATE and self._info.subtype == "PCM_16"

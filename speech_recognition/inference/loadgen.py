@@ -36,10 +36,12 @@ class Library:
     """Waveforms of a manifest's utterances that are in memory, by index: LoadGen's query sample library."""
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
+        """Make a library with no waveform in memory."""
         self._utterances = utterances
         self._waveforms: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
+        """Return the number of utterances, in memory or not."""
         return len(self._utterances)
 
     def load(self, indices: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ import xxhash
 from torch import Tensor
 
 from speech_recognition.batches import Batch
-from speech_recognition.decoding.greedy import Decode, greedy
+from speech_recognition.decoding.greedy import greedy
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.features import Features
 from speech_recognition.files import atomic_write, open_regular
@@ -85,9 +85,9 @@ class OnnxRecognizer:
         log_probs, lengths = self.session.run(["log_probs", "lengths"], inputs)
         return torch.from_numpy(log_probs), torch.from_numpy(lengths)
 
-    def transcribe(self, batch: Batch, decode: Decode = greedy) -> list[str]:
-        """Return the text of each utterance of a batch on any device."""
-        return decode(*self.log_probs(batch))
+    def transcribe(self, batch: Batch) -> list[str]:
+        """Return the greedy text of each utterance of a batch on any device."""
+        return greedy(*self.log_probs(batch))
 
     def output_lengths(self, samples: Tensor) -> Tensor:
         """Return the number of output frames [b] for utterances of `samples` [b]."""

@@ -52,6 +52,7 @@ class Statistics:
     """Mean and deviation of all features so far, as `FeatureParams.normalize` asks; sums are kept in float64."""
 
     def __init__(self, params: FeatureParams) -> None:
+        """Begin without any feature."""
         self._by_bin = params.normalize == "bin"
         self.count = 0
         """Number of cells in each sum."""
@@ -86,6 +87,7 @@ class FeatureStream:
     """Features of one waveform that arrives in blocks, before normalisation."""
 
     def __init__(self, features: Features) -> None:
+        """Begin before the first sample."""
         self._features = features
         self._margin = features.params.fft_samples // 2
         self._held = features.window.new_empty(0)
@@ -163,6 +165,7 @@ class StreamedModel:
     """A unidirectional model over a spectrogram that arrives in parts. Expects evaluation mode."""
 
     def __init__(self, recognizer: Recognizer) -> None:
+        """Begin before the first frame, with the state of every recurrent layer at zero."""
         self._model = recognizer.model
         self._nothing = recognizer.features.window.new_empty(1, recognizer.features.params.bins, 0)
         self._conv = [_StreamedConv(block) for block in self._model.conv]  # type: ignore[arg-type]

@@ -94,6 +94,7 @@ class WordReader:
     """Reader of the words of one recording, whose output may arrive in parts; holds the frames of two words at most."""
 
     def __init__(self, clock: Clock) -> None:
+        """Begin before the first output frame, whose time `clock` states."""
         self._clock = clock
         self._log_probs: list[Tensor] = []
         self._path: list[int] = []

@@ -190,6 +190,7 @@ class EvaluationLog:
     """Lines of an evaluation block."""
 
     def __init__(self, log: RunLog, position: dict[str, object]) -> None:
+        """Begin the lines, which have `position` (the epoch) as their metadata."""
         self._log, self._position = log, position
         self.logged = False
 

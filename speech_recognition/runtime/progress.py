@@ -18,6 +18,7 @@ class Progress:
     """
 
     def __init__(self, title: str, total: int, unit: str) -> None:
+        """Begin at 0; a terminal shows a bar."""
         self._title, self._total, self._unit = title, total, unit
         self._done = 0
         self._start = self._printed = time.monotonic()

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+import params
 from speech_recognition.commands import ROOT
 
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
-MOUNTED = ["LibriSpeech_dataset", "small_dataset", "mini_dataset", "results"]
+MOUNTED = sorted({make().data.dataset for make in params.PRESETS.values()} | {"results"})
 
 
 @pytest.fixture

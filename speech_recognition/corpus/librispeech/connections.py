@@ -50,6 +50,7 @@ class Watch:
     """
 
     def __init__(self, patience: Patience, count: Callable[[], int]) -> None:
+        """Make the thread; the block starts it."""
         self.reason = ""
         """Reason for which the connection was shut down; empty if it was not."""
         self._patience, self._count = patience, count

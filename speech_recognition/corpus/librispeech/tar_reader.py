@@ -57,11 +57,13 @@ class TarReader:
     """
 
     def __init__(self, stream: io.BufferedIOBase, where: str) -> None:
+        """Make an iterator at the beginning of the uncompressed `stream`."""
         self._stream, self._where = stream, where
         self._position = 0
         self._end = 0  # position after the content and padding that the latest header announced
 
     def __iter__(self) -> Iterator[Entry]:
+        """Yield each entry; content that the caller does not read is skipped."""
         # Long names and pax headers are pseudo-members that come before the member that they describe.
         name: str | None = None
         records: dict[bytes, bytes] = {}

@@ -43,6 +43,7 @@ class Transfer:
     """
 
     def __init__(self, archive: Archive, folder: Path, patience: Patience, stop: threading.Event) -> None:
+        """Make the download of `archive` into `folder`; nothing is requested yet."""
         self.archive = archive
         """Archive to download."""
         self.done = 0

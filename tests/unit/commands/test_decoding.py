@@ -82,7 +82,7 @@ def test_a_run_has_no_list_of_texts(tmp_path: Path, tone_dataset: Path, capsys: 
         (["--nbest", "3"], "--nbest: lists what a beam search finds; add --beam or --lm"),
         (["--alpha", "1"], "--alpha: only with --lm; name a language model or leave it out"),
         (["--beam", "5", "--beta", "0"], "--beta: only with --lm; name a language model or leave it out"),
-        (["--beam", "0"], "argument --beam: 0: must be from 1 to 10000"),
+        (["--beam", "0"], "argument --beam: 0: must be a whole number from 1 to 10000"),
         (["--alpha", "nan"], "argument --alpha: nan: must be a number from -1000 to 1000"),
         (["--lm", "gone.arpa"], "gone.arpa: No such file or directory; name an ARPA file"),
     ],

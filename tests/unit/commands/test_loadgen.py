@@ -17,7 +17,7 @@ Output = pytest.CaptureFixture[str]
         (["--scenario", "Offlin"], "argument --scenario: invalid choice: 'Offlin'"),
         (["--scenario", "Server", "--target-qps", "0"], "argument --target-qps: 0: must be a number above 0"),
         (["--scenario", "Server", "--target-qps", "nan"], "argument --target-qps: nan: must be a number above 0"),
-        (["--scenario", "Server", "--batch-size", "0"], "argument --batch-size: 0: must be from 1 to 100000"),
+        (["--batch-size", "0"], "argument --batch-size: 0: must be a whole number from 1 to 100000"),
     ],
 )
 def test_bad_options_are_one_line(options: list[str], error: str, capsys: Output, tmp_path: Path) -> None:

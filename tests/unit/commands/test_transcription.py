@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from speech_recognition.cli import main
+from speech_recognition.cli import _parser, main
 from speech_recognition.commands import transcription
 from speech_recognition.inference import formats
+from speech_recognition.inference.segments import MARGIN_SECONDS
+from speech_recognition.inference.transcription import LONG_SECONDS, Transcriber
 from tests.conftest import tones
 from tests.unit.inference.conftest import ToneReader
 
@@ -113,11 +115,12 @@ def test_one_recording_in_any_format_goes_to_standard_output(talks: Path, capsys
         (["talks", "--output-dir", "talks"], "talks/b.txt: would be overwritten"),
         (["talks/x.wav"], "talks/x.wav: no such file"),
         (["talks", "--long-seconds", "-1"], "--long-seconds -1.0: must be at least 0"),
+        (["talks", "--long-seconds", "nan"], "--long-seconds nan: must be at least 0"),
         (["talks", "--margin", "0.2"], "--margin 0.2: must be from 0 to 0.15"),
         (["talks", "--margin", "nan"], "--margin nan: must be from 0 to 0.15"),
         (["talks/a.wav", "--nbest", "3", "--format", "json"], "--nbest: lists what a beam search finds in a JSON file"),
         (["talks/a.wav", "--nbest", "3", "--beam", "9"], "--nbest: lists what a beam search finds in a JSON file"),
-        (["talks/a.wav", "--nbest", "0"], "argument --nbest: 0: must be from 1 to 1000"),
+        (["talks/a.wav", "--nbest", "0"], "argument --nbest: 0: must be a whole number from 1 to 1000"),
         (["-", "--live", "--nbest", "3"], "--live: prints the greedy text"),
         (["-", "--live", "--skip-existing"], "--live: prints the greedy text"),
         (["talks", "--live"], "--live: reads standard input; give - as the only recording"),
@@ -154,6 +157,11 @@ def test_live_text_is_printed_as_it_comes(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(sys, "stdin", stdin(np.zeros(5000, np.int16).tobytes()))
     assert transcribe("-", "--live") == 0
     assert capsys.readouterr().out == "5000 SAMPLES\n"
+
+
+def test_the_defaults_for_long_recordings_are_the_transcribers() -> None:
+    options = _parser().parse_args(["transcribe", "best.pt", "a.wav"])
+    assert (options.long_seconds, options.margin, options.long) == (LONG_SECONDS, MARGIN_SECONDS, Transcriber.long)
 
 
 def test_the_names_of_the_formats_are_those_that_exist() -> None:

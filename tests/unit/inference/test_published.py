@@ -162,7 +162,11 @@ def test_other_formats_are_named(tmp_path: Path) -> None:
     for name, reason in (
         ("whole.tar", "a tar archive; unpack it and name the file in it"),
         ("whole.tar.gz", "compressed by gzip; unpack it and name the file in it"),
-        ("new.pth", "a checkpoint of torch 1.6 or later; those of this program need no import"),
+        (
+            "new.pth",
+            "a checkpoint of torch 1.6 or later; those of this program need no import, and those of deepspeech.pytorch"
+            " 3 cannot be imported",
+        ),
         ("text.pth", "no checkpoint of torch 0.4; name the checkpoint that was published"),
         ("other.pth", "no checkpoint of torch 0.4; name the checkpoint that was published"),
         ("gone.pth", "No such file or directory; name the checkpoint that was published"),

@@ -38,7 +38,9 @@ def rows_of(page: Path) -> list[str]:
 
 def test_a_row_says_what_the_folder_of_the_run_says(run_folder: Maker) -> None:
     folder = run_folder()
-    set_in(folder / "speech_ds2.out", '"key": "micro_batch_size", "value": 16', '"key": "micro_batch_size", "value": 8')
+    # The batch of 16 in parts of 4: two processes with two parts each.
+    for key, old, new in (("micro_batch_size", 16, 4), ("gradient_accumulation_steps", 1, 2)):
+        set_in(folder / "speech_ds2.out", f'"key": "{key}", "value": {old},', f'"key": "{key}", "value": {new},')
     RunFolder(folder).command.write_text("python -m speech_recognition train --seed 7\n")
     cells = dict(zip(COLUMNS, row(read_record(folder)), strict=True))
     assert "memory" in cells["machine"] and cells["began"].endswith(" UTC")

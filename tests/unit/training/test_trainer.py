@@ -28,6 +28,13 @@ def test_each_step_yields_the_sums_so_far(tone_dataset: Path) -> None:
     assert seen == [(1, step, 4 * step) for step in range(1, 7)] and len(plan.batches) == 6
 
 
+def test_every_step_bounds_the_memory_that_is_kept(tone_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_set, trainer = training_set(tone_dataset), Trainer(SMALL, seed=1, device=choose_device("cpu"))
+    bounded: list[int] = []
+    monkeypatch.setattr(trainer.kept_memory, "after_step", lambda: bounded.append(1))
+    assert [len(bounded) for _ in trainer.train(train_set, train_set.plan(1))] == [1, 2, 3, 4, 5, 6]
+
+
 def test_an_epoch_that_was_left_goes_on_with_its_next_step(tone_dataset: Path) -> None:
     train_set, trainer = training_set(tone_dataset), Trainer(SMALL, seed=1, device=choose_device("cpu"))
     steps = trainer.train(train_set, train_set.plan(1))
