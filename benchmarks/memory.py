@@ -60,7 +60,7 @@ def main() -> int:
     add = parser.add_argument
     add("--epochs", type=int, default=10)
     add("--steps", type=int, default=95)
-    add("--unbounded", action="store_true", help="let the kept memory grow, which a training does not")
+    add("--unbounded", action="store_true", help="let the kept memory grow without a bound, unlike `train`")
     options = parser.parse_args()
     keep_memory()
     kept_memory = KeptMemory()

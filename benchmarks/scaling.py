@@ -66,7 +66,7 @@ BUCKET_BYTES = 64 * 2**20
 NODE_US, HOP_US = 30.0, 5.0
 """Microseconds of a short message: within a node, and for each step up or down a tree of nodes."""
 NORM_MESSAGES, OTHER_MESSAGES = 3, 1
-"""Short messages of a step: of each BatchNorm layer (two forwards, one backwards); of loss and signals together."""
+"""Short messages of a step: for each BatchNorm layer (two forwards, one backwards), and for loss and signals."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@
 
 OTHER is a checkout of a different commit, such as one that `git worktree add OTHER 671c643` makes. For each seed the
 script runs `sh run_and_time.sh mini` in every OTHER and here. It prints the seconds and epochs of each, the time here
-as a part of each other's time, and the cores that other processes used meanwhile. The last lines have the ratios of the
-sums, and the range of the ratios.
+divided by that in each OTHER, and the cores that other processes used meanwhile. A line for each OTHER at the end has
+the ratio of the total times and the range of the seeds' ratios.
 """
 
 import argparse

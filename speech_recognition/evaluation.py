@@ -20,7 +20,7 @@ from speech_recognition.runtime.progress import Progress
 from speech_recognition.scoring import Score, score
 
 Result = TypeVar("Result")
-"""What a decoder makes of an utterance."""
+"""Type of a decoder's result for one utterance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Evaluation:
 
     @cached_property
     def oracle(self) -> list[Score]:
-        """Edit counts of the best of each utterance's alternatives, chosen by its reference; none without them."""
+        """Edit counts of each utterance's best alternative, judged by its reference; empty without alternatives."""
         pairs = zip(self.utterances, self.alternatives, strict=False)
         scores = ([score(utterance.transcript, text) for text in texts] for utterance, texts in pairs)
         return [min(each, key=lambda counts: (counts.word_errors, counts.character_errors)) for each in scores]
@@ -103,7 +103,7 @@ def _decoded(
     after_batch: Callable[[], None],
     decode: Callable[[Tensor, Tensor], list[Result]],
 ) -> list[Result]:
-    """Return what `decode` makes of each utterance's log-probabilities: all of them, in every process."""
+    """Return the result of `decode` for each utterance; every process gets the results of all."""
     data = recognizer.params.data
     results: dict[int, Result] = {}
     # In the manifest's order, which is by length, so that a batch has little padding.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = ("all", "clean", "clean_small", "other", "small", "mini")
 _FOLDERS = {"small": SMALL_FOLDER, "mini": MINI_FOLDER}
-"""Folder of each dataset that is no part of LibriSpeech's own archives; the others' is LIBRISPEECH_FOLDER."""
+"""Folders of the datasets that are not made from LibriSpeech's archives; the others use LIBRISPEECH_FOLDER."""
 
 
 def _add_option(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,8 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="all",
         choices=_OPTIONS,
-        help="LibriSpeech, a part of it, small, which is Mini LibriSpeech, or mini, the embedded corpus (default: all)",
+        help="all: LibriSpeech; clean, clean_small, other: a part of it; small: Mini LibriSpeech; mini: the embedded"
+        " corpus (default: all)",
     )
     parser.add_argument(
         "--data-dir",

@@ -13,7 +13,7 @@ from speech_recognition import parameters, settings
 from speech_recognition.commands import WIDTH
 
 FOLLOWED, FOLLOWERS = "mlperf_2018", ("original_paper", "aggressive_lr")
-"""Preset whose values the help does not repeat for presets that have the same."""
+"""A preset, and the presets for which the help lists only the values that differ from it."""
 
 
 def parameters_help() -> str:

@@ -107,7 +107,7 @@ def _parameters() -> str:
 
     return (
         "parameters for --set: NAME=DEFAULT (presets that differ): meaning; bounds\n"
-        f"({' and '.join(FOLLOWERS)} are as {FOLLOWED} where they are not named)\n\n{parameters_help()}"
+        f"({' and '.join(FOLLOWERS)} have the values of {FOLLOWED} where they are not named)\n\n{parameters_help()}"
     )
 
 

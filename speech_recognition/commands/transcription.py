@@ -99,8 +99,8 @@ def _add_long_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.1,
         metavar="S",
-        help="silence kept around speech where a recording is cut, as around the recordings that the model was trained"
-        " on: 0 to 0.15 (default: 0.1)",
+        help="seconds of silence to keep around speech where a recording is cut, 0 to 0.15; give less than the default"
+        " for a model that was trained on recordings without silence around the speech (default: 0.1)",
     )
 
 

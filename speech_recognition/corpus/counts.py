@@ -34,7 +34,7 @@ _DOWNLOADED = {
         " (61 GB of archives, 113 GB of dataset); to try the benchmark in minutes: sh run_and_time.sh mini",
     ),
 }
-"""Option of `download` that makes the dataset in each preset's folder, and what a user should know before."""
+"""For each preset's folder, the option of `download` that makes its dataset, and the end of the hint to use it."""
 
 _LARGEST_NUMBER = 10**12
 """Largest plausible count or number of seconds: above it, the file is damaged. A float holds it exactly."""

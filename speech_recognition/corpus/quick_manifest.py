@@ -128,7 +128,7 @@ class _Files:
     """
 
     def __init__(self, base: Path) -> None:
-        """Make it without any folder listed."""
+        """Start with no folder listed."""
         self._base, self._found, self._listed = os.fsencode(base), set[bytes](), set[bytes]()
 
     def include(self, paths: Sequence[bytes]) -> bool:

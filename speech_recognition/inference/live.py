@@ -34,7 +34,7 @@ _REMEMBERED = 3000
 """Frames of 10 ms whose levels tell speech from pauses: the last half minute."""
 
 _OTHER_FORMATS = (b"fLaC", b"OggS", b"ID3", b"FORM", b".snd", b"RIFX", b"RF64", b"caff", b"\x1aE\xdf\xa3")
-"""Starts of files that would be noise if they were read as samples: FLAC, Ogg, MP3, AIFF, AU, WAV, CAF, Matroska."""
+"""First bytes of files that are not raw samples: FLAC, Ogg, MP3, AIFF, AU, rarer forms of WAV, CAF, Matroska."""
 
 _UNKNOWN_LENGTH = 0x7FFF_0000
 """Lowest size in a WAV header that means "unknown": a program that writes to a pipe cannot know it."""

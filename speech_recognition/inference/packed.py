@@ -35,7 +35,7 @@ class _InFloat32(nn.Module):
     """A layer that stays in float32 where autocast would compute it in bfloat16."""
 
     def __init__(self, layer: nn.Module) -> None:
-        """Make it of a layer with weights in float32."""
+        """Wrap a layer whose weights are in float32."""
         super().__init__()
         self.layer = layer
 

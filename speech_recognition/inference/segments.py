@@ -35,10 +35,10 @@ _SHORTEST_SILENCE = 15
 """Frames of the shortest silence between two words that is not part of one."""
 
 MARGIN_SECONDS = 0.1
-"""Default silence that is kept before and after speech, as recordings that models are trained on have it."""
+"""Default silence that is kept before and after speech, in seconds, as in recordings that models are trained on."""
 
 MOST_MARGIN_SECONDS = _SHORTEST_PAUSE / 200
-"""Longest such silence: two stretches of speech share the pause between them."""
+"""Longest such silence: half of the shortest pause, because two stretches of speech share it."""
 
 LONGEST_SECONDS = 20.0
 """Longest window; LibriSpeech's training utterances last up to 25 s."""
@@ -112,7 +112,7 @@ def _runs(mask: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
 
 
 def windows(spans: Sequence[tuple[int, int]], step: int) -> list[Window]:
-    """Return windows of at most LONGEST_SECONDS that cover all `spans` (first frame, end), one for each.
+    """Return windows of at most LONGEST_SECONDS: one for each of the `spans` (first frame, end), unless it is too long.
 
     A span that is too long is divided into windows that overlap by OVERLAP_SECONDS and start a multiple of `step`
     samples apart.

@@ -57,7 +57,7 @@ def layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 _ENTRIES = ("forward", "masked", "over_rows")
-"""Functions by which the model enters a layer; on a CPU, `masked` a convolution and `over_rows` a recurrent layer."""
+"""Functions by which the model enters a layer; on a CPU, `masked` for convolutions, `over_rows` for recurrences."""
 
 
 @contextmanager

@@ -27,7 +27,7 @@ class Listening:
     """Source of recordings for one page, of at most MOST_BYTES together."""
 
     def __init__(self) -> None:
-        """Make a source that has given no recording yet."""
+        """Start with no recording on the page."""
         self._left = MOST_BYTES
 
     def recordings(self, record: Record, rows: pd.DataFrame) -> dict[str, str]:

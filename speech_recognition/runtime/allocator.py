@@ -9,7 +9,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 """Parameters of mallopt (glibc's malloc.h)."""
 
 _MOST_GROWTH = 1.4
-"""Bound of the resident memory, as a multiple of what a step takes that begins with no unused memory."""
+"""Bound of the resident memory, as a multiple of its size after a step that began with no unused memory."""
 
 
 def keep_memory() -> None:
@@ -36,7 +36,7 @@ class KeptMemory:
     """
 
     def __init__(self) -> None:
-        """Begin without a bound, which the first step sets."""
+        """Start without a bound; the first step sets it."""
         self._needed = 0
         self._returned = True
 
@@ -44,7 +44,7 @@ class KeptMemory:
         """Return unused memory to the system if the process has grown too far. Does nothing without glibc."""
         resident = _resident()
         if self._returned:
-            # The largest step so far of those that had to fault in all that they touched.
+            # This step began with no unused memory, so all that is resident was needed.
             self._needed, self._returned = max(self._needed, resident), False
         elif resident > _MOST_GROWTH * self._needed:
             with contextlib.suppress(OSError, AttributeError):

@@ -1,9 +1,9 @@
 """The archives of LibriSpeech and the options made from them, read from reference_checksums/librispeech.json.
 
 The publisher, torchaudio, TensorFlow Datasets and the paper (Panayotov et al., ICASSP 2015) agree on the sizes,
-digests, hours and numbers of utterances and speakers of LibriSpeech's seven archives. The two of Mini LibriSpeech
-(OpenSLR 31), which the option `small` is made from, were never at hand here: the utterances of dev-clean-2 are those
-that Kaldi's logs score, its hours follow from its size, and its number of speakers is not known, so it is not checked.
+digests, hours and numbers of utterances and speakers of LibriSpeech's seven archives. The two archives of the option
+`small`, Mini LibriSpeech (OpenSLR 31), could not be downloaded here: the number of utterances of dev-clean-2 is from
+Kaldi's logs, its hours follow from its size, and its number of speakers is not known, so it is not checked.
 """
 
 import json
@@ -16,7 +16,7 @@ from speech_recognition.corpus.librispeech.layout import split_of
 from speech_recognition.errors import InputError
 
 RESOURCE = "{resource}"
-"""Place of a resource's number in the URL of a mirror that has several."""
+"""Placeholder, in the URL of a mirror, for the number of the archive's OpenSLR resource."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Catalog:
     options: dict[str, tuple[Archive, ...]]
     """Archives of each option, by the option's name: all, clean ..."""
     mirrors: tuple[str, ...]
-    """URLs of the folders of archives, with RESOURCE in them, in the order in which they are asked."""
+    """URLs of the folders of archives, in the order in which they are tried; RESOURCE may stand in them."""
 
 
 def read_catalog(path: Path) -> Catalog:
