@@ -6,8 +6,8 @@
 #   sh docker/run-dev.sh
 #   sh docker/run-dev.sh sh run_and_time.sh mini
 #
-# Mounts the repository under its own path, and so the presets' datasets and results. They are not mounted one by one:
-# the program renames a finished dataset into place, which fails for a mount point. If one of these folders is a
+# Mounts the repository under its own path, with the presets' datasets and results in it. They are not mounted one by
+# one: the program renames a finished dataset into place, which fails for a mount point. If one of these folders is a
 # symbolic link, its target is mounted too. New files belong to you. The container sees the GPUs if there are any.
 
 set -eu

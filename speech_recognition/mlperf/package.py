@@ -158,11 +158,11 @@ def _write(layout: Layout, scored: FolderScore, params: Sequence[Params], source
     for number, each in enumerate(params):
         _put(layout.own.run(number).params, json.dumps(settings.to_dict(each), indent=2) + "\n")
     own, first, platform = layout.own.path, params[0], layout.platform
-    folder = settings.preset(first.preset).data.dataset
+    option, folder = option_of(settings.preset(first.preset).data.dataset), shlex.quote(first.data.dataset)
     options = "".join(f" \\\n    --set {shlex.quote(each)}" for each in settings.assignments(first))
     _put(own / f"{platform}_{IMPLEMENTATION}.json", json.dumps(settings.to_dict(first), indent=2) + "\n")
     _put(own / "run_and_time.sh", _RUN.format(preset=first.preset, runs=len(results), options=options))
-    _put(own / "init_datasets.sh", _DATASET.format(option=option_of(folder), folder=folder))
+    _put(own / "init_datasets.sh", _DATASET.format(option=option, folder=folder))
     _put(own / "setup.sh", "#!/bin/sh\n# run_and_time.sh makes its environment from requirements.lock by itself.\n")
     readme = _README.format(
         platform=platform,

@@ -146,6 +146,14 @@ def test_the_packaged_command_makes_the_same_runs(runs: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_packaged_dataset_is_made_where_the_packaged_command_reads_it(runs: Path) -> None:
+    write_params(SeriesFolder(runs), 0, settings.apply(params.mini(), ["data.dataset=large disk/mini"]))
+    (folder,) = packaged(runs).folder.rglob("implementations/reference_platform")
+    assert "--set 'data.dataset=large disk/mini'" in (folder / "run_and_time.sh").read_text()
+    for command in ("sh download_dataset.sh", "exec sh verify_dataset.sh"):
+        assert f"{command} mini --data-dir 'large disk/mini'\n" in (folder / "init_datasets.sh").read_text()
+
+
 @pytest.mark.parametrize("number", [0, 7])
 def test_a_series_without_the_parameters_of_a_run_is_refused(runs: Path, number: int) -> None:
     (runs / f"run_{number}" / "params.json").unlink()
