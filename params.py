@@ -59,7 +59,7 @@ def small() -> Params:
             time_masks=2,
             time_mask_max=0.05,
         ),
-        # 32 channels would take twice the time of 16 on two CPU cores.
+        # With 32 channels a step takes 1.3 times as long on two CPU cores (docs/LOG.md).
         model=ModelParams(
             conv_channels=16,
             conv_padding=True,
