@@ -7,12 +7,14 @@ models have 2 convolutions of 32 channels, 3 bidirectional GRUs of 256 units, 16
 utterances of noise, whose lengths are spread evenly between two bounds. A step is features, forward, CTC loss,
 backward, clipping and AdamW. The forms take turns, each in a new process. The script prints for each the seconds of
 audio trained on in a second (median, lowest and highest round), its ratio to the peer in the same round, and the peak
-memory of the process; and how many cores other processes used.
+memory of the process; and how many cores other processes used. Before that it gives both models the same weights and
+prints how far their log-probabilities are apart.
 """
 
 import argparse
 import importlib.util
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -44,6 +46,17 @@ from speech_recognition.training.step import training_step  # noqa: E402
 
 FORMS = ("peer", "fp32", "bf16")
 """The peer in float32, and ours in each precision."""
+
+_NAMES = (
+    (r"^conv\.seq_module\.([03])\.", lambda found: f"conv.{int(found[1]) // 3}.conv."),
+    (r"^conv\.seq_module\.([14])\.", lambda found: f"conv.{int(found[1]) // 3}.norm."),
+    (r"^rnns\.(\d)\.batch_norm\.module\.", r"rnn.\1.norm."),
+    (r"^rnns\.(\d)\.rnn\.(\w+)_reverse$", r"rnn.\1.backwards.\2"),
+    (r"^rnns\.(\d)\.rnn\.", r"rnn.\1.forwards."),
+    (r"^fc\.0\.module\.0\.", "norm."),
+    (r"^fc\.0\.module\.1\.", "linear."),
+)
+"""Patterns of the names of the peer's weights, and ours for them."""
 
 
 def peer_model(path: Path, units: int) -> Any:
@@ -118,6 +131,30 @@ def our_model(precision: Literal["fp32", "bf16"]) -> nn.Module:
     return build_model(sizes, 161, seed=1)
 
 
+def our_name(name: str) -> str:
+    """Return our name of the peer's weight `name`."""
+    for theirs, ours in _NAMES:
+        name = re.sub(theirs, ours, name)
+    return name
+
+
+def difference(path: Path) -> float:
+    """Return the largest difference of the log-probabilities of both models with the same weights.
+
+    They evaluate four utterances of noise, of 0.9 to 3 s.
+    """
+    peer, ours = peer_model(path, 256).eval(), our_model("fp32").eval()
+    weights = peer.state_dict().items()
+    ours.load_state_dict({our_name(name): each for name, each in weights if not name.endswith("batches_tracked")})
+    frames = torch.tensor([300, 250, 180, 90])
+    spectrograms = torch.randn(4, 161, 300) * (torch.arange(300) < frames[:, None])[:, None]
+    with torch.no_grad():
+        theirs, lengths, _ = peer(spectrograms[:, None], frames)  # probabilities [b, t, symbol]
+        log_probs, _ = ours(spectrograms, frames)  # [t, b, symbol]
+    pairs = [(theirs[row, :size].log(), log_probs[:size, row]) for row, size in enumerate(lengths)]
+    return max(float((one - other).abs().max()) for one, other in pairs)
+
+
 def our_step(model: nn.Module, features: Features, optimizer: optim.Optimizer, part: Batch) -> None:
     """Run one training step of ours."""
     training_step(model, plain(features), optimizer, 5.0, [part])
@@ -151,6 +188,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.form:
         return measure(options)
+    print(f"with the same weights, log-probabilities differ by at most {difference(options.model):.1e}", flush=True)
     others, rounds = Others(), list[dict[str, list[float]]]()
     for _ in range(options.repeats):
         command = [sys.executable, __file__, *sys.argv[1:], "--form"]
