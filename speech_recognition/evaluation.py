@@ -16,6 +16,7 @@ from speech_recognition.orders import make_batches
 from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import AnyRecognizer
 from speech_recognition.runtime import distributed
+from speech_recognition.runtime.allocator import kept_memory
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.scoring import Score, score
 
@@ -121,6 +122,7 @@ def _decoded(
                 with torch.inference_mode():
                     found = decode(*recognizer.log_probs(batch))
                 results |= zip(batch.indices.tolist(), found, strict=True)
+                kept_memory.after_batch()
             progress.advance(sum(map(len, batches[turn : turn + size])))
             after_batch()
     gathered = {index: result for share in distributed.gather(results) for index, result in share.items()}

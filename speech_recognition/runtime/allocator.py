@@ -9,7 +9,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 """Parameters of mallopt (glibc's malloc.h)."""
 
 _MOST_GROWTH = 1.4
-"""Bound of the resident memory, as a multiple of its size after a step that began with no unused memory."""
+"""Bound of the resident memory, as a multiple of its size after a batch that began with no unused memory."""
 
 
 def keep_memory() -> None:
@@ -32,24 +32,32 @@ class KeptMemory:
 
     Batches of many shapes leave holes in the heap that fit no later block, so it grows: in a training on real speech,
     to 10 GB after 1,300 steps. Whenever it has grown too far, all unused pages are returned to the system, which takes
-    0.1 s and makes the next step fault its pages in again.
+    0.1 s and makes the next batch fault its pages in again.
     """
 
     def __init__(self) -> None:
-        """Start without a bound; the first step sets it."""
+        """Start without a bound; the first batch sets it."""
         self._needed = 0
         self._returned = True
 
-    def after_step(self) -> None:
-        """Return unused memory to the system if the process has grown too far. Does nothing without glibc."""
+    def after_batch(self) -> None:
+        """Return unused memory to the system if the process has grown too far. Does nothing without glibc.
+
+        Call it after each batch that is trained on or evaluated: all that happens between two calls counts as needed
+        at once.
+        """
         resident = _resident()
         if self._returned:
-            # This step began with no unused memory, so all that is resident was needed.
+            # This batch began with no unused memory, so all that is resident was needed.
             self._needed, self._returned = max(self._needed, resident), False
         elif resident > _MOST_GROWTH * self._needed:
             with contextlib.suppress(OSError, AttributeError):
                 ctypes.CDLL(None).malloc_trim(0)
             self._returned = True
+
+
+kept_memory = KeptMemory()
+"""The one of this process, which has one heap."""
 
 
 def _resident() -> int:

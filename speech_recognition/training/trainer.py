@@ -22,7 +22,7 @@ from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runtime import distributed, memory
-from speech_recognition.runtime.allocator import KeptMemory
+from speech_recognition.runtime.allocator import kept_memory
 from speech_recognition.runtime.devices import try_algorithms
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import EpochPlan, TrainingSet
@@ -43,7 +43,6 @@ class Trainer:
         self.parallel = data_parallel(self.model)
         self.optimizer = build_optimizer(params.optimizer, self.model)
         self.augmentation = Augmentation(params.augmentation, self.features)
-        self.kept_memory = KeptMemory()
         self.tally = Tally()
         self.signal = 0
         """highest number of a signal that a process held in the last step; 0 for none"""
@@ -165,7 +164,7 @@ class Trainer:
         set_rates(self.optimizer, rate, self.params.stage(plan.epoch).momentum)
         featurize, clip_norm = partial(self.augmentation, draws=plan.draws), self.params.optimizer.clip_norm
         step = training_step(self.parallel, featurize, self.optimizer, clip_norm, parts, len(samples), held)
-        self.kept_memory.after_step()
+        kept_memory.after_batch()
         self.signal = step.signal
         self.tally.add(samples, step.loss, rate, updated=step.updated)
         if self.tally.skipped_in_a_row >= self.params.training.max_skipped:

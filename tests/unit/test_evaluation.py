@@ -12,6 +12,7 @@ from speech_recognition.corpus.manifest import Utterance, read_manifest
 from speech_recognition.decoding.beam import BeamSearch
 from speech_recognition.evaluation import Evaluation, evaluate, evaluate_nbest
 from speech_recognition.recognizer import Recognizer, new_recognizer
+from speech_recognition.runtime.allocator import kept_memory
 from speech_recognition.scoring import score
 
 SMALL = settings.apply(params.mini(), ["model.conv_channels=2", "model.rnn_units=16"])
@@ -39,6 +40,16 @@ def test_the_batch_size_changes_no_transcript(utterances: list[Utterance]) -> No
     one, seven, all_at_once = (run(utterances, size) for size in (1, 7, 100))
     assert one.hypotheses == seven.hypotheses == all_at_once.hypotheses
     assert len(set(one.hypotheses)) > 1
+
+
+def test_every_batch_bounds_the_memory_that_is_kept(
+    utterances: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a step after an evaluation would take the evaluation's memory for its own, and raise the bound."""
+    bounded: list[int] = []
+    monkeypatch.setattr(kept_memory, "after_batch", lambda: bounded.append(1))
+    run(utterances, 5)
+    assert len(bounded) == -(-len(utterances) // 5)
 
 
 def test_every_utterance_is_scored_once_in_the_manifests_order(utterances: list[Utterance]) -> None:

@@ -28,14 +28,14 @@ import torch
 from speech_recognition.runtime.allocator import KeptMemory, _resident, keep_memory
 keep_memory()
 kept_memory, small = KeptMemory(), []
-kept_memory.after_step()
+kept_memory.after_batch()
 blocks = []
 for _ in range(100):
     blocks.append(torch.ones(2_500_000))  # 10 MB
     small.append(torch.ones(1000))  # stays, so that the freed blocks are holes that do not join
 del blocks
 before = _resident()
-kept_memory.after_step()
+kept_memory.after_batch()
 print(before - _resident())
 """
 
@@ -66,5 +66,5 @@ def test_unused_memory_is_returned_when_the_process_has_grown(monkeypatch: pytes
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: SimpleNamespace(malloc_trim=returned.append))
     kept_memory = allocator.KeptMemory()
     for resident, times in ((100, 0), (139, 0), (141, 1), (120, 1), (167, 1), (169, 2), (110, 2), (169, 3)):
-        kept_memory.after_step()
+        kept_memory.after_batch()
         assert len(returned) == times, resident

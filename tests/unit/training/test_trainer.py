@@ -10,6 +10,7 @@ import params
 from speech_recognition import settings
 from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.errors import InputError
+from speech_recognition.runtime.allocator import kept_memory
 from speech_recognition.runtime.devices import choose_device
 from speech_recognition.training.epochs import TrainingSet
 from speech_recognition.training.trainer import Trainer
@@ -31,7 +32,7 @@ def test_each_step_yields_the_sums_so_far(tone_dataset: Path) -> None:
 def test_every_step_bounds_the_memory_that_is_kept(tone_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train_set, trainer = training_set(tone_dataset), Trainer(SMALL, seed=1, device=choose_device("cpu"))
     bounded: list[int] = []
-    monkeypatch.setattr(trainer.kept_memory, "after_step", lambda: bounded.append(1))
+    monkeypatch.setattr(kept_memory, "after_batch", lambda: bounded.append(1))
     assert [len(bounded) for _ in trainer.train(train_set, train_set.plan(1))] == [1, 2, 3, 4, 5, 6]
 
 
