@@ -14,7 +14,7 @@ from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.log_table import has_lines, log_table
 from speech_recognition.mlperf.system import read_description
 from speech_recognition.runs.folder import RunFolder
-from speech_recognition.runs.metrics import read_metrics
+from speech_recognition.runs.metrics import best_epoch, read_metrics
 from speech_recognition.runs.series_folder import SeriesFolder
 from speech_recognition.runs.steps import read_steps
 from speech_recognition.runs.utterances import read_utterances
@@ -94,8 +94,11 @@ class Record:
 
     @property
     def best(self) -> pd.Series | None:
-        """Row of the epoch with the lowest WER; None before the first evaluation."""
-        return None if self.epochs.empty else self.epochs.iloc[int(self.epochs["wer"].argmin())]
+        """Row of the best epoch (`best_epoch`); None before the first evaluation."""
+        if self.epochs.empty:
+            return None
+        best = best_epoch(dict(zip(self.epochs["epoch"], self.epochs["wer"], strict=True)))
+        return self.epochs.loc[self.epochs["epoch"] == best].iloc[-1]
 
     @property
     def untrained(self) -> bool:

@@ -4,6 +4,7 @@ bits.
 A checkpoint carries a digest of its own content, because torch loads a file with a flipped byte without an error.
 """
 
+import errno
 import math
 import os
 import re
@@ -85,7 +86,7 @@ class TrainingState:
 def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
     """Write a checkpoint to `path`, and make each of `others` a second name of it in the same folder.
 
-    Raises OSError, which names the file and the remedy, if the disk is full.
+    Raises OSError, which names the file and the remedy, if it cannot be written.
     """
     # Dictionaries, lists, numbers, texts and tensors only: `weights_only` refuses to load classes of this program.
     content = {field.name: getattr(state, field.name) for field in fields(state)}
@@ -102,8 +103,9 @@ def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
                 except OSError:  # a file system without hard links
                     shutil.copyfile(path, partial)
     except OSError as error:
-        reason = f"cannot be written ({error.strerror or error}); free some disk, then --resume"
-        raise OSError(error.errno, reason, str(path)) from None
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "free some disk" if full else "check its folder and disk"
+        raise OSError(error.errno, f"cannot be written ({error.strerror or error}); {remedy}", str(path)) from None
 
 
 def _write(content: object, file: IO[bytes]) -> None:

@@ -1,6 +1,6 @@
 """The table of a run's epochs, `metrics.csv`: a row for each evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,15 @@ class EpochMetrics:
         parts += [f"WER {self.wer:.2f}, CER {self.cer:.2f}, utterance-mean WER {self.utterance_wer:.2f}"]
         parts += [f"({', '.join(f'{name} {wer:.2f}' for name, wer in self.subset_wer.items())})"]
         return " ".join(parts)
+
+
+def best_epoch(wers: Mapping[int, float]) -> int:
+    """Return the latest of the epochs with the lowest WER, given the WER of each epoch in order.
+
+    This is the untrained model, which has no checkpoint, only if no other epoch was evaluated.
+    """
+    trained = [epoch for epoch in wers if epoch > 0] or [*wers]
+    return min(reversed(trained), key=lambda epoch: wers[epoch])
 
 
 _REQUIRED = ("epoch", "wer", "cer")

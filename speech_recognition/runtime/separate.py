@@ -55,18 +55,28 @@ def _answer(
     arguments: tuple[object, ...],
     named: dict[str, object],
 ) -> None:
-    """Send the function's result as a tuple of one, or its error, and end the process."""
+    """Send the function's outcome, and end the process."""
     for number in SIGNALS:  # a terminal signals the whole group; the parent ends this process itself
         signal.signal(number, signal.SIG_IGN)
     end_with_parent(parent)
     status = 0
     try:
-        sender.send((function(*arguments, **named),))
-    except (ReportedError, OSError) as error:
-        sender.send(error)
+        sender.send(_outcome(function, arguments, named))  # the parent may kill this process once it has the outcome
     except BaseException:
         traceback.print_exc()
         status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(status)  # Python's own way out would wait for threads that the function left running
+
+
+def _outcome(
+    function: Callable[..., object], arguments: tuple[object, ...], named: dict[str, object]
+) -> tuple[object] | ReportedError | OSError:
+    """Return the function's result as a tuple of one, or its error; what it printed has left this process."""
+    try:
+        try:
+            return (function(*arguments, **named),)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+    except (ReportedError, OSError) as error:
+        return error

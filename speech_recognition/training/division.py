@@ -67,7 +67,13 @@ def verified(option: str, data_dir: Path, references: Path) -> Verified:
     stamped = read_stamp(data_dir, sha256)
     if stamped is None:
         print(f"verifying {data_dir} before the run", file=sys.stderr)
-        run_command("verify", option, "--data-dir", str(data_dir))
+        try:
+            run_command("verify", option, "--data-dir", str(data_dir))
+        except VerificationError as error:
+            raise VerificationError(
+                f"{error}. Remove the dataset and make it again, or run in the open division:"
+                " --set submission.division=open"
+            ) from None
     return stamped or Verified(dataset=option, sha256=sha256)
 
 
@@ -85,9 +91,6 @@ def run_command(*arguments: str) -> None:
     if len(lines) > _SHOWN:
         print(f"... and {len(lines) - _SHOWN} more lines", file=sys.stderr)
     if status == ExitStatus.FAILURE:
-        raise VerificationError(
-            f"{' '.join(arguments)}: failed, see the lines above; the run has not begun. Remove the dataset and make it"
-            " again, or run in the open division: --set submission.division=open"
-        )
+        raise VerificationError(f"{' '.join(arguments)}: failed, see the lines above; the run has not begun")
     if status:
         raise SystemExit(status if status > 0 else 128 - status)  # subprocess has -N for a process that signal N ended

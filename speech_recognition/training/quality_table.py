@@ -1,5 +1,6 @@
 """The quality table of a run: the WER of every epoch's checkpoint, in the form that mlcommons/inference published."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,8 +25,9 @@ def evaluate_epochs(
     """Yield a row for each epoch's checkpoint in the folder `run`, the first epoch first.
 
     recognizer_of: makes the recognizer of a state from the path that it was read from. Raises InputError if there is
-    no checkpoint, or if one cannot be read.
+    no checkpoint, if one cannot be read, or if two sets have a subset of the same name.
     """
+    _check_names(sets)
     paths = checkpoint.epoch_paths(RunFolder(run).checkpoints)
     if not paths:
         raise InputError(
@@ -44,6 +46,17 @@ def evaluate_epochs(
         for utterances in sets:
             row |= _rates(evaluate(recognizer, utterances, decode=decode))
         yield row | recipe
+
+
+def _check_names(sets: Sequence[Sequence[Utterance]]) -> None:
+    """Raise InputError if a subset's name is in several sets: they would have one column."""
+    counts = Counter(name for utterances in sets for name in {each.subset for each in utterances})
+    shared = sorted(name for name, count in counts.items() if count > 1)
+    if shared:
+        raise InputError(
+            f"subset {', '.join(shared)}: in several manifests, and the table has one column for each name; evaluate"
+            " these manifests one at a time"
+        )
 
 
 def markdown(row: Row) -> str:

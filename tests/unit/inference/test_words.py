@@ -90,6 +90,13 @@ def test_a_text_that_is_not_the_likeliest_is_aligned_with_the_output() -> None:
         likeliest_path(log_probs, "ABCABC")
 
 
+def test_an_empty_text_has_no_words_whatever_the_likeliest_symbols_are() -> None:
+    """A beam search or a language model can prefer no text to the letters that the output peaks at."""
+    log_probs = outputs("_A_")
+    path = likeliest_path(log_probs, "")
+    assert len(path) == 3 and read_words(log_probs, path, CLOCK) == []
+
+
 def test_the_clock_follows_from_hop_stride_and_padding() -> None:
     padded, bare = params.tensorflow(), params.mlperf_2018()
     assert clock_of(padded) == Clock(0.02, 0.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from speech_recognition.errors import InputError
-from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, read_metrics, write_metrics
+from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, best_epoch, read_metrics, write_metrics
 
 UNTRAINED = EpochMetrics(epoch=0, wer=100.0, cer=100.0, utterance_wer=100.0, eval_seconds=3.0)
 TRAINED = EpochMetrics(
@@ -79,6 +79,15 @@ def test_a_table_that_no_run_writes_is_refused_by_name(tmp_path: Path, content: 
     (tmp_path / "metrics.csv").write_text(content)
     with pytest.raises(InputError, match=rf"metrics\.csv: {message}"):
         read_metrics(tmp_path / "metrics.csv")
+
+
+def test_of_equal_epochs_the_latest_is_the_best() -> None:
+    assert best_epoch({1: 40.0, 2: 30.0, 3: 30.0, 4: 35.0}) == 3
+
+
+def test_the_untrained_model_is_the_best_only_if_there_is_no_other() -> None:
+    assert best_epoch({0: 10.0, 1: 50.0, 2: 60.0}) == 1
+    assert best_epoch({0: 100.0}) == 0
 
 
 def test_the_rows_of_the_table_stand_under_its_head() -> None:

@@ -160,7 +160,10 @@ def test_the_same_through_the_command_line_exits_with_1(
     monkeypatch.setattr(division, "run_command", fail)
     arguments = ["train", "--preset", "mini", "--data-dir", str(data_dir), "--output-dir", str(tmp_path / "run")]
     assert cli.main(arguments) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "error: verify mini: failed, see the lines above"
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: verify mini: failed, see the lines above. Remove the dataset and make it again, or run in the open"
+        " division: --set submission.division=open"
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -192,6 +195,8 @@ def test_a_command_that_fails_ends_the_program(
 ) -> None:
     monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], status, stdout=""))
     with pytest.raises(error) as raised:
-        division.run_command("verify", "mini")
+        division.run_command("download", "mini")
+    if isinstance(raised.value, VerificationError):
+        assert str(raised.value) == "download mini: failed, see the lines above; the run has not begun"
     if isinstance(raised.value, SystemExit):
         assert raised.value.code == (2 if status == 2 else 143)

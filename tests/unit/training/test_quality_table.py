@@ -89,6 +89,21 @@ def test_every_epoch_is_decoded_as_was_asked(run: Path, tone_dataset: Path) -> N
     assert [row["WER of val-tones (%)"] for row in rows] == [f"{rate:.2f}"] * 2 and rate < 100
 
 
+def test_subsets_of_one_name_are_refused_before_anything_is_evaluated(
+    run: Path, tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    val = tone_dataset / "manifests" / "val.csv"
+    other = [dataclasses.replace(each, transcript="BAD") for each in read_manifest(val)]
+    write_manifest(tmp_path / "val.csv", other)
+    assert main(["evaluate", str(run), str(val), str(tmp_path / "val.csv")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1] == (
+        "error: subset val-tones: in several manifests, and the table has one column for each name; evaluate these"
+        " manifests one at a time"
+    )
+
+
 def test_a_folder_without_checkpoints_is_refused(
     tone_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

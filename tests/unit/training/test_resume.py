@@ -77,6 +77,19 @@ def test_an_optimizer_state_that_does_not_fit_is_said_in_a_line(
     assert "error: the checkpoint's weights or optimizer state do not fit its parameters" in capsys.readouterr().err
 
 
+def test_an_imported_checkpoint_cannot_be_gone_on_with(
+    words: Words, half: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = half / "checkpoints" / "last.pt"
+    state = checkpoint.read(path)
+    checkpoint.save(path, checkpoint.TrainingState.of_weights(state.params, state.model, epoch=20))
+    assert main(words(half, "--resume")) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: {path}: has weights but no optimizer state, so training cannot go on from it; leave --resume out and"
+        " choose a different --output-dir"
+    )
+
+
 def test_a_full_disk_ends_the_run_as_a_failure(
     words: Words, half: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +156,7 @@ def test_the_newest_folder_of_the_preset_is_taken(whole: Path, tmp_path: Path) -
     ]
     for name in (*names, "mini_notes"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "params.json").touch()
     for name in names[:2]:
         checkpoint.save(tmp_path / name / "checkpoints" / "last.pt", snapshot)
     found = resume.find("mini", None, tmp_path, None, None)
