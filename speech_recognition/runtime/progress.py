@@ -27,9 +27,7 @@ class Progress:
         self._start = self._printed = time.monotonic()
         self._bar = None
         if sys.stderr.isatty() and _columns() > 0:
-            self._bar = tqdm(
-                total=total, initial=done, desc=title, unit=unit, unit_scale=unit == "B", leave=False
-            )
+            self._bar = tqdm(total=total, initial=done, desc=title, unit=unit, unit_scale=unit == "B", leave=False)
 
     def __enter__(self) -> "Progress":
         return self

@@ -239,25 +239,23 @@ def test_a_run_in_another_precision_is_not_gone_on_with(asked: Asked, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("assignments", "advice"),
+    ("preset", "workers", "advice"),
     [
-        ([], "restore the stages of mini in params.py"),
-        (["data.workers=3"], f"add --set data.workers={SMALL.data.workers} and restore the stages of mini in params.py"),
-        (["data.workers=3", "preset=small"], "give its --preset mini"),
+        ("mini", 0, "restore the stages of mini in params.py"),
+        ("mini", 3, "add --set data.workers=0 and restore the stages of mini in params.py"),
+        ("small", 3, "give its --preset mini"),
     ],
 )
-def test_a_run_whose_preset_has_got_other_stages_is_told_what_to_restore(
-    asked: Asked, tmp_path: Path, assignments: list[str], advice: str
+def test_a_run_whose_preset_has_got_stages_is_told_what_to_restore(
+    asked: Asked, tmp_path: Path, preset: str, workers: int, advice: str
 ) -> None:
-    begin(tmp_path / "mini_20261121_100000_5", epochs=1)
+    folder = tmp_path / "mini_20261121_100000_5"
+    begin(folder, epochs=1)
     stages = (Stage(first_epoch=2, batch_size=32, momentum=0.99, anneal_factor=1.0),)
-    sets = [each for each in assignments if not each.startswith("preset")]
-    other = dataclasses.replace(
-        settings.apply(SMALL, sets), stages=stages, preset="mini" if sets == assignments else "small"
-    )
-    places = dataclasses.replace(asked.places, output_dir=tmp_path / "mini_20261121_100000_5")
-    with pytest.raises(InputError, match="its checkpoint has other parameters: .*stages=") as caught:
-        plan(dataclasses.replace(asked, params=other, places=places, resuming=True))
+    now = dataclasses.replace(settings.apply(SMALL, [f"data.workers={workers}"]), preset=preset, stages=stages)
+    places = dataclasses.replace(asked.places, output_dir=folder)
+    with pytest.raises(InputError, match=r"its checkpoint has other parameters: .*stages=") as caught:
+        plan(dataclasses.replace(asked, params=now, places=places, resuming=True))
     assert str(caught.value).endswith(f"; {advice}")
 
 
