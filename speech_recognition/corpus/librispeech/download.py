@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -206,8 +207,13 @@ def _from_any(transfer: Transfer, mirrors: Sequence[str], patience: Patience, st
             furthest = max(furthest, transfer.done)
         if good and fruitless < patience.rounds:
             stop.wait(min(patience.first_pause * 2 ** max(0, fruitless - 1), patience.longest_pause))
-    causes = "; ".join(f"{mirror}: {_short(reason)}" for mirror, reason in reasons.items())
+    causes = "; ".join(f"{_shown(transfer.archive.url(each))}: {_short(text)}" for each, text in reasons.items())
     raise DownloadError(f"{transfer.archive.file}: no mirror completed it ({causes}); run again to continue")
+
+
+def _shown(url: str) -> str:
+    """Return a URL without the user's name and password."""
+    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def _short(reason: str) -> str:

@@ -248,8 +248,9 @@ def test_without_a_mirror_the_error_says_why_and_nothing_looks_finished(
 
 
 def test_nobody_listening_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"127\.0\.0\.1"):
-        fetch_archives([archive()], tmp_path, ["http://127.0.0.1:9/12"], HASTE)
+    with pytest.raises(DownloadError, match=r"http://127\.0\.0\.1:9/12/dev-a\.tar\.gz: ") as caught:
+        fetch_archives([archive()], tmp_path, ["http://me:secret@127.0.0.1:9/{resource}"], HASTE)
+    assert "secret" not in str(caught.value)
 
 
 def test_one_archive_without_a_mirror_does_not_stop_the_others(server: Server, tmp_path: Path) -> None:
