@@ -97,10 +97,8 @@ def _reported(error: Exception) -> int:
     if isinstance(error, ReportedError):
         status, text = error.status, str(error)
     elif isinstance(error, OSError) and error.filename and error.errno in _PATHS_FAULT:
-        status, text = (
-            ExitStatus.BAD_INPUT,
-            f"{error.filename}: {error.strerror}; name a different path, or make this one usable",
-        )
+        status = ExitStatus.BAD_INPUT
+        text = f"{error.filename}: {error.strerror}; name a different path, or make this one usable"
     elif isinstance(error, OSError):  # a full disk, a quota, a disk that fails
         status, text = ExitStatus.FAILURE, f"{error.filename or 'writing'}: {error.strerror or error}"
     else:
