@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 
 from speech_recognition.errors import DiskFullError, InputError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-"""Errors of the system that say that the disk or the user's part of it is full."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors of the system that say that the disk, or the user's part of it, has no room for a file."""
 
 
 def open_regular(path: Path, advice: str = "replace it with one") -> BinaryIO:
@@ -93,7 +93,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         os.replace(partial, path)  # the folder is not synced: a power cut may bring back the old file, but no half one
     except OSError as error:
         # A full disk has no name in the error, and nobody knows the temporary one.
-        if str(error.filename) == str(partial) or (error.filename is None and error.errno in _FULL):
+        if str(error.filename) == str(partial) or (error.filename is None and error.errno in FULL):
             error.filename = str(path)
         raise
     finally:

@@ -94,8 +94,12 @@ class Record:
 
     @property
     def best(self) -> pd.Series | None:
-        """Row of the epoch with the lowest WER; None before the first evaluation."""
-        return None if self.epochs.empty else self.epochs.iloc[int(self.epochs["wer"].argmin())]
+        """Row of the epoch that `runs.metrics.best_of` takes; None before the first evaluation."""
+        if self.epochs.empty:
+            return None
+        trained = self.epochs[self.epochs["epoch"] > 0]
+        rows = self.epochs if trained.empty else trained
+        return rows.iloc[len(rows) - 1 - int(rows["wer"].to_numpy()[::-1].argmin())]
 
     @property
     def untrained(self) -> bool:

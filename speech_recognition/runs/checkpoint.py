@@ -21,7 +21,7 @@ from torch import Tensor
 
 from speech_recognition import settings
 from speech_recognition.errors import InputError, one_line
-from speech_recognition.files import atomic_write, check_file
+from speech_recognition.files import FULL, atomic_write, check_file
 from speech_recognition.parameters import Params
 from speech_recognition.recognizer import Recognizer, load_recognizer
 from speech_recognition.runs.metrics import EpochMetrics
@@ -85,7 +85,7 @@ class TrainingState:
 def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
     """Write a checkpoint to `path`, and make each of `others` a second name of it in the same folder.
 
-    Raises OSError, which names the file and the remedy, if the disk is full.
+    Raises OSError, which names the file and, if the disk is full, the remedy.
     """
     # Dictionaries, lists, numbers, texts and tensors only: `weights_only` refuses to load classes of this program.
     content = {field.name: getattr(state, field.name) for field in fields(state)}
@@ -102,7 +102,8 @@ def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
                 except OSError:  # a file system without hard links
                     shutil.copyfile(path, partial)
     except OSError as error:
-        reason = f"cannot be written ({error.strerror or error}); free some disk, then --resume"
+        full = "; free some disk, then run the command again (`train` with --resume)" if error.errno in FULL else ""
+        reason = f"cannot be written ({error.strerror or error}){full}"
         raise OSError(error.errno, reason, str(path)) from None
 
 

@@ -117,7 +117,8 @@ def newest_runs(preset: str, root: Path) -> list[RunFolder]:
     name = re.compile(rf"{re.escape(preset)}_\d{{8}}_\d{{6}}_\d+")
     # By name, not by the folder's time, which changes when somebody writes a report into it.
     found = sorted((path for path in root.glob("*") if name.fullmatch(path.name)), reverse=True)
-    return [RunFolder(path) for path in found]
+    # A series has a folder with such a name too; its first run lies in it (series_folder.py).
+    return [RunFolder(path) for path in found if not (path / "run_0").exists()]
 
 
 @contextmanager

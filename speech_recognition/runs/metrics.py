@@ -83,6 +83,12 @@ class EpochMetrics:
         return " ".join(parts)
 
 
+def best_of(epochs: Sequence[EpochMetrics]) -> EpochMetrics:
+    """Return the latest of the rows with the lowest WER; the untrained model only if there is no other."""
+    trained = [each for each in epochs if each.epoch > 0] or epochs
+    return min(reversed(trained), key=lambda each: each.wer)
+
+
 _REQUIRED = ("epoch", "wer", "cer")
 _OPTIONAL = {each.name for each in fields(EpochMetrics)} - {"subset_wer", *_REQUIRED}
 

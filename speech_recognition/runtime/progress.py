@@ -17,14 +17,14 @@ class Progress:
     ...     progress.advance(1, note="loss 2.31")
     """
 
-    def __init__(self, title: str, total: int, unit: str) -> None:
-        """Begin at 0; a terminal shows a bar."""
+    def __init__(self, title: str, total: int, unit: str, done: int = 0) -> None:
+        """Begin with `done` units that were finished before, at no speed of this program; a terminal shows a bar."""
         self._title, self._total, self._unit = title, total, unit
-        self._done = 0
+        self._first = self._done = done
         self._start = self._printed = time.monotonic()
         self._bar = None
         if sys.stderr.isatty() and _columns() > 0:
-            self._bar = tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "B", leave=False)
+            self._bar = tqdm(total=total, initial=done, desc=title, unit=unit, unit_scale=unit == "B", leave=False)
 
     def __enter__(self) -> "Progress":
         return self
@@ -47,9 +47,10 @@ class Progress:
     def _print_line(self, note: str) -> None:
         """Print a line with the finished units, the rate of bytes, `note` and the seconds left."""
         elapsed = time.monotonic() - self._start
-        left = f"{elapsed / self._done * (self._total - self._done):.0f} s left" if self._done else ""
+        own = self._done - self._first
+        left = f"{elapsed / own * (self._total - self._done):.0f} s left" if own else ""
         if self._unit == "B":
-            done, total, rate = (each / 1e6 for each in (self._done, self._total, self._done / max(elapsed, 1e-9)))
+            done, total, rate = (each / 1e6 for each in (self._done, self._total, own / max(elapsed, 1e-9)))
             count = f"{done:.1f}/{total:.1f} MB, {rate:.1f} MB/s"
         else:
             count = f"{self._done}/{self._total} {self._unit}"

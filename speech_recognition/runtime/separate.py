@@ -56,17 +56,22 @@ def _answer(
     named: dict[str, object],
 ) -> None:
     """Send the function's result as a tuple of one, or its error, and end the process."""
+    answer: tuple[object] | Exception
     for number in SIGNALS:  # a terminal signals the whole group; the parent ends this process itself
         signal.signal(number, signal.SIG_IGN)
     end_with_parent(parent)
     status = 0
     try:
-        sender.send((function(*arguments, **named),))
-    except (ReportedError, OSError) as error:
-        sender.send(error)
+        try:
+            answer = (function(*arguments, **named),)
+        except (ReportedError, OSError) as error:
+            answer = error
+        # Before the answer, upon which the parent kills this process.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sender.send(answer)
     except BaseException:
         traceback.print_exc()
+        sys.stderr.flush()
         status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(status)  # Python's own way out would wait for threads that the function left running

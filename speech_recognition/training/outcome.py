@@ -17,7 +17,7 @@ def outcome(job: Job) -> str:
     """
     folder, target = RunFolder(job.output_dir), job.params.training.target_wer
     rows = read_metrics(folder.metrics)
-    wers, epochs = [row["wer"] for row in rows], rows[-1]["epoch"]
+    wers, epochs = [row["wer"] for row in rows if row["epoch"] > 0], rows[-1]["epoch"]
     times = [run_seconds(log) for log in folder.logs() if has_lines(log)]
     # NaN is the time of a log that has no run_stop, as a kill leaves it.
     seconds = sum(each for each in times if not math.isnan(each))

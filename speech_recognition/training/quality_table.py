@@ -24,8 +24,9 @@ def evaluate_epochs(
     """Yield a row for each epoch's checkpoint in the folder `run`, the first epoch first.
 
     recognizer_of: makes the recognizer of a state from the path that it was read from. Raises InputError if there is
-    no checkpoint, or if one cannot be read.
+    no checkpoint, if one cannot be read, or if two sets have a subset of the same name, and so the same column.
     """
+    _check_columns(sets)
     paths = checkpoint.epoch_paths(RunFolder(run).checkpoints)
     if not paths:
         raise InputError(
@@ -44,6 +45,16 @@ def evaluate_epochs(
         for utterances in sets:
             row |= _rates(evaluate(recognizer, utterances, decode=decode))
         yield row | recipe
+
+
+def _check_columns(sets: Sequence[Sequence[Utterance]]) -> None:
+    """Raise InputError if two sets have a subset of the same name."""
+    seen = set[str]()
+    for utterances in sets:
+        names = {each.subset for each in utterances}
+        if twice := sorted(seen & names):
+            raise InputError(f"{', '.join(twice)}: a subset of several manifests; evaluate them one by one")
+        seen |= names
 
 
 def markdown(row: Row) -> str:

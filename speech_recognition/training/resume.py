@@ -45,6 +45,8 @@ def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: i
         if found is None:  # killed before its first checkpoint, which is due after ten minutes: try an older run
             continue
         path, state = found
+        if "steps" not in state.tally:
+            raise InputError(f"{path}: was imported, and no training can go on from it; name a run with --output-dir")
         if seed is not None and seed != state.seed:
             raise InputError(f"--seed {seed}: {path} has the seed {state.seed}; leave --seed out")
         print(f"going on from {path}: epoch {state.tally['epoch']}, step {state.tally['steps']}", file=sys.stderr)

@@ -13,7 +13,7 @@ from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.parameters import Params
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runs.log import Output, Silence
-from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, write_metrics
+from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, best_of, write_metrics
 from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runs.utterances import write_utterances
@@ -141,7 +141,7 @@ def _evaluate(
     metrics.append(row)
     if distributed.is_first():
         write_metrics(folder.metrics, metrics)
-        if row.wer <= min(each.wer for each in metrics):
+        if best_of(metrics) is row:
             write_utterances(folder.utterances, evaluation)
     print(row.line(), file=output)
     # A terminal that shows the growing table of epochs is spared the timing and the transcripts.
@@ -160,7 +160,7 @@ def _announce_stage(params: Params, epoch: int, output: Output | Silence) -> Non
 
 def _report_miss(params: Params, metrics: list[EpochMetrics], output: Output | Silence) -> None:
     """Print to the log that the target was missed, and the best epoch."""
-    best = min(metrics, key=lambda row: row.wer)
+    best = best_of(metrics)
     print(
         f"target {params.training.target_wer:g} not reached in {params.training.epochs} epochs:"
         f" the best WER is {best.wer:.2f}, of epoch {best.epoch}",

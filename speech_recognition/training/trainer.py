@@ -54,6 +54,7 @@ class Trainer:
         small. Leaves no trace in weights, statistics, optimizer or random generators. Raises InputError if memory runs
         out.
         """
+        train_seconds = min(train_seconds, self.params.data.longest_seconds or train_seconds)
         lengths = f"utterances of {train_seconds:.1f} s in training and {val_seconds:.1f} s in evaluation"
         print(f"warming up on synthetic batches: {lengths}", file=sys.stderr)
         state = copy.deepcopy(self.model.state_dict())
@@ -75,10 +76,7 @@ class Trainer:
 
     def _try_batches(self, train_seconds: float, val_seconds: float) -> None:
         """Train twice and evaluate once on utterances of these lengths, in the largest batches of the run."""
-        train_samples, samples = (
-            max(round(seconds * SAMPLE_RATE), SAMPLE_RATE) for seconds in (train_seconds, val_seconds)
-        )
-        longest = min(train_samples, round(self.params.data.longest_seconds * SAMPLE_RATE) or train_samples)
+        longest, samples = (max(round(seconds * SAMPLE_RATE), SAMPLE_RATE) for seconds in (train_seconds, val_seconds))
         # Fast speech has a symbol for every second output frame, 25 a second.
         symbols = max(1, int(self.recognizer.output_lengths(torch.tensor(longest))) // 2)
         slowest = self.params.augmentation.tempo_min * self.params.augmentation.speed_min
@@ -140,10 +138,9 @@ class Trainer:
         shares = [part for batch in left for part in share(batch, parts)]
         self.model.train()
         reading = load_batches(train_set.utterances, shares, self.params.data.workers, pin=self.device.type == "cuda")
-        progress = Progress(f"epoch {plan.epoch}", total=len(plan.batches), unit="steps")
+        progress = Progress(f"epoch {plan.epoch}", total=len(plan.batches), unit="steps", done=self.tally.steps)
         with progress, closing(reading):
             loaded = copied_ahead(reading, self.device)
-            progress.advance(self.tally.steps)
             # As if the seconds of the steps before the checkpoint had passed just now.
             begin = time.perf_counter() - self.tally.seconds
             for batch in left:

@@ -158,9 +158,9 @@ def _wait(transfers: Sequence[Transfer], ended: "queue.SimpleQueue[Exception | N
     An error of the disk or of the user's input is raised at once. If no mirror completes an archive, DownloadError
     is raised only after the other archives have been downloaded.
     """
-    left, shown = len(transfers), 0
+    left, shown = len(transfers), sum(each.done for each in transfers)
     without_mirror: list[DownloadError] = []
-    with Progress("download", sum(each.archive.bytes for each in transfers), "B") as progress:
+    with Progress("download", sum(each.archive.bytes for each in transfers), "B", shown) as progress:
         while left:
             try:
                 error = ended.get(timeout=_POLL_SECONDS)

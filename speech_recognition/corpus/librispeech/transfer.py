@@ -150,20 +150,20 @@ class Transfer:
         Raises TransferError for any status, length or range but the requested one.
         """
         if response.status not in (200, 206):
-            if response.status == 416:  # no bytes after `done`: the server may have a shorter, different file
-                self._start_over()
+            # 416 too: this server's file ends before `done`, which says nothing against the bytes that have arrived.
             raise TransferError(f"HTTP {response.status} {response.reason or ''}".strip())
-        if response.status == 200 and self.done:  # the whole archive: this server ignores Range
-            self._start_over()
-        expected = self.archive.bytes - self.done
+        begin = self.done if response.status == 206 else 0  # 200 is the whole archive: this server ignores Range
+        expected = self.archive.bytes - begin
         # A chunked answer has no Content-Length; the count at its end is checked instead.
         length = response.headers.get("Content-Length", str(expected))
         if length != str(expected):
             raise TransferError(f"it offers {length} bytes, must be {expected}")
-        content_range = f"bytes {self.done}-{self.archive.bytes - 1}/{self.archive.bytes}"
+        content_range = f"bytes {begin}-{self.archive.bytes - 1}/{self.archive.bytes}"
         if response.status == 206 and response.headers.get("Content-Range") != content_range:
             raise TransferError(f"it sends the range {response.headers.get('Content-Range')!r}, not {content_range!r}")
-        return self.done
+        if begin < self.done:  # only now: a page with an error's text may have the status 200 too
+            self._start_over()
+        return begin
 
     def _keep(self, piece: bytes, file: FileIO) -> None:
         """Append one piece of the body to the file, the digest and the count."""

@@ -90,6 +90,13 @@ def test_a_text_that_is_not_the_likeliest_is_aligned_with_the_output() -> None:
         likeliest_path(log_probs, "ABCABC")
 
 
+def test_a_text_without_a_symbol_has_no_words() -> None:
+    """A beam search may find none where the likeliest path is a space."""
+    log_probs = outputs("_ __")
+    path = likeliest_path(log_probs, "")
+    assert len(path) == 4 and read_words(log_probs, path, CLOCK) == []
+
+
 def test_the_clock_follows_from_hop_stride_and_padding() -> None:
     padded, bare = params.tensorflow(), params.mlperf_2018()
     assert clock_of(padded) == Clock(0.02, 0.0)

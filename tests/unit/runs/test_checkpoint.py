@@ -79,7 +79,9 @@ def test_a_full_disk_is_a_failure_that_names_the_file_and_the_old_one_stays(
     with largest_file(int(share * len(good))), pytest.raises(OSError, match="too large") as failure:
         checkpoint.save(tmp_path / "last.pt", snapshot(2))
     assert failure.value.filename == str(tmp_path / "last.pt")
-    assert failure.value.strerror == "cannot be written (File too large); free some disk, then --resume"
+    assert failure.value.strerror == (
+        "cannot be written (File too large); free some disk, then run the command again (`train` with --resume)"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"] and (tmp_path / "last.pt").read_bytes() == good
 
 

@@ -40,6 +40,16 @@ def test_any_other_error_is_printed_there_and_named_here(capfd: pytest.CaptureFi
     assert "ValueError: invalid literal" in capfd.readouterr().err
 
 
+def speak() -> None:
+    print("spoken", end="")  # stays in the buffer of a pipe
+
+
+def test_what_the_function_printed_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    for _ in range(3):
+        call(speak)
+    assert capfd.readouterr().out == 3 * "spoken"
+
+
 def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 

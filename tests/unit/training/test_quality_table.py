@@ -10,6 +10,7 @@ import torch
 import params
 from speech_recognition.cli import main
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
+from speech_recognition.errors import InputError
 from speech_recognition.model import build_model
 from speech_recognition.parameters import OptimizerParams, Stage
 from speech_recognition.runs import checkpoint
@@ -87,6 +88,12 @@ def test_every_epoch_is_decoded_as_was_asked(run: Path, tone_dataset: Path) -> N
     )
     rate = sum((score(each.transcript, "BAD") for each in utterances), Score()).wer
     assert [row["WER of val-tones (%)"] for row in rows] == [f"{rate:.2f}"] * 2 and rate < 100
+
+
+def test_two_sets_with_one_subset_are_refused_as_they_would_share_a_column(run: Path, tone_dataset: Path) -> None:
+    val = read_manifest(tone_dataset / "manifests" / "val.csv")
+    with pytest.raises(InputError, match=f"^{val[0].subset}: a subset of several manifests; evaluate them one by one"):
+        next(evaluate_epochs(run, [val, val[:1]], lambda *_: pytest.fail("an epoch was evaluated first")))
 
 
 def test_a_folder_without_checkpoints_is_refused(

@@ -72,12 +72,15 @@ def test_the_warm_up_tries_every_part_twice_and_the_lowest_tempo(monkeypatch: py
     assert tried == [[(2, 32_000)], [(1, 40_000)]]
 
 
-def test_the_warm_up_trains_on_nothing_longer_than_training_will(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_warm_up_trains_on_nothing_longer_than_training_will_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     tried = []
     monkeypatch.setattr("speech_recognition.training.trainer.training_step", lambda *a: tried.append(a[4][0].waveforms))
     chosen = settings.apply(SMALL, ["data.longest_seconds=1.5"])
     Trainer(chosen, seed=1, device=choose_device("cpu")).warm_up(train_seconds=2.0, val_seconds=2.5)
     assert [waveforms.shape[1] for waveforms in tried] == [24_000, 24_000]
+    assert "utterances of 1.5 s in training and 2.5 s in evaluation" in capsys.readouterr().err
 
 
 def test_the_warm_up_evaluates_on_utterances_that_training_never_has(monkeypatch: pytest.MonkeyPatch) -> None:

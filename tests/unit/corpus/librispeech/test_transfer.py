@@ -88,8 +88,19 @@ def test_a_server_with_a_shorter_file_does_not_block_the_next(
     transfer.resume()
     with pytest.raises(TransferError, match="HTTP 416"):
         transfer.receive(serve(sends(b"416 Range Not Satisfiable", b"", Content_Length=0)).url)
+    assert transfer.done == 1000  # its file says nothing against these bytes
     transfer.receive(serve(give).url)
     assert (tmp_path / "dev-a.tar.gz").read_bytes() == content
+
+
+def test_a_page_in_place_of_the_archive_costs_no_bytes(
+    serve: Callable[..., Any], content: bytes, transfer: Transfer, tmp_path: Path
+) -> None:
+    (tmp_path / "dev-a.tar.gz.partial").write_bytes(content[:1000])
+    transfer.resume()
+    with pytest.raises(TransferError, match="it offers 11 bytes"):
+        transfer.receive(serve(sends(b"200 OK", b"please sign", Content_Length=11)).url)
+    assert transfer.done == 1000 and (tmp_path / "dev-a.tar.gz.partial").read_bytes() == content[:1000]
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
