@@ -24,7 +24,6 @@ from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import AnyRecognizer
 from speech_recognition.runs.csv_tables import write_table
 from speech_recognition.runtime.progress import Progress
-from speech_recognition.scoring import score
 
 WARM_UPS = 5
 """Batches that are computed before the first one on the clock, from the shortest to the longest utterances."""
@@ -117,10 +116,7 @@ def measure(
                 duration, latency = int(samples) / SAMPLE_RATE, seconds / hold_seconds
                 inputs.append(Input(batch=number, seconds=duration, frames=int(frames), latency=latency))
             progress.advance(1)
-    taken = utterances[: len(texts)]
-    scores = [score(utterance.transcript, text) for utterance, text in zip(taken, texts, strict=True)]
-    evaluation = Evaluation(utterances=taken, hypotheses=texts, scores=scores)
-    return Measurement(inputs=inputs, evaluation=evaluation, busy=busy)
+    return Measurement(inputs=inputs, evaluation=Evaluation.of(utterances[: len(texts)], texts), busy=busy)
 
 
 def timed(recognizer: AnyRecognizer, batch: Batch) -> tuple[list[str], float]:
