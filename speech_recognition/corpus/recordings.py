@@ -66,7 +66,7 @@ def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int |
     not at all. Raises InputError for a manifest, recording, transcript or output folder that
     cannot be used.
     """
-    sources = [(split_of_manifest(path), source) for path in manifests for source in _read(path)]
+    sources = [(split_of_manifest(path), source) for path in manifests for source in read_sources(path)]
     # All transcripts and headers first: a fault in the last row is found before the first recording is converted.
     _check(sources)
     for _, source in sources:
@@ -88,8 +88,8 @@ def split_of_manifest(path: Path) -> str:
     return found.pop()
 
 
-def _read(manifest: Path) -> Iterator[Source]:
-    """Yield the utterances of a manifest. Raises InputError if there are none."""
+def read_sources(manifest: Path) -> Iterator[Source]:
+    """Yield the utterances of a manifest of any form. Raises InputError as `find_source` does, and if there are none."""
     base, empty = base_folder(manifest), True
     for row in read_rows(manifest):
         empty = False

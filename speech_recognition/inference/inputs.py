@@ -13,8 +13,8 @@ from pathlib import Path
 import soundfile
 
 from speech_recognition.alphabet import unknown_symbols
-from speech_recognition.corpus.manifest import base_folder, check_id, find_source
-from speech_recognition.corpus.manifest_forms import read_rows
+from speech_recognition.corpus.manifest import check_id
+from speech_recognition.corpus.recordings import read_sources
 from speech_recognition.errors import InputError
 from speech_recognition.files import read_regular
 
@@ -91,15 +91,10 @@ def _file(path: Path, stem: Path, beside: "_Beside") -> Input:
 
 
 def _rows(manifest: Path) -> Iterator[Input]:
-    """Yield the recordings of a manifest. Raises InputError if there are none."""
-    base, empty = base_folder(manifest), True
-    for row in read_rows(manifest):
-        empty = False
-        source = find_source(row, base, manifest)
+    """Yield the recordings of a manifest. Raises InputError as `read_sources` does, and for a bad id."""
+    for source in read_sources(manifest):
         check_id(source.id, source.where)
         yield Input(name=source.id, path=source.audio, stem=Path(source.id), reference=comparable(source.transcript))
-    if empty:
-        raise InputError(f"{manifest}: no utterances; give a different manifest")
 
 
 class _Beside:

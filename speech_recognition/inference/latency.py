@@ -23,6 +23,7 @@ from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import AnyRecognizer
 from speech_recognition.runs.csv_tables import write_table
+from speech_recognition.runtime.devices import wait_for
 from speech_recognition.runtime.progress import Progress
 
 WARM_UPS = 5
@@ -121,17 +122,11 @@ def measure(
 
 def timed(recognizer: AnyRecognizer, batch: Batch) -> tuple[list[str], float]:
     """Return the texts of a batch in host memory, and the seconds from there to the texts."""
-    _finish(recognizer.device)
+    wait_for(recognizer.device)
     begin = time.perf_counter()
     texts = recognizer.transcribe(batch)
-    _finish(recognizer.device)
+    wait_for(recognizer.device)
     return texts, time.perf_counter() - begin
-
-
-def _finish(device: torch.device) -> None:
-    """Wait until the device has finished what it was given; a CPU always has."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
 
 
 def _forced(batch: Batch, seconds: float | None) -> Batch:
