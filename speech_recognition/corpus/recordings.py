@@ -89,7 +89,7 @@ def split_of_manifest(path: Path) -> str:
 
 
 def read_sources(manifest: Path) -> Iterator[Source]:
-    """Yield the utterances of a manifest of any form. Raises InputError as `find_source` does, and if there are none."""
+    """Yield the utterances of a manifest of any form. Raises InputError as `find_source` does, or if there are none."""
     base, empty = base_folder(manifest), True
     for row in read_rows(manifest):
         empty = False

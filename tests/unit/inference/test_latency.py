@@ -38,9 +38,6 @@ class Stand:
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
 
-    def output_lengths(self, samples: Tensor) -> Tensor:
-        raise NotImplementedError
-
 
 @pytest.fixture
 def stand(monkeypatch: pytest.MonkeyPatch) -> Stand:
