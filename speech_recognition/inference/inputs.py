@@ -14,15 +14,13 @@ import soundfile
 
 from speech_recognition.alphabet import unknown_symbols
 from speech_recognition.corpus.manifest import check_id
+from speech_recognition.corpus.manifest_forms import is_manifest
 from speech_recognition.corpus.recordings import read_sources
 from speech_recognition.errors import InputError
 from speech_recognition.files import read_regular
 
 STANDARD_INPUT = "-"
 """Name of standard input among the arguments."""
-
-_MANIFESTS = (".csv", ".tsv", ".json")
-"""Suffixes of manifests; every other file is taken for a recording."""
 
 _SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW") | {
     ".aif",
@@ -75,7 +73,7 @@ def _named(argument: str, standard_input: Path | None, beside: "_Beside") -> Ite
         if not files:
             raise InputError(f"{argument}: no recordings in this folder or below; name a folder that has some")
         yield from (_file(each, each.relative_to(path).with_suffix(""), beside) for each in files)
-    elif path.exists() and path.suffix.lower() in _MANIFESTS:
+    elif path.exists() and is_manifest(path):
         yield from _rows(path)
     elif path.exists() or not glob.has_magic(argument):
         yield _file(path, Path(path.stem), beside)
