@@ -149,7 +149,7 @@ def _print_times(measurement: "Measurement", options: argparse.Namespace) -> Non
     )
     print(
         f"throughput: {measurement.utterances_per_second:.2f} inputs a second,"
-        f" {measurement.real_time_factor:.2f} times real time"
+        f" {measurement.times_real_time:.2f} times real time"
     )
 
 

@@ -54,7 +54,7 @@ def find_inputs(arguments: Sequence[str], standard_input: Path | None = None) ->
 
     `standard_input` is the file into which standard input was copied. A file that does not exist is among them, so that
     it fails alone, unless none exists. Raises InputError for that, for a pattern that matches nothing, a folder without
-    recordings, and a manifest that cannot be read.
+    recordings, and a manifest that cannot be read or names a recording that does not exist.
     """
     beside = _Beside()
     found = [each for argument in arguments for each in _named(argument, standard_input, beside)]
@@ -138,7 +138,10 @@ def comparable(text: str) -> str | None:
 
 
 def check_outputs(inputs: Sequence[Input], folder: Path, formats: Sequence[str]) -> None:
-    """Raise InputError if two recordings would have the same output file, or one is a transcript that lies there."""
+    """Raise InputError if two recordings would have the same output file.
+
+    Raise it too if an output file would replace a text beside its recording, which may be its transcript.
+    """
     owners: dict[Path, Input] = {}
     for each in inputs:
         other = owners.setdefault(each.stem, each)

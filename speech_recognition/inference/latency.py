@@ -70,7 +70,7 @@ class Measurement:
         return len(self.inputs) / self.busy
 
     @property
-    def real_time_factor(self) -> float:
+    def times_real_time(self) -> float:
         """Seconds of audio computed in a second."""
         return sum(each.seconds for each in self.inputs) / self.busy
 
