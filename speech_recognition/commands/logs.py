@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from speech_recognition.commands import ROOT, Commands
+from speech_recognition.commands.options import check_output
 from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.files import atomic_write, check_file, check_writable
 
@@ -137,8 +138,7 @@ def _score(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf.score_table import FORMATS, as_json
 
     if options.json:
-        check_file(options.json, "--json")
-        check_writable(options.json.parent, 1, "--json")
+        check_output(options.json, "--json")
     scores = [score for folder in options.folders for score in find_scores(folder)]
     if options.json:
         with atomic_write(options.json) as partial:

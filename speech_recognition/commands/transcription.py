@@ -12,6 +12,7 @@ from speech_recognition.commands import Commands
 from speech_recognition.commands.decoding import add_beam_options, add_nbest_option, chosen_decoder
 from speech_recognition.commands.inference import add_inference_options, load_model
 from speech_recognition.errors import ExitStatus, InputError, one_line
+from speech_recognition.inference.defaults import LONG_SECONDS, MARGIN_SECONDS
 
 if TYPE_CHECKING:
     from speech_recognition.inference.inputs import Input
@@ -83,9 +84,10 @@ def _add_long_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--long-seconds",
         type=float,
-        default=40.0,
+        default=LONG_SECONDS,
         metavar="S",
-        help="recordings longer than this are taken part by part (default: 40); 0 trims every one to its speech",
+        help="recordings longer than this are taken part by part (default: %(default)g); 0 trims every one to its"
+        " speech",
     )
     add(
         "--long",
@@ -97,10 +99,10 @@ def _add_long_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--margin",
         type=float,
-        default=0.1,
+        default=MARGIN_SECONDS,
         metavar="S",
         help="seconds of silence to keep around speech where a recording is cut, 0 to 0.15; give less than the default"
-        " for a model that was trained on recordings without silence around the speech (default: 0.1)",
+        " for a model that was trained on recordings without silence around the speech (default: %(default)g)",
     )
 
 

@@ -16,6 +16,9 @@ _Order = Literal["little", "big"]
 _SAMPLES = (b"data", b"SSND")
 """Names of the chunk that holds the samples, in WAV and in AIFF."""
 
+UNKNOWN_LENGTH = 0x7FFF_0000
+"""Lowest length in a header, in bytes, that means "unknown": programs that write to a pipe cannot know the length."""
+
 _UNKNOWN_SIZE = 0xFFFF_FFFF
 """Size in an AU header that was written before the length was known: the samples go on to the file's end."""
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from speech_recognition.alphabet import unknown_symbols
 from speech_recognition.corpus.audio import LONGEST_SECONDS
-from speech_recognition.corpus.chunks import unclaimed_bytes
+from speech_recognition.corpus.chunks import UNKNOWN_LENGTH, unclaimed_bytes
 from speech_recognition.corpus.counts import Counts, read_counts
 from speech_recognition.corpus.dataset import DatasetWriter, Recording, disk_bytes, new_dataset
 from speech_recognition.corpus.manifest import (
@@ -51,9 +51,6 @@ _MOST_VALUES = LONGEST_SECONDS * 96_000
 _BLOCK_VALUES = 2**18
 """Samples of all channels together that are decoded at once, as 8-byte floats in memory."""
 
-_UNKNOWN_LENGTH = 0x7FFF_0000
-"""Lowest length in a header, in bytes, that means "unknown": programs that write to a pipe cannot know the length."""
-
 _PROMISE = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)$", re.MULTILINE)
 """Line in libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes (first) than exist (second)."""
 
@@ -66,7 +63,7 @@ def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int |
     not at all. Raises InputError for a manifest, recording, transcript or output folder that
     cannot be used.
     """
-    sources = [(split_of_manifest(path), source) for path in manifests for source in _read(path)]
+    sources = [(split_of_manifest(path), source) for path in manifests for source in read_sources(path)]
     # All transcripts and headers first: a fault in the last row is found before the first recording is converted.
     _check(sources)
     for _, source in sources:
@@ -88,8 +85,8 @@ def split_of_manifest(path: Path) -> str:
     return found.pop()
 
 
-def _read(manifest: Path) -> Iterator[Source]:
-    """Yield the utterances of a manifest. Raises InputError if there are none."""
+def read_sources(manifest: Path) -> Iterator[Source]:
+    """Yield the utterances of a manifest of any form. Raises InputError as `find_source` does, or if there are none."""
     base, empty = base_folder(manifest), True
     for row in read_rows(manifest):
         empty = False
@@ -220,7 +217,7 @@ def check_recording(path: Path, whole: bool = True) -> "soundfile._SoundFileInfo
         raise _unreadable(path, error) from None
     for promised, there in _PROMISE.findall(info.extra_info):
         # libsndfile only logs this, and returns the samples that are there as if they were all.
-        if int(there) < int(promised) < _UNKNOWN_LENGTH:
+        if int(there) < int(promised) < UNKNOWN_LENGTH:
             raise InputError(f"{path}: truncated, {there} of {promised} bytes; restore it or leave it out")
     if unclaimed:
         raise InputError(

@@ -2,6 +2,7 @@
 
 import math
 
+from speech_recognition.durations import duration
 from speech_recognition.mlperf.log_table import has_lines, run_seconds
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runs.metrics import read_metrics
@@ -26,13 +27,3 @@ def outcome(job: Job) -> str:
     else:
         verdict = f"target missed: best WER {min(wers):.2f} > {target:g}"
     return f"{verdict} after {epochs} epoch{'s' * (epochs != 1)}, {duration(seconds)}; report: {folder.page}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the units that a person uses: 47 s, 5 min 3 s, 2 h 14 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -48,8 +48,8 @@ def run(job: Job, output: Output | Silence) -> bool:
             with log.run() as clock:
                 # On the clock, as MLPerf asks: no manifest, recording or transcript is opened before run_start.
                 data = read_data(job, trainer.recognizer, output)
-                samples = len(data.train_set.utterances)
-                clock.samples(train=samples, evaluation=len(data.val_set))
+                train_utterances = len(data.train_set.utterances)
+                clock.samples(train=train_utterances, evaluation=len(data.val_set))
                 trainer.read_noise()
                 saves = SavePolicy(folder.checkpoints, trainer, metrics, data, writer)
                 steps = StepTable(folder.steps, trainer.tally) if distributed.is_first() else None
@@ -59,15 +59,15 @@ def run(job: Job, output: Output | Silence) -> bool:
                     for epoch in range(metrics[-1].epoch + 1 if metrics else 1, training.epochs + 1):
                         _announce_stage(job.params, epoch, output)
                         plan = data.train_set.plan(epoch)
-                        consumed = (epoch - 1) * samples + plan.utterances(trainer.steps_done(epoch))
+                        consumed = (epoch - 1) * train_utterances + plan.utterances(trainer.steps_done(epoch))
                         with (
-                            log.epoch(epoch, consumed, epoch * samples),
+                            log.epoch(epoch, consumed, epoch * train_utterances),
                             closing(trainer.train(data.train_set, plan, check.held)) as tallies,
                         ):
                             for tally in tallies:
                                 _after_step(tally, steps, saves)
                                 check(trainer.signal)
-                        with log.evaluation(epoch, epoch * samples) as accuracy:
+                        with log.evaluation(epoch, epoch * train_utterances) as accuracy:
                             wer = _evaluate(trainer, data, trainer.tally, metrics, folder, output, check)
                             accuracy.accuracy(wer)
                         if target_reached(wer, training.target_wer):

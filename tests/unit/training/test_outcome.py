@@ -9,7 +9,7 @@ import pytest
 import params
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runs.metrics import EpochMetrics, write_metrics
-from speech_recognition.training.outcome import duration, outcome
+from speech_recognition.training.outcome import outcome
 
 EVENT = ':::MLLOG {{"time_ms": {}, "event_type": "", "key": "{}", "value": null, "metadata": {{}}}}\n'
 
@@ -33,11 +33,3 @@ def test_it_says_whether_the_target_was_reached_and_where_the_report_is(
     write_metrics(RunFolder(tmp_path).metrics, rows)
     job: Any = SimpleNamespace(output_dir=tmp_path, params=params.mini())
     assert outcome(job) == f"{expected}; report: {tmp_path / 'report.html'}"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59.6, "1 min 0 s"), (303, "5 min 3 s"), (3599.7, "1 h 0 min"), (8059, "2 h 14 min")],
-)
-def test_a_time_has_the_units_that_a_person_uses(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

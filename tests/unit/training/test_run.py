@@ -203,7 +203,7 @@ def test_a_recording_found_damaged_inside_the_clock_aborts_the_run(tone_dataset:
 
 
 def test_a_manifest_that_lost_a_row_is_not_trained_on(tone_dataset: Path, tmp_path: Path) -> None:
-    job = dataclasses.replace(plan(tone_dataset, tmp_path / "run"), train_samples=25)
+    job = dataclasses.replace(plan(tone_dataset, tmp_path / "run"), train_utterances=25)
     with pytest.raises(InputError, match=r"train\.csv: 24 utterances where counts\.json says 25"):
         execute(job)
 
