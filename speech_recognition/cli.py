@@ -35,7 +35,12 @@ without reaching the target; 128 + N stopped by signal N."""
 
 
 def mend_streams() -> None:
-    """Replace standard output and standard error with streams that accept any text, even after they are closed."""
+    """Replace standard output and standard error with streams that accept any text, even after they are closed.
+
+    A closed standard input becomes an empty one.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the caller: the next file to be opened would take its descriptor

@@ -117,6 +117,7 @@ def _formats(text: str) -> tuple[str, ...]:
 def _transcribe(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.inference import inputs
 
+    _check_seconds(options)
     if options.live:
         return _live(options)
     with contextlib.ExitStack() as stack:
@@ -127,16 +128,21 @@ def _transcribe(options: argparse.Namespace) -> ExitStatus:
         return _transcribe_all(_to_do(found, options), options, single=len(found) == 1)
 
 
-def _to_do(found: Sequence["Input"], options: argparse.Namespace) -> list["Input"]:
-    """Return the inputs that --skip-existing leaves. Raises InputError for options that contradict the inputs."""
-    from speech_recognition.files import check_writable
-    from speech_recognition.inference import formats, inputs
+def _check_seconds(options: argparse.Namespace) -> None:
+    """Raise InputError for seconds out of their range."""
     from speech_recognition.inference.segments import MOST_MARGIN_SECONDS
 
     if not options.long_seconds >= 0:
         raise InputError(f"--long-seconds {options.long_seconds}: must be at least 0")
     if not 0 <= options.margin <= MOST_MARGIN_SECONDS:
         raise InputError(f"--margin {options.margin}: must be from 0 to {MOST_MARGIN_SECONDS}")
+
+
+def _to_do(found: Sequence["Input"], options: argparse.Namespace) -> list["Input"]:
+    """Return the inputs that --skip-existing leaves. Raises InputError for options that contradict the inputs."""
+    from speech_recognition.files import check_writable
+    from speech_recognition.inference import formats, inputs
+
     if options.nbest and not ((options.beam or options.lm) and "json" in options.format):
         raise InputError(
             "--nbest: lists what a beam search finds in a JSON file; add --beam or --lm, and --format json"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from speech_recognition.alphabet import unknown_symbols
 from speech_recognition.corpus.audio import LONGEST_SECONDS
-from speech_recognition.corpus.chunks import UNKNOWN_LENGTH, unclaimed_bytes
+from speech_recognition.corpus.chunks import UNKNOWN_LENGTH, damaged_page, unclaimed_bytes
 from speech_recognition.corpus.counts import Counts, read_counts
 from speech_recognition.corpus.dataset import DatasetWriter, Recording, disk_bytes, new_dataset
 from speech_recognition.corpus.manifest import (
@@ -47,6 +47,12 @@ _FULL_SCALE = 32_767
 
 _MOST_VALUES = LONGEST_SECONDS * 96_000
 """Most samples of all channels together, as 8-byte floats in memory (2.8 GB): an hour of stereo at 48 kHz."""
+
+_LARGEST = 1e30
+"""Largest value of a sample, whose full scale is 1: sums and products of such values stay finite."""
+
+LOWEST_RATE = 1000
+"""Lowest sampling rate, in Hz. From a much lower one, resampling to 16 kHz would make gigabytes of a small file."""
 
 _BLOCK_VALUES = 2**18
 """Samples of all channels together that are decoded at once, as 8-byte floats in memory."""
@@ -162,8 +168,10 @@ def decoded(path: Path, info: "soundfile._SoundFileInfo") -> Iterator[NDArray[np
                 channels = file.read(_BLOCK_VALUES // info.channels, dtype="float64", always_2d=True)
                 if len(channels) == 0:
                     raise InputError(f"{path}: truncated, {read} of {info.frames} samples; restore it or leave it out")
-                if not np.isfinite(channels).all():
-                    raise InputError(f"{path}: has samples that are infinite or not a number; record it again")
+                if not (np.abs(channels) <= _LARGEST).all():  # NaN is not
+                    raise InputError(
+                        f"{path}: has samples that are infinite, not a number or above {_LARGEST:g}; record it again"
+                    )
                 read += len(channels)
                 # Mixed before the resampling, which is the slow part and then has one channel to do.
                 samples = channels.mean(axis=1)
@@ -207,7 +215,7 @@ def check_recording(path: Path, whole: bool = True) -> "soundfile._SoundFileInfo
     """
     try:
         with open_regular(path) as file:
-            unclaimed = unclaimed_bytes(file)
+            unclaimed, damaged = unclaimed_bytes(file), damaged_page(file)
         info = soundfile.info(os.fsencode(path), verbose=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; correct the name") from None
@@ -224,11 +232,15 @@ def check_recording(path: Path, whole: bool = True) -> "soundfile._SoundFileInfo
             f"{path}: its header promises {info.frames} samples, after which {unclaimed} bytes are unaccounted for;"
             " convert it again or leave it out"
         )
+    if damaged:
+        raise InputError(f"{path}: damaged, its page {damaged} fails its checksum; restore it or leave it out")
     if not 0 < info.frames <= (LONGEST_SECONDS * info.samplerate if whole else info.frames):
         raise InputError(
             f"{path}: {info.frames} samples at {info.samplerate} Hz, must be between one sample and an hour;"
             " leave it out"
         )
+    if info.samplerate < LOWEST_RATE:
+        raise InputError(f"{path}: {info.samplerate} Hz, must be at least {LOWEST_RATE}; leave it out")
     if whole and info.frames * info.channels > _MOST_VALUES:
         raise InputError(
             f"{path}: {info.frames} samples of {info.channels} channels, must be at most {_MOST_VALUES} in total;"

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from speech_recognition import alphabet
 from speech_recognition.corpus.chunks import UNKNOWN_LENGTH
+from speech_recognition.corpus.recordings import LOWEST_RATE
 from speech_recognition.errors import InputError
 from speech_recognition.inference.blocks import Samples
 from speech_recognition.inference.segments import FRAME, levels, speech
@@ -169,7 +170,7 @@ def _read_header(stream: BinaryIO, name: str) -> tuple[int, int, int]:
             channels, rate = int.from_bytes(content[2:4], "little"), int.from_bytes(content[4:8], "little")
         elif kind == b"fmt " or len(head) < 8 or size >= 2**20:
             raise _unsuited(name)
-        if kind == b"fmt " and not (1 <= channels <= 64 and 1000 <= rate <= 768_000):
+        if kind == b"fmt " and not (1 <= channels <= 64 and LOWEST_RATE <= rate <= 768_000):
             raise InputError(f"{name}: {channels} channels at {rate} Hz; convert it to one channel at 16000 Hz")
 
 

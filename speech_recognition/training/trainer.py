@@ -22,7 +22,7 @@ from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runtime import distributed, memory
-from speech_recognition.runtime.allocator import kept_memory
+from speech_recognition.runtime.allocator import keep_few_kernels, kept_memory
 from speech_recognition.runtime.devices import try_algorithms
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import EpochPlan, TrainingSet
@@ -43,6 +43,8 @@ class Trainer:
         self.parallel = data_parallel(self.model)
         self.optimizer = build_optimizer(params.optimizer, self.model)
         self.augmentation = Augmentation(params.augmentation, self.features)
+        if params.augmentation.changes_tempo or params.augmentation.changes_speed:  # as drawn, for each utterance
+            keep_few_kernels()
         self.tally = Tally()
         self.signal = 0
         """highest number of a signal that a process held in the last step; 0 for none"""

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from speech_recognition.cli import check, main
+from speech_recognition.cli import check, main, mend_streams
 from speech_recognition.commands import ROOT, logs
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
 from speech_recognition.errors import DivergedError, DownloadError, ExitStatus, InputError
@@ -237,6 +237,12 @@ def test_an_error_ends_a_command_with_its_status_and_one_line(
     monkeypatch.setattr(logs, "_check_log", fail)
     assert main(["check-log", "file"]) == status
     assert capsys.readouterr() == ("", line)
+
+
+def test_a_closed_standard_input_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    mend_streams()
+    assert sys.stdin.read() == "" and sys.stdin.buffer.read() == b"" and not sys.stdin.isatty()
 
 
 def test_the_words_of_a_command_can_be_checked_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,6 +148,12 @@ def test_standard_input_is_a_recording(talks: Path, capsys: Any, monkeypatch: py
     assert "error: -: truncated, " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--margin", "nan"], ["--margin", "5"], ["--long-seconds", "-3"]])
+def test_live_too_refuses_seconds_out_of_range(capsys: Any, words: list[str]) -> None:
+    assert main(["transcribe", "model.pt", "-", "--live", *words]) == 2
+    assert f"error: {words[0]} " in capsys.readouterr().err
+
+
 def test_live_text_is_printed_as_it_comes(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     from speech_recognition.inference import live, streaming
 

@@ -98,6 +98,19 @@ def test_other_files_are_not_looked_into(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_file_with_a_damaged_page_is_refused(tmp_path: Path, subtype: str) -> None:
+    """libsndfile leaves such a page out, and with it a second of the recording."""
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 80_000), 16_000, format="OGG", subtype=subtype)
+    assert len(read_any(path)) == 80_000
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"OggS") - 100] ^= 1  # in the last page but one
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.ogg: damaged, its page [1-9]\d* fails its checksum; restore it"):
+        read_any(path)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 def test_an_ogg_file_with_an_incomplete_page_is_refused(tmp_path: Path, subtype: str) -> None:
     path = tmp_path / "a.ogg"
     soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 40_000), 16_000, format="OGG", subtype=subtype)

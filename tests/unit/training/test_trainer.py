@@ -1,5 +1,6 @@
 """The model in training: its warm-up, and its steps."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,17 @@ def test_every_step_bounds_the_memory_that_is_kept(tone_dataset: Path, monkeypat
     bounded: list[int] = []
     monkeypatch.setattr(kept_memory, "after_batch", lambda: bounded.append(1))
     assert [len(bounded) for _ in trainer.train(train_set, train_set.plan(1))] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(("options", "capacity"), [([], None), (["augmentation.tempo_min=0.9"], "128")])
+def test_kernels_are_kept_only_where_shapes_come_again(
+    options: list[str], capacity: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else those of ten epochs of `small` would fill a gigabyte; in `mini`, they save a tenth of an epoch."""
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    Trainer(settings.apply(SMALL, options), seed=1, device=choose_device("cpu"))
+    assert os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY") == capacity
+    os.environ.pop("ONEDNN_PRIMITIVE_CACHE_CAPACITY", None)
 
 
 def test_an_epoch_that_was_left_goes_on_with_its_next_step(tone_dataset: Path) -> None:
