@@ -34,6 +34,7 @@ from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular, resolved
 from speech_recognition.parameters import SAMPLE_RATE
+from speech_recognition.runtime import c_messages
 from speech_recognition.runtime.progress import Progress
 
 _SPLIT_OF_WORD = {"train": "train", "val": "val", "dev": "val", "test": "test"}
@@ -162,10 +163,13 @@ def decoded(path: Path, info: "soundfile._SoundFileInfo") -> Iterator[NDArray[np
     resampler = soxr.ResampleStream(info.samplerate, SAMPLE_RATE, 1, dtype="float64", quality="VHQ")
     read = resampled = 0
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
+        with c_messages.dropped():
+            file = soundfile.SoundFile(os.fsencode(path))
+        with file:
             while read < info.frames:
                 # In float64, processors differ by about 1e-16 of full scale; rounding to 16 bits hides that.
-                channels = file.read(_BLOCK_VALUES // info.channels, dtype="float64", always_2d=True)
+                with c_messages.dropped():
+                    channels = file.read(_BLOCK_VALUES // info.channels, dtype="float64", always_2d=True)
                 if len(channels) == 0:
                     raise InputError(f"{path}: truncated, {read} of {info.frames} samples; restore it or leave it out")
                 if not (np.abs(channels) <= _LARGEST).all():  # NaN is not
@@ -216,7 +220,8 @@ def check_recording(path: Path, whole: bool = True) -> "soundfile._SoundFileInfo
     try:
         with open_regular(path) as file:
             unclaimed, damaged = unclaimed_bytes(file), damaged_page(file)
-        info = soundfile.info(os.fsencode(path), verbose=True)
+        with c_messages.dropped():
+            info = soundfile.info(os.fsencode(path), verbose=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; correct the name") from None
     except OSError as error:

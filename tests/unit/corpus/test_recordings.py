@@ -178,6 +178,18 @@ def test_a_recording_that_cannot_be_used_is_named(
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
 
 
+def test_the_decoder_of_mp3_prints_nothing_of_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tone(16_000, seconds=4), 16_000)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    for damaged in (content[:middle], content[:middle] + bytes(2000) + content[middle + 2000 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"a\.mp3: "):
+            read_any(path)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_stream_that_promises_no_length_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(16_000), 16_000)
