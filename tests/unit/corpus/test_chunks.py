@@ -9,7 +9,7 @@ import soundfile
 
 from speech_recognition.corpus.audio import count_samples, read_pcm, write_wav
 from speech_recognition.corpus.chunks import unclaimed_bytes
-from speech_recognition.corpus.recordings import read_any
+from speech_recognition.corpus.recordings import check_recording, read_any
 from speech_recognition.errors import InputError
 
 SAMPLES = np.arange(1, 1001, dtype=np.int16)
@@ -108,6 +108,19 @@ def test_an_ogg_file_with_a_damaged_page_is_refused(tmp_path: Path, subtype: str
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.ogg: damaged, its page [1-9]\d* fails its checksum; restore it"):
         read_any(path)
+
+
+def test_an_ogg_page_whose_first_bytes_are_lost_is_damage_and_a_tag_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 80_000), 16_000)
+    content = path.read_bytes()
+    for whole in (content + b"TAG" + bytes(125), 2 * content):
+        path.write_bytes(whole)
+        check_recording(path)
+    last = content.rindex(b"OggS")
+    path.write_bytes(content[:last] + bytes(4) + content[last + 4 :])
+    with pytest.raises(InputError, match=rf"a\.ogg: damaged, its page {content.count(b'OggS')} fails its checksum"):
+        check_recording(path)
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
