@@ -5,7 +5,8 @@
 #
 #   sh download_dataset.sh             all of LibriSpeech (982 hours) to ./LibriSpeech_dataset
 #   sh download_dataset.sh clean       475 hours, the clean speech; other: the remaining 507 hours
-#   sh download_dataset.sh clean_small 111 hours of clean
+#   sh download_dataset.sh clean_small 111 hours of clean; for the preset of this name, add
+#                                      --data-dir LibriSpeech_dataset_clean_small
 #   sh download_dataset.sh small       Mini LibriSpeech, 7 hours (459 MB), to ./small_dataset
 #   sh download_dataset.sh mini        the embedded corpus, synthesised to ./mini_dataset
 #   sh download_dataset.sh all --help  every option

@@ -23,8 +23,12 @@ ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$ROOT/script/environment.sh"
 
 dataset=
-case ${1:--} in
+case ${1--} in
     -*) ;;
+    '')
+        echo "error: the dataset's name is empty; name one, or give options only" >&2
+        exit 2
+        ;;
     *)
         dataset=$1
         shift
@@ -71,6 +75,9 @@ if [ -n "$dataset" ]; then
         small | mini) data_dir=${data_dir:-$ROOT/${dataset}_dataset} ;;
         *) data_dir=${data_dir:-$ROOT/LibriSpeech_dataset} ;;
     esac
+    # Before hours of downloading: would `train` take these options?
+    "$PYTHON" -c 'import sys; from speech_recognition.cli import check; sys.exit(check(sys.argv[1:]))' \
+        train --preset tensorflow --model_dir "$model_dir" "$@"
     run download "$dataset" --data-dir "$data_dir"
     set -- --data-dir "$data_dir" "$@"
 fi

@@ -1,7 +1,8 @@
 #!/bin/sh
 # usage: sh verify_dataset.sh [all|clean|clean_small|other|small|mini] [--data-dir DIR] [--tar FILE]
 #
-# Compares the checksum of a processed dataset with reference_checksums/.
+# Compares the checksum of a processed dataset with its reference: the one in reference_checksums/, or, if none is
+# pinned there, the one that was recorded in the dataset's folder when it was made.
 #
 #   sh verify_dataset.sh               ./LibriSpeech_dataset
 #   sh verify_dataset.sh small         ./small_dataset

@@ -40,10 +40,10 @@ from speech_recognition.batches import collate  # noqa: E402
 from speech_recognition.corpus.audio import read_pcm  # noqa: E402
 from speech_recognition.corpus.manifest import Utterance, read_manifest  # noqa: E402
 from speech_recognition.inference.blocks import LongRecording, Samples  # noqa: E402
+from speech_recognition.inference.defaults import MARGIN_SECONDS  # noqa: E402
 from speech_recognition.inference.inputs import Input  # noqa: E402
 from speech_recognition.inference.live import BLOCK_SECONDS, live_text  # noqa: E402
 from speech_recognition.inference.loading import load  # noqa: E402
-from speech_recognition.inference.segments import MARGIN_SECONDS  # noqa: E402
 from speech_recognition.inference.streaming import can_stream, stream  # noqa: E402
 from speech_recognition.inference.transcript import Transcript  # noqa: E402
 from speech_recognition.inference.transcription import Transcriber  # noqa: E402

@@ -29,7 +29,7 @@ from speech_recognition.batches import Batch, collate  # noqa: E402
 from speech_recognition.draws import epoch_draws  # noqa: E402
 from speech_recognition.evaluation import do_nothing  # noqa: E402
 from speech_recognition.recognizer import new_recognizer  # noqa: E402
-from speech_recognition.runtime.allocator import keep_memory, kept_memory  # noqa: E402
+from speech_recognition.runtime.allocator import keep_few_kernels, keep_memory, kept_memory  # noqa: E402
 from speech_recognition.training.optimizers import build_optimizer  # noqa: E402
 from speech_recognition.training.step import training_step  # noqa: E402
 
@@ -67,6 +67,7 @@ def main() -> int:
     add("--unbounded", action="store_true", help="let the kept memory grow without a bound, unlike `train`")
     options = parser.parse_args()
     keep_memory()
+    keep_few_kernels()
     after_batch = do_nothing if options.unbounded else kept_memory.after_batch
     chosen = params.mini()
     augmentation = dataclasses.replace(chosen.augmentation, tempo_min=0.9, tempo_max=1.1)

@@ -7,7 +7,7 @@
 #   resume   from the newest checkpoint of the preset's newest run in results/
 #   EPOCH    from the end of that epoch
 #
-# A resumed run ends with the same weights, bit by bit, as one that never stopped. Examples:
+# On a CPU, a resumed run ends with the same weights, bit by bit, as one that never stopped. Examples:
 #
 #   sh script/train.sh new mini --seed 1
 #   sh script/train.sh resume mini

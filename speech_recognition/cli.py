@@ -1,6 +1,7 @@
 """The command line: parses what was typed, runs the command, and turns raised errors into a line and an exit status."""
 
 import argparse
+import errno
 import io
 import os
 import signal
@@ -24,6 +25,9 @@ from speech_recognition.commands import (
 from speech_recognition.errors import ExitStatus, InputError, PeerError, ReportedError, one_line
 from speech_recognition.runtime import exit_status, signals
 
+_PATHS_FAULT = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EROFS}
+"""Errors of the system for which a different path is the remedy."""
+
 _DESCRIPTION = """DeepSpeech2 on LibriSpeech, a training benchmark. COMMAND --help explains each command.
 
 Exit statuses: 0 done; 1 a failure; 2 bad usage or bad input; 3 training ended
@@ -31,7 +35,12 @@ without reaching the target; 128 + N stopped by signal N."""
 
 
 def mend_streams() -> None:
-    """Replace standard output and standard error with streams that accept any text, even after they are closed."""
+    """Replace standard output and standard error with streams that accept any text, even after they are closed.
+
+    A closed standard input becomes an empty one.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the caller: the next file to be opened would take its descriptor
@@ -57,8 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit status."""
     signals.handle()
     try:
-        options = _parser().parse_args(arguments)
-        options.arguments = list(arguments)
+        options = _options(arguments)
         status = exit_status.told_to_launcher(options.run(options), os.environ)
         sys.stdout.flush()
         return status
@@ -71,12 +79,31 @@ def main(arguments: Sequence[str]) -> int:
         return _reported(error)
 
 
+def check(arguments: Sequence[str]) -> int:
+    """Return the exit status of a command whose words alone are read: 0 if it would begin."""
+    try:
+        _options(arguments)
+    except InputError as error:
+        return _reported(error)
+    return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the command's options, and the words themselves. Raises InputError if they are wrong."""
+    options = _parser().parse_args(arguments)
+    options.arguments = list(arguments)
+    return options
+
+
 def _reported(error: Exception) -> int:
     """Print in one line what ended the command and return the exit status. Raises an unforeseen error unchanged."""
     if isinstance(error, BrokenPipeError):
         return 128 + signal.SIGPIPE
     if isinstance(error, ReportedError):
         status, text = error.status, str(error)
+    elif isinstance(error, OSError) and error.filename and error.errno in _PATHS_FAULT:
+        status = ExitStatus.BAD_INPUT
+        text = f"{error.filename}: {error.strerror}; name a different path, or make this one usable"
     elif isinstance(error, OSError):  # a full disk, a quota, a disk that fails
         status, text = ExitStatus.FAILURE, f"{error.filename or 'writing'}: {error.strerror or error}"
     else:

@@ -55,7 +55,7 @@ class DownloadError(ReportedError):
 
 
 class VerificationError(ReportedError):
-    """A run's dataset could not be made, or is not the one that the closed division needs."""
+    """The dataset could not be made, or is not the one that a run of the closed division needs."""
 
 
 class DivergedError(ReportedError):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -36,6 +36,14 @@ class Evaluation:
     """Edit counts of each utterance."""
     alternatives: Sequence[Sequence[str]] = ()
     """Likeliest texts of each utterance, of which its transcript is the first; empty unless they were asked for."""
+
+    @classmethod
+    def of(
+        cls, utterances: Sequence[Utterance], hypotheses: list[str], alternatives: Sequence[Sequence[str]] = ()
+    ) -> Self:
+        """Return the evaluation of one transcript for each utterance, which it scores."""
+        scores = [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]
+        return cls(utterances=utterances, hypotheses=hypotheses, scores=scores, alternatives=alternatives)
 
     @cached_property
     def oracle(self) -> list[Score]:
@@ -73,8 +81,8 @@ def evaluate(
     `after_batch`, which is called after each batch, ends the evaluation. Raises InputError for audio that cannot be
     read, and WorkerError if a process that reads it dies or hangs.
     """
-    hypotheses = _decoded(recognizer, utterances, after_batch, decode)
-    return Evaluation(utterances=utterances, hypotheses=hypotheses, scores=_scores(utterances, hypotheses))
+    # Scored by every process, not only by the first: all of them must decide alike whether the target is reached.
+    return Evaluation.of(utterances, _decoded(recognizer, utterances, after_batch, decode))
 
 
 def evaluate_nbest(
@@ -87,15 +95,7 @@ def evaluate_nbest(
         return [[each.text for each in found] for found in search.hypotheses(log_probs, lengths, count)]
 
     alternatives = _decoded(recognizer, utterances, do_nothing, decode)
-    hypotheses = [texts[0] for texts in alternatives]
-    scores = _scores(utterances, hypotheses)
-    return Evaluation(utterances=utterances, hypotheses=hypotheses, scores=scores, alternatives=alternatives)
-
-
-def _scores(utterances: Sequence[Utterance], hypotheses: Sequence[str]) -> list[Score]:
-    """Return the edit counts of each utterance."""
-    # Scored by every process, not only by the first: all of them must decide alike whether the target is reached.
-    return [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]
+    return Evaluation.of(utterances, [texts[0] for texts in alternatives], alternatives)
 
 
 def _decoded(

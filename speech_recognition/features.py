@@ -1,7 +1,7 @@
 """Normalised spectrograms from waveforms, computed for a whole batch on its device.
 
-Shapes: b utterances, s samples, f frequency bins (or bands, or coefficients), t frames of 10 ms (16 ms in `mini`), k
-bins of the FFT.
+Shapes: b utterances, s samples, f frequency bins (or bands, or coefficients), t frames of 10 ms (16 ms in `mini` and
+`small`), k bins of the FFT.
 """
 
 import torch

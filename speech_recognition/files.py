@@ -1,5 +1,6 @@
 """Reads of regular files only, and writes that leave a whole file or folder, or none."""
 
+import errno
 import fcntl
 import json
 import os
@@ -8,11 +9,14 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from speech_recognition.errors import DiskFullError, InputError
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors of the system that say that the disk, or the user's part of it, has no room for a file."""
 
 
 def open_regular(path: Path, advice: str = "replace it with one") -> BinaryIO:
@@ -71,9 +75,9 @@ def resolved(path: Path) -> Path:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; the file written there replaces `path` when the block ends.
 
-    A kill at any moment leaves the old file or the new one. A missing folder is made; an exception in the block
-    removes the temporary file; a link is followed and its target replaced. Raises InputError if `path` is a folder
-    or a device.
+    A kill at any moment leaves the old file or the new one, which has the old one's permissions. A missing folder is
+    made; an exception in the block removes the temporary file; a link is followed and its target replaced. Raises
+    InputError if `path` is a folder or a device.
     """
     path = resolved(path)
     check_file(path, "")
@@ -84,9 +88,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())  # before the renaming, or a power cut could leave the new name without its content
+        if path.exists():
+            shutil.copymode(path, partial)
         os.replace(partial, path)  # the folder is not synced: a power cut may bring back the old file, but no half one
+    except OSError as error:
+        # A full disk has no name in the error, and nobody knows the temporary one.
+        if str(error.filename) == str(partial) or (error.filename is None and error.errno in FULL):
+            error.filename = str(path)
+        raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a name that is too long is no file either
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ The output for an utterance does not depend on the other utterances of its batch
 could see it, BatchNorm's statistics leave it out, and a backward recurrent layer starts at the utterance's own end. On
 a CPU, a model with GRU layers computes no padding at all (`_without_padding`).
 
-The spectrogram has a frame every 10 ms, that of `mini` every 16 ms. The first convolution has stride 2 in time, so an
-output frame covers two of them.
+The spectrogram has a frame every 10 ms, those of `mini` and `small` every 16 ms. The first convolution has stride 2 in
+time, so an output frame covers two of them.
 
 Shapes: b utterances, c channels, f frequency bins, t frames (output frames from the first convolution on), n rows (the
 output frames of all utterances), d = c * f features of an output frame, later the units of a recurrent layer.

@@ -4,6 +4,7 @@ They hold indices into a manifest that is sorted by length; an epoch has every u
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,9 @@ from speech_recognition.parameters import SAMPLE_RATE, DataParams
 
 Indices = list[int]
 """Indices of utterances in the manifest."""
+
+Item = TypeVar("Item")
+"""Type of what is spread: a batch, or an index."""
 
 
 def epoch_batches(
@@ -72,6 +76,11 @@ def batch_shuffle(batches: Sequence[Indices], draw: np.random.Generator) -> list
     if whole and len(whole[-1]) < len(whole[0]):
         rest = [whole.pop()]
     return [whole[index] for index in draw.permutation(len(whole))] + rest
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """Return `count` items from evenly spaced places; some twice if there are fewer."""
+    return [items[(2 * place + 1) * len(items) // (2 * count)] for place in range(count)]
 
 
 def _buckets(

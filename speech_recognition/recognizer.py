@@ -14,7 +14,7 @@ from torch import Tensor
 from speech_recognition.batches import Batch
 from speech_recognition.decoding.greedy import greedy
 from speech_recognition.features import Features
-from speech_recognition.model import DeepSpeech2, build_model
+from speech_recognition.model import DeepSpeech2, build_model, conv_shapes, output_frames
 from speech_recognition.parameters import Params
 from speech_recognition.runtime.devices import use_precision
 
@@ -39,9 +39,6 @@ class AnyRecognizer(Protocol):
 
     def transcribe(self, batch: Batch) -> list[str]:
         """Return the greedy text of each utterance of a batch on any device."""
-
-    def output_lengths(self, samples: Tensor) -> Tensor:
-        """Return the number of output frames [b] for utterances of `samples` [b]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +73,17 @@ class Recognizer:
         """Return the greedy text of each utterance of a batch on any device. Expects evaluation mode."""
         return greedy(*self.log_probs(batch))
 
-    def output_lengths(self, samples: Tensor, tempo: Tensor | None = None) -> Tensor:
-        """Return the numbers of output frames [b] for lengths `samples` [b], spoken `tempo` [b] times as fast."""
-        return self.model.output_lengths(self.features.frames(samples, tempo))
+    def output_lengths(self, samples: Tensor) -> Tensor:
+        """Return the numbers of output frames [b] for lengths `samples` [b]."""
+        return output_lengths(self.params, samples)
+
+
+def output_lengths(params: Params, samples: Tensor, tempo: Tensor | None = None) -> Tensor:
+    """Return the numbers of output frames [b] for lengths `samples` [b], spoken `tempo` [b] times as fast.
+
+    They are those of a recognizer with the parameters `params`; below 1 for lengths too short for a frame.
+    """
+    return output_frames(conv_shapes(params.model), Features(params.features).frames(samples, tempo))
 
 
 def new_recognizer(params: Params, seed: int, device: torch.device) -> Recognizer:

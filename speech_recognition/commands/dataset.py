@@ -1,9 +1,11 @@
 """The commands that make and verify a dataset: download, synthesize, prepare, verify."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from speech_recognition.commands import REFERENCES, ROOT, Commands
 from speech_recognition.errors import ExitStatus, InputError
@@ -76,6 +78,13 @@ def _download(options: argparse.Namespace) -> ExitStatus:
 def _mirror(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise InputError(f"--mirror {url}: must begin with https:// or http://")
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:  # of a port, or of an address in brackets
+        whole = False
+    if not whole:
+        raise InputError(f"--mirror {url}: not a URL; give one such as https://example.org/resources")
     return url
 
 

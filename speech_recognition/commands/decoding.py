@@ -1,12 +1,11 @@
 """Options of the commands that turn log-probabilities into text."""
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speech_recognition.commands.inference import whole
+from speech_recognition.commands.options import number, whole
 from speech_recognition.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ def add_beam_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="language model, an ARPA file or a binary file of KenLM; only its words are written",
     )
-    add("--alpha", type=_number, metavar="X", help="weight of the language model (default: 0.5)")
-    add("--beta", type=_number, metavar="X", help="score of each word, in nats (default: 1.0)")
+    add("--alpha", type=number(-1000, 1000), metavar="X", help="weight of the language model (default: 0.5)")
+    add("--beta", type=number(-1000, 1000), metavar="X", help="score of each word, in nats (default: 1.0)")
 
 
 def add_nbest_option(parser: argparse.ArgumentParser, text: str) -> None:
@@ -63,13 +62,3 @@ def chosen_decoder(options: argparse.Namespace) -> "Decode":
             file=sys.stderr,
         )
     return BeamSearch(width=options.beam or WIDTH, language_model=model, **weights)
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not abs(number) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text}: must be a number from -1000 to 1000")
-    return number

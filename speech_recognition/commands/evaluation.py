@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from speech_recognition.commands import Commands
 from speech_recognition.commands.decoding import add_beam_options, add_nbest_option, chosen_decoder
 from speech_recognition.commands.inference import add_inference_options, prepare_device, print_scores
+from speech_recognition.commands.options import check_output
 from speech_recognition.errors import ExitStatus, InputError
 
 if TYPE_CHECKING:
@@ -48,15 +49,13 @@ def add_evaluate(commands: Commands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.corpus.manifest import read_manifest
-    from speech_recognition.files import check_file, check_writable
 
     if options.nbest and (not (options.beam or options.lm) or options.checkpoint.is_dir()):
         raise InputError(
             "--nbest: lists what a beam search finds; add --beam or --lm, and name a checkpoint, not a run"
         )
     if options.output:
-        check_file(options.output, "--output")
-        check_writable(options.output.absolute().parent, 1_000_000, "--output")
+        check_output(options.output)
     decode = chosen_decoder(options)
     sets, device = [read_manifest(path) for path in options.manifest], prepare_device(options)
     if options.checkpoint.is_dir():

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from speech_recognition.commands import Commands
+from speech_recognition.commands.options import check_output
 from speech_recognition.errors import ExitStatus
 
 
@@ -28,9 +29,10 @@ def add_export(commands: Commands) -> None:
 
 
 def _export(options: argparse.Namespace) -> ExitStatus:
-    from speech_recognition.inference.export import check_output, export
+    from speech_recognition.inference.export import check_format, export
 
-    check_output(options.output, options.precision)
+    check_format(options.output, options.precision)
+    check_output(options.output)
     export(options.checkpoint, options.output, options.precision)
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB")
     return ExitStatus.DONE
@@ -50,14 +52,12 @@ def add_import(commands: Commands) -> None:
 
 
 def _import(options: argparse.Namespace) -> ExitStatus:
-    from speech_recognition.files import check_file, check_writable
     from speech_recognition.inference.published import read_published
     from speech_recognition.runs import checkpoint
 
     published = read_published(options.file)
-    check_file(options.output, "--output")
     size = sum(weight.nbytes for weight in published.weights.values())
-    check_writable(options.output.absolute().parent, size + 1_000_000, "--output")
+    check_output(options.output, needed_bytes=size + 1_000_000)
     checkpoint.save(options.output, published.state)
     model = published.params.model
     print(f"{options.output}: {model.rnn_layers} {model.rnn_type} layers of {model.rnn_units}, epoch {published.epoch}")
@@ -83,10 +83,8 @@ def add_lm(commands: Commands) -> None:
 
 def _lm(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.decoding.ngrams import count, read_sentences, write_arpa
-    from speech_recognition.files import check_file, check_writable
 
-    check_file(options.output, "--output")
-    check_writable(options.output.absolute().parent, 1_000_000, "--output")
+    check_output(options.output)
     ngrams = count(read_sentences(options.text), options.order)
     write_arpa(options.output, ngrams)
     print(f"{options.output}: {ngrams}")

@@ -1,12 +1,11 @@
 """Options that every command of inference has, and the command `test`, which measures latency."""
 
 import argparse
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speech_recognition.commands import ROOT, Commands
+from speech_recognition.commands.options import DEVICES, check_output, number, whole
 from speech_recognition.errors import ExitStatus, InputError
 from speech_recognition.parameters import LIBRISPEECH_FOLDER, MINI_FOLDER
 from speech_recognition.runtime.allocator import keep_memory
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from speech_recognition.evaluation import Evaluation
     from speech_recognition.inference.latency import Measurement
     from speech_recognition.recognizer import AnyRecognizer
-
-DEVICES = "cpu, cuda[:N], xpu ..., or auto: a GPU if there is one (default: auto)"
-"""Help of the option `--device`."""
 
 
 def add_inference_options(parser: argparse.ArgumentParser) -> None:
@@ -85,12 +81,16 @@ def add_test(commands: Commands) -> None:
         type=whole(0, 10**7, "the normal set"),
         help="row of the test set, from 0, that is repeated for all inputs; -1: the normal set",
     )
-    add("hold_sec", type=_seconds, help="number by which latencies are divided, such as the row's seconds; 1: none")
+    add(
+        "hold_sec",
+        type=number(0.01, 3600),
+        help="number by which latencies are divided, such as the row's seconds; 1: none",
+    )
     add("n_trials", type=whole(1, 10**7, "all"), help="number of batches after which to stop; -1: all")
     add("--batch-size", type=whole(1, 128), default=1, metavar="N", help="utterances in a batch, 1 to 128 (default: 1)")
     add(
         "--force-duration",
-        type=_seconds,
+        type=number(0.01, 3600),
         metavar="SECONDS",
         help="repeat every clip, then cut it to this length; error rates have no meaning then",
     )
@@ -111,13 +111,11 @@ def _test(options: argparse.Namespace) -> ExitStatus:
     import torch
 
     from speech_recognition.corpus.manifest import read_manifest
-    from speech_recognition.files import check_file, check_writable
     from speech_recognition.inference.latency import held, measure, write_inputs
     from speech_recognition.inference.loading import precision_of
 
     if options.output:
-        check_file(options.output, "--output")
-        check_writable(options.output.absolute().parent, 1_000_000, "--output")
+        check_output(options.output)
     path = _checkpoint(options)
     folder = options.data_dir or ROOT / _SETS[options.set][0]
     utterances = held(read_manifest(folder / "manifests" / "test.csv"), options.hold_idx)
@@ -151,7 +149,7 @@ def _print_times(measurement: "Measurement", options: argparse.Namespace) -> Non
     )
     print(
         f"throughput: {measurement.utterances_per_second:.2f} inputs a second,"
-        f" {measurement.real_time_factor:.2f} times real time"
+        f" {measurement.times_real_time:.2f} times real time"
     )
 
 
@@ -173,27 +171,3 @@ def _checkpoint(options: argparse.Namespace) -> Path:
         there = ", ".join(each.stem for each in reversed(checkpoint.epoch_paths(runs[0].checkpoints)))
         raise InputError(f"{path}: no such checkpoint; the run has {there or 'none'}")
     return path
-
-
-def whole(least: int, most: int, minus_one: str = "") -> Callable[[str], int | None]:
-    """Return a parser of whole numbers from `least` to `most`; -1, which means `minus_one`, becomes None."""
-
-    def parse(text: str) -> int | None:
-        if minus_one and text == "-1":
-            return None
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            also = f", or -1 for {minus_one}" if minus_one else ""
-            raise argparse.ArgumentTypeError(f"{text}: must be a whole number from {least} to {most}{also}")
-        return int(text)
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0.01 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text}: must be a number from 0.01 to 3600")
-    return seconds

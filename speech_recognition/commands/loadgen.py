@@ -1,12 +1,12 @@
 """The command that has LoadGen, MLPerf inference's load generator, test a model: benchmark."""
 
 import argparse
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speech_recognition.commands import WIDTH, Commands
-from speech_recognition.commands.inference import add_inference_options, load_model, print_scores, whole
+from speech_recognition.commands.inference import add_inference_options, load_model, print_scores
+from speech_recognition.commands.options import number, whole
 from speech_recognition.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def add_benchmark(commands: Commands) -> None:
     )
     add(
         "--target-qps",
-        type=_rate,
+        type=number(0, 1_000_000, above=True),
         metavar="N",
         help="Server: utterances sent per second; Offline: utterances expected per second (default: from the speed"
         " measured before the run)",
@@ -64,16 +64,6 @@ def add_benchmark(commands: Commands) -> None:
     )
     add_inference_options(parser)
     parser.set_defaults(run=_benchmark)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = math.nan
-    if not 0 < rate <= 1e6:
-        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0, at most 1e6")
-    return rate
 
 
 def _benchmark(options: argparse.Namespace) -> ExitStatus:

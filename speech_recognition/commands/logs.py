@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from speech_recognition.commands import ROOT, Commands
+from speech_recognition.commands.options import check_output
 from speech_recognition.errors import ExitStatus, InputError
-from speech_recognition.files import atomic_write, check_file, check_writable
+from speech_recognition.files import atomic_write, check_writable
 
 _SERIES = "folder that `run_and_time.sh PRESET --runs 10` made, with result_0.txt and so on"
 
@@ -99,7 +100,7 @@ def _results(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.report.record import find_runs, read_records
     from speech_recognition.report.results_page import append_rows
 
-    check_file(options.page, "--page")
+    check_output(options.page, "--page")
     print("\n".join(append_rows(options.page, read_records(find_runs(options.runs)), options.made_by)))
     return ExitStatus.DONE
 
@@ -137,8 +138,7 @@ def _score(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.mlperf.score_table import FORMATS, as_json
 
     if options.json:
-        check_file(options.json, "--json")
-        check_writable(options.json.parent, 1, "--json")
+        check_output(options.json, "--json")
     scores = [score for folder in options.folders for score in find_scores(folder)]
     if options.json:
         with atomic_write(options.json) as partial:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, Commands
-from speech_recognition.commands.inference import DEVICES, whole
+from speech_recognition.commands.options import DEVICES, whole
 from speech_recognition.errors import ExitStatus, InputError, one_line
+from speech_recognition.files import check_writable
 from speech_recognition.parameters import Params
 from speech_recognition.runtime.allocator import keep_memory
 
@@ -134,8 +135,6 @@ def _device(tool: str, options: argparse.Namespace) -> "torch.device":
 
 def _output(tool: str, chosen: Params, options: argparse.Namespace) -> Path:
     """Return the path of a new recording. Raises InputError or DiskFullError if the folder cannot take it."""
-    from speech_recognition.files import check_writable
-
     folder = options.output_dir or ROOT / "results" / "profiles"
     check_writable(folder, _NEEDED_BYTES, "--output-dir")
     size = chosen.stage(1).batch_size
@@ -185,8 +184,11 @@ def _launch(tool: str, chosen: Params, options: argparse.Namespace) -> ExitStatu
 
 
 def _parse(options: argparse.Namespace) -> ExitStatus:
-    for path in options.files:
-        _show(path, options.output_dir or path.parent, options.rows)
+    folders = [options.output_dir or path.parent for path in options.files]
+    for folder in folders:
+        check_writable(folder, 1_000_000, "--output-dir")
+    for path, folder in zip(options.files, folders, strict=True):
+        _show(path, folder, options.rows)
     return ExitStatus.DONE
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import params
 from speech_recognition import settings
 from speech_recognition.commands import REFERENCES, ROOT, WIDTH, Commands
-from speech_recognition.commands.inference import DEVICES, whole
+from speech_recognition.commands.options import DEVICES, whole
 from speech_recognition.errors import ExitStatus, one_line
 from speech_recognition.parameters import Params
 from speech_recognition.runtime.allocator import keep_memory

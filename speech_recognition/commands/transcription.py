@@ -12,6 +12,7 @@ from speech_recognition.commands import Commands
 from speech_recognition.commands.decoding import add_beam_options, add_nbest_option, chosen_decoder
 from speech_recognition.commands.inference import add_inference_options, load_model
 from speech_recognition.errors import ExitStatus, InputError, one_line
+from speech_recognition.inference.defaults import LONG_SECONDS, MARGIN_SECONDS
 
 if TYPE_CHECKING:
     from speech_recognition.inference.inputs import Input
@@ -83,9 +84,10 @@ def _add_long_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--long-seconds",
         type=float,
-        default=40.0,
+        default=LONG_SECONDS,
         metavar="S",
-        help="recordings longer than this are taken part by part (default: 40); 0 trims every one to its speech",
+        help="recordings longer than this are taken part by part (default: %(default)g); 0 trims every one to its"
+        " speech",
     )
     add(
         "--long",
@@ -97,10 +99,10 @@ def _add_long_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--margin",
         type=float,
-        default=0.1,
+        default=MARGIN_SECONDS,
         metavar="S",
         help="seconds of silence to keep around speech where a recording is cut, 0 to 0.15; give less than the default"
-        " for a model that was trained on recordings without silence around the speech (default: 0.1)",
+        " for a model that was trained on recordings without silence around the speech (default: %(default)g)",
     )
 
 
@@ -115,6 +117,7 @@ def _formats(text: str) -> tuple[str, ...]:
 def _transcribe(options: argparse.Namespace) -> ExitStatus:
     from speech_recognition.inference import inputs
 
+    _check_seconds(options)
     if options.live:
         return _live(options)
     with contextlib.ExitStack() as stack:
@@ -125,16 +128,21 @@ def _transcribe(options: argparse.Namespace) -> ExitStatus:
         return _transcribe_all(_to_do(found, options), options, single=len(found) == 1)
 
 
-def _to_do(found: Sequence["Input"], options: argparse.Namespace) -> list["Input"]:
-    """Return the inputs that --skip-existing leaves. Raises InputError for options that contradict the inputs."""
-    from speech_recognition.files import check_writable
-    from speech_recognition.inference import formats, inputs
+def _check_seconds(options: argparse.Namespace) -> None:
+    """Raise InputError for seconds out of their range."""
     from speech_recognition.inference.segments import MOST_MARGIN_SECONDS
 
     if not options.long_seconds >= 0:
         raise InputError(f"--long-seconds {options.long_seconds}: must be at least 0")
     if not 0 <= options.margin <= MOST_MARGIN_SECONDS:
         raise InputError(f"--margin {options.margin}: must be from 0 to {MOST_MARGIN_SECONDS}")
+
+
+def _to_do(found: Sequence["Input"], options: argparse.Namespace) -> list["Input"]:
+    """Return the inputs that --skip-existing leaves. Raises InputError for options that contradict the inputs."""
+    from speech_recognition.files import check_writable
+    from speech_recognition.inference import formats, inputs
+
     if options.nbest and not ((options.beam or options.lm) and "json" in options.format):
         raise InputError(
             "--nbest: lists what a beam search finds in a JSON file; add --beam or --lm, and --format json"

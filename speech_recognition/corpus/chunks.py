@@ -1,13 +1,15 @@
-"""Bytes of a WAV, AIFF, AU or Ogg file that its headers do not account for.
+"""Bytes of a WAV, AIFF, AU or Ogg file that its headers do not account for, and damaged pages of Ogg.
 
 A recorder that was killed leaves a header with too small a length, and a reader that trusts the header loses the rest
 of the recording without a word. WAV and AIFF files consist of chunks: a name of four characters, the size of the
 content in 4 bytes, the content, and a padding byte if the size is odd. One chunk holds the samples; only whole chunks
 may follow it. AU files have a header of offset and size instead, and nothing after the samples. Ogg files consist of
-pages, the last of which is incomplete in a truncated file; libsndfile leaves it out without a word.
+pages, the last of which is incomplete in a truncated file, and each of which has a checksum; libsndfile leaves out what
+is incomplete or damaged without a word.
 """
 
 import os
+import zlib
 from typing import BinaryIO, Literal
 
 _Order = Literal["little", "big"]
@@ -15,6 +17,9 @@ _Order = Literal["little", "big"]
 
 _SAMPLES = (b"data", b"SSND")
 """Names of the chunk that holds the samples, in WAV and in AIFF."""
+
+UNKNOWN_LENGTH = 0x7FFF_0000
+"""Lowest length in a header, in bytes, that means "unknown": programs that write to a pipe cannot know the length."""
 
 _UNKNOWN_SIZE = 0xFFFF_FFFF
 """Size in an AU header that was written before the length was known: the samples go on to the file's end."""
@@ -54,6 +59,42 @@ def _after_pages(file: BinaryIO, end: int) -> int:
             break
         position += size
     return end - position
+
+
+def damaged_page(file: BinaryIO) -> int:
+    """Return the number, from 1, of the first page of an Ogg file that fails its checksum; 0 if none does.
+
+    libsndfile leaves such a page out without a word. Reads all of `file`, and leaves it at any position, in
+    about 1 % of the time that decoding takes.
+    """
+    number, finished = 0, True
+    file.seek(0)
+    while (header := file.read(27)).startswith(b"OggS") and len(header) == 27:
+        number += 1
+        sizes = file.read(header[26])
+        page = header[:22] + bytes(4) + header[26:] + sizes + file.read(sum(sizes))
+        if _ogg_checksum(page) != int.from_bytes(header[22:26], "little"):
+            return number
+        finished = bool(header[5] & _END_OF_STREAM)
+    # Some programs append a tag to the last page of a stream. After any other page, the start of the next is damaged.
+    return 0 if finished or not header else number + 1
+
+
+_END_OF_STREAM = 0x04
+"""Flag of a stream's last page, in byte 5 of its header."""
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+"""Each byte with its bits in reverse."""
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Return the checksum of a page in which its own four bytes are zero (RFC 3533, section 6).
+
+    zlib's CRC-32 has the same polynomial, but takes the bits of a byte in reverse, and inverts its value before and
+    after.
+    """
+    value = zlib.crc32(page.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return int(f"{value:032b}"[::-1], 2)
 
 
 def _after_samples(file: BinaryIO, end: int, order: _Order) -> int:

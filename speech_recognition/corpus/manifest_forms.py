@@ -28,6 +28,9 @@ _TENSORFLOW_COLUMNS = ("audio", "bytes", "transcript")
 _MLPERF_COLUMNS = ("audio", "text")
 """Columns of the two other tables, in the order of their fields, under the names in COLUMNS."""
 
+_FILE_SUFFIXES = (".csv", ".tsv", ".json")
+"""Ends of the names of manifests, beside which a command takes recordings or texts."""
+
 _FIRST_LINE_CHARACTERS = 10_000
 """Characters that are read to recognise the form: JSON may be a single line of many megabytes."""
 
@@ -49,6 +52,11 @@ class Row:
     """Fields as text, by their name in COLUMNS."""
     where: str
     """The manifest and the line, for messages."""
+
+
+def is_manifest(path: Path) -> bool:
+    """Return whether a file's name says that it is a manifest of any form."""
+    return path.suffix.lower() in _FILE_SUFFIXES
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from speech_recognition.alphabet import unknown_symbols
 from speech_recognition.corpus.audio import LONGEST_SECONDS
-from speech_recognition.corpus.chunks import unclaimed_bytes
+from speech_recognition.corpus.chunks import UNKNOWN_LENGTH, damaged_page, unclaimed_bytes
 from speech_recognition.corpus.counts import Counts, read_counts
 from speech_recognition.corpus.dataset import DatasetWriter, Recording, disk_bytes, new_dataset
 from speech_recognition.corpus.manifest import (
@@ -34,6 +34,7 @@ from speech_recognition.corpus.parallel import in_threads
 from speech_recognition.errors import InputError
 from speech_recognition.files import open_regular, resolved
 from speech_recognition.parameters import SAMPLE_RATE
+from speech_recognition.runtime import c_messages
 from speech_recognition.runtime.progress import Progress
 
 _SPLIT_OF_WORD = {"train": "train", "val": "val", "dev": "val", "test": "test"}
@@ -48,11 +49,14 @@ _FULL_SCALE = 32_767
 _MOST_VALUES = LONGEST_SECONDS * 96_000
 """Most samples of all channels together, as 8-byte floats in memory (2.8 GB): an hour of stereo at 48 kHz."""
 
+_LARGEST = 1e30
+"""Largest value of a sample, whose full scale is 1: sums and products of such values stay finite."""
+
+LOWEST_RATE = 1000
+"""Lowest sampling rate, in Hz. From a much lower one, resampling to 16 kHz would make gigabytes of a small file."""
+
 _BLOCK_VALUES = 2**18
 """Samples of all channels together that are decoded at once, as 8-byte floats in memory."""
-
-_UNKNOWN_LENGTH = 0x7FFF_0000
-"""Lowest length in a header, in bytes, that means "unknown": programs that write to a pipe cannot know the length."""
 
 _PROMISE = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)$", re.MULTILINE)
 """Line in libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes (first) than exist (second)."""
@@ -66,7 +70,7 @@ def prepare_recordings(manifests: Sequence[Path], data_dir: Path, workers: int |
     not at all. Raises InputError for a manifest, recording, transcript or output folder that
     cannot be used.
     """
-    sources = [(split_of_manifest(path), source) for path in manifests for source in _read(path)]
+    sources = [(split_of_manifest(path), source) for path in manifests for source in read_sources(path)]
     # All transcripts and headers first: a fault in the last row is found before the first recording is converted.
     _check(sources)
     for _, source in sources:
@@ -88,8 +92,8 @@ def split_of_manifest(path: Path) -> str:
     return found.pop()
 
 
-def _read(manifest: Path) -> Iterator[Source]:
-    """Yield the utterances of a manifest. Raises InputError if there are none."""
+def read_sources(manifest: Path) -> Iterator[Source]:
+    """Yield the utterances of a manifest of any form. Raises InputError as `find_source` does, or if there are none."""
     base, empty = base_folder(manifest), True
     for row in read_rows(manifest):
         empty = False
@@ -159,14 +163,19 @@ def decoded(path: Path, info: "soundfile._SoundFileInfo") -> Iterator[NDArray[np
     resampler = soxr.ResampleStream(info.samplerate, SAMPLE_RATE, 1, dtype="float64", quality="VHQ")
     read = resampled = 0
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
+        with c_messages.dropped():
+            file = soundfile.SoundFile(os.fsencode(path))
+        with file:
             while read < info.frames:
                 # In float64, processors differ by about 1e-16 of full scale; rounding to 16 bits hides that.
-                channels = file.read(_BLOCK_VALUES // info.channels, dtype="float64", always_2d=True)
+                with c_messages.dropped():
+                    channels = file.read(_BLOCK_VALUES // info.channels, dtype="float64", always_2d=True)
                 if len(channels) == 0:
                     raise InputError(f"{path}: truncated, {read} of {info.frames} samples; restore it or leave it out")
-                if not np.isfinite(channels).all():
-                    raise InputError(f"{path}: has samples that are infinite or not a number; record it again")
+                if not (np.abs(channels) <= _LARGEST).all():  # NaN is not
+                    raise InputError(
+                        f"{path}: has samples that are infinite, not a number or above {_LARGEST:g}; record it again"
+                    )
                 read += len(channels)
                 # Mixed before the resampling, which is the slow part and then has one channel to do.
                 samples = channels.mean(axis=1)
@@ -210,8 +219,9 @@ def check_recording(path: Path, whole: bool = True) -> "soundfile._SoundFileInfo
     """
     try:
         with open_regular(path) as file:
-            unclaimed = unclaimed_bytes(file)
-        info = soundfile.info(os.fsencode(path), verbose=True)
+            unclaimed, damaged = unclaimed_bytes(file), damaged_page(file)
+        with c_messages.dropped():
+            info = soundfile.info(os.fsencode(path), verbose=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; correct the name") from None
     except OSError as error:
@@ -220,18 +230,22 @@ def check_recording(path: Path, whole: bool = True) -> "soundfile._SoundFileInfo
         raise _unreadable(path, error) from None
     for promised, there in _PROMISE.findall(info.extra_info):
         # libsndfile only logs this, and returns the samples that are there as if they were all.
-        if int(there) < int(promised) < _UNKNOWN_LENGTH:
+        if int(there) < int(promised) < UNKNOWN_LENGTH:
             raise InputError(f"{path}: truncated, {there} of {promised} bytes; restore it or leave it out")
     if unclaimed:
         raise InputError(
             f"{path}: its header promises {info.frames} samples, after which {unclaimed} bytes are unaccounted for;"
             " convert it again or leave it out"
         )
+    if damaged:
+        raise InputError(f"{path}: damaged, its page {damaged} fails its checksum; restore it or leave it out")
     if not 0 < info.frames <= (LONGEST_SECONDS * info.samplerate if whole else info.frames):
         raise InputError(
             f"{path}: {info.frames} samples at {info.samplerate} Hz, must be between one sample and an hour;"
             " leave it out"
         )
+    if info.samplerate < LOWEST_RATE:
+        raise InputError(f"{path}: {info.samplerate} Hz, must be at least {LOWEST_RATE}; leave it out")
     if whole and info.frames * info.channels > _MOST_VALUES:
         raise InputError(
             f"{path}: {info.frames} samples of {info.channels} channels, must be at most {_MOST_VALUES} in total;"

@@ -20,6 +20,7 @@ from typing import TextIO
 
 from speech_recognition.alphabet import unknown_symbols
 from speech_recognition.corpus.manifest import read_manifest
+from speech_recognition.corpus.manifest_forms import is_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.files import atomic_write, open_regular
 
@@ -50,7 +51,7 @@ def read_sentences(paths: Iterable[Path]) -> Iterator[list[str]]:
     alphabet.
     """
     for path in paths:
-        if path.suffix in (".csv", ".tsv", ".json"):
+        if is_manifest(path):
             yield from (utterance.transcript.split() for utterance in read_manifest(path))
         else:
             yield from _read_lines(path)

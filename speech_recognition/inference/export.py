@@ -14,7 +14,7 @@ from speech_recognition.inference.weights import write_weights
 from speech_recognition.runs import checkpoint
 
 
-def check_output(path: Path, precision: Precision) -> None:
+def check_format(path: Path, precision: Precision) -> None:
     """Raise InputError unless the end of the name `path` stands for a format that has the precision."""
     if path.suffix not in (".onnx", ".safetensors"):
         raise InputError(f"--output {path}: must end in .onnx or .safetensors")
@@ -25,9 +25,9 @@ def check_output(path: Path, precision: Precision) -> None:
 def export(source: Path, output: Path, precision: Precision) -> None:
     """Write the model of `source`, a checkpoint or exported weights in float32, to `output`.
 
-    Raises InputError as `check_output` does, for a source that cannot be read, and if a package is missing.
+    Raises InputError as `check_format` does, for a source that cannot be read, and if a package is missing.
     """
-    check_output(output, precision)
+    check_format(output, precision)
     state = read_state(source)
     if output.suffix == ".onnx":
         # A CPU has no tf32, in which the training may have computed.

@@ -13,16 +13,14 @@ from pathlib import Path
 import soundfile
 
 from speech_recognition.alphabet import unknown_symbols
-from speech_recognition.corpus.manifest import base_folder, check_id, find_source
-from speech_recognition.corpus.manifest_forms import read_rows
+from speech_recognition.corpus.manifest import check_id
+from speech_recognition.corpus.manifest_forms import is_manifest
+from speech_recognition.corpus.recordings import read_sources
 from speech_recognition.errors import InputError
 from speech_recognition.files import read_regular
 
 STANDARD_INPUT = "-"
 """Name of standard input among the arguments."""
-
-_MANIFESTS = (".csv", ".tsv", ".json")
-"""Suffixes of manifests; every other file is taken for a recording."""
 
 _SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW") | {
     ".aif",
@@ -56,7 +54,7 @@ def find_inputs(arguments: Sequence[str], standard_input: Path | None = None) ->
 
     `standard_input` is the file into which standard input was copied. A file that does not exist is among them, so that
     it fails alone, unless none exists. Raises InputError for that, for a pattern that matches nothing, a folder without
-    recordings, and a manifest that cannot be read.
+    recordings, and a manifest that cannot be read or names a recording that does not exist.
     """
     beside = _Beside()
     found = [each for argument in arguments for each in _named(argument, standard_input, beside)]
@@ -75,7 +73,7 @@ def _named(argument: str, standard_input: Path | None, beside: "_Beside") -> Ite
         if not files:
             raise InputError(f"{argument}: no recordings in this folder or below; name a folder that has some")
         yield from (_file(each, each.relative_to(path).with_suffix(""), beside) for each in files)
-    elif path.exists() and path.suffix.lower() in _MANIFESTS:
+    elif path.exists() and is_manifest(path):
         yield from _rows(path)
     elif path.exists() or not glob.has_magic(argument):
         yield _file(path, Path(path.stem), beside)
@@ -91,15 +89,10 @@ def _file(path: Path, stem: Path, beside: "_Beside") -> Input:
 
 
 def _rows(manifest: Path) -> Iterator[Input]:
-    """Yield the recordings of a manifest. Raises InputError if there are none."""
-    base, empty = base_folder(manifest), True
-    for row in read_rows(manifest):
-        empty = False
-        source = find_source(row, base, manifest)
+    """Yield the recordings of a manifest. Raises InputError as `read_sources` does, and for a bad id."""
+    for source in read_sources(manifest):
         check_id(source.id, source.where)
         yield Input(name=source.id, path=source.audio, stem=Path(source.id), reference=comparable(source.transcript))
-    if empty:
-        raise InputError(f"{manifest}: no utterances; give a different manifest")
 
 
 class _Beside:
@@ -145,7 +138,10 @@ def comparable(text: str) -> str | None:
 
 
 def check_outputs(inputs: Sequence[Input], folder: Path, formats: Sequence[str]) -> None:
-    """Raise InputError if two recordings would have the same output file, or one is a transcript that lies there."""
+    """Raise InputError if two recordings would have the same output file.
+
+    Raise it too if an output file would replace a text beside its recording, which may be its transcript.
+    """
     owners: dict[Path, Input] = {}
     for each in inputs:
         other = owners.setdefault(each.stem, each)

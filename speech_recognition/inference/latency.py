@@ -23,8 +23,8 @@ from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.reading import load_batches
 from speech_recognition.recognizer import AnyRecognizer
 from speech_recognition.runs.csv_tables import write_table
+from speech_recognition.runtime.devices import wait_for
 from speech_recognition.runtime.progress import Progress
-from speech_recognition.scoring import score
 
 WARM_UPS = 5
 """Batches that are computed before the first one on the clock, from the shortest to the longest utterances."""
@@ -70,7 +70,7 @@ class Measurement:
         return len(self.inputs) / self.busy
 
     @property
-    def real_time_factor(self) -> float:
+    def times_real_time(self) -> float:
         """Seconds of audio computed in a second."""
         return sum(each.seconds for each in self.inputs) / self.busy
 
@@ -117,25 +117,16 @@ def measure(
                 duration, latency = int(samples) / SAMPLE_RATE, seconds / hold_seconds
                 inputs.append(Input(batch=number, seconds=duration, frames=int(frames), latency=latency))
             progress.advance(1)
-    taken = utterances[: len(texts)]
-    scores = [score(utterance.transcript, text) for utterance, text in zip(taken, texts, strict=True)]
-    evaluation = Evaluation(utterances=taken, hypotheses=texts, scores=scores)
-    return Measurement(inputs=inputs, evaluation=evaluation, busy=busy)
+    return Measurement(inputs=inputs, evaluation=Evaluation.of(utterances[: len(texts)], texts), busy=busy)
 
 
 def timed(recognizer: AnyRecognizer, batch: Batch) -> tuple[list[str], float]:
     """Return the texts of a batch in host memory, and the seconds from there to the texts."""
-    _finish(recognizer.device)
+    wait_for(recognizer.device)
     begin = time.perf_counter()
     texts = recognizer.transcribe(batch)
-    _finish(recognizer.device)
+    wait_for(recognizer.device)
     return texts, time.perf_counter() - begin
-
-
-def _finish(device: torch.device) -> None:
-    """Wait until the device has finished what it was given; a CPU always has."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
 
 
 def _forced(batch: Batch, seconds: float | None) -> Batch:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from speech_recognition import alphabet
+from speech_recognition.corpus.chunks import UNKNOWN_LENGTH
+from speech_recognition.corpus.recordings import LOWEST_RATE
 from speech_recognition.errors import InputError
 from speech_recognition.inference.blocks import Samples
 from speech_recognition.inference.segments import FRAME, levels, speech
@@ -35,9 +37,6 @@ _REMEMBERED = 3000
 
 _OTHER_FORMATS = (b"fLaC", b"OggS", b"ID3", b"FORM", b".snd", b"RIFX", b"RF64", b"caff", b"\x1aE\xdf\xa3")
 """First bytes of files that are not raw samples: FLAC, Ogg, MP3, AIFF, AU, rarer forms of WAV, CAF, Matroska."""
-
-_UNKNOWN_LENGTH = 0x7FFF_0000
-"""Lowest size in a WAV header that means "unknown": a program that writes to a pipe cannot know it."""
 
 
 @torch.inference_mode()
@@ -128,13 +127,13 @@ def read_live(stream: BinaryIO, name: str) -> Iterator[Samples]:
     head = _read(stream, 12)
     if head.startswith(_OTHER_FORMATS):
         raise _unsuited(name)
-    rate, channels, size = SAMPLE_RATE, 1, _UNKNOWN_LENGTH
+    rate, channels, size = SAMPLE_RATE, 1, UNKNOWN_LENGTH
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
         rate, channels, size = _read_header(stream, name)
         head = b""
     resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float64", quality="VHQ")
     wanted = round(BLOCK_SECONDS * rate) * 2 * channels
-    left = size if size < _UNKNOWN_LENGTH else None
+    left = size if size < UNKNOWN_LENGTH else None
     while True:
         content = head + _read(stream, wanted - len(head) if left is None else min(wanted, left))
         head = b""
@@ -171,7 +170,7 @@ def _read_header(stream: BinaryIO, name: str) -> tuple[int, int, int]:
             channels, rate = int.from_bytes(content[2:4], "little"), int.from_bytes(content[4:8], "little")
         elif kind == b"fmt " or len(head) < 8 or size >= 2**20:
             raise _unsuited(name)
-        if kind == b"fmt " and not (1 <= channels <= 64 and 1000 <= rate <= 768_000):
+        if kind == b"fmt " and not (1 <= channels <= 64 and LOWEST_RATE <= rate <= 768_000):
             raise InputError(f"{name}: {channels} channels at {rate} Hz; convert it to one channel at 16000 Hz")
 
 

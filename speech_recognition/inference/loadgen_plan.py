@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from speech_recognition.errors import InputError
+from speech_recognition.orders import spread
 
 Scenario = Literal["SingleStream", "MultiStream", "Offline", "Server"]
 """SingleStream: one utterance after the other; MultiStream: 8 at a time; Offline: all at once; Server: each at a random
@@ -85,9 +86,9 @@ class Plan:
         """
         if self.scenario == "Offline":
             starts = range(0, self.utterances, self.batch_size)
-            chosen = dict.fromkeys(starts[index] for index in _spread(len(starts), _TIMED_BATCHES))
+            chosen = dict.fromkeys(spread(starts, _TIMED_BATCHES))
             return [list(range(start, min(start + self.batch_size, self.utterances))) for start in chosen]
-        indices, batches = _spread(self.utterances, _TIMED), _TIMED // self.streams
+        indices, batches = spread(range(self.utterances), _TIMED), _TIMED // self.streams
         return [indices[first::batches] for first in range(batches)]
 
     def settings(self, per_second: float) -> dict[str, float]:
@@ -124,8 +125,3 @@ def user_conf(plan: Plan, per_second: float) -> str:
     lines = [f"# {plan.label}; times in milliseconds; MLPerf's least duration is {1000 * _OFFICIAL_SECONDS}"]
     lines += [f"{MODEL}.{plan.scenario}.{key} = {value:g}" for key, value in plan.settings(per_second).items()]
     return "\n".join(lines) + "\n"
-
-
-def _spread(count: int, positions: int) -> list[int]:
-    """Return `positions` indices below `count`, evenly spaced; some twice if there are more positions than indices."""
-    return [(2 * position + 1) * count // (2 * positions) for position in range(positions)]

@@ -10,7 +10,6 @@ from typing import Any
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.evaluation import Evaluation
 from speech_recognition.inference.loadgen_plan import SERVER_MILLISECONDS, STREAMS, Plan
-from speech_recognition.scoring import score
 
 SUMMARY, DETAIL, ACCURACY = "mlperf_log_summary.txt", "mlperf_log_detail.txt", "mlperf_log_accuracy.json"
 """Names of LoadGen's logs."""
@@ -63,9 +62,7 @@ def read_accuracy(logs: Path, utterances: Sequence[Utterance]) -> Evaluation:
     entries = json.loads((logs / ACCURACY).read_text(encoding="utf-8"))
     # MultiStream asks for some utterances twice, to fill its last query.
     texts = {entry["qsl_idx"]: bytes.fromhex(entry["data"]).decode("ascii") for entry in entries}
-    hypotheses = [texts[index] for index in range(len(utterances))]
-    scores = [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]
-    return Evaluation(utterances=utterances, hypotheses=hypotheses, scores=scores)
+    return Evaluation.of(utterances, [texts[index] for index in range(len(utterances))])
 
 
 def write_accuracy(logs: Path, evaluation: Evaluation) -> None:

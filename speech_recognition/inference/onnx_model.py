@@ -21,7 +21,7 @@ from speech_recognition.features import Features
 from speech_recognition.files import atomic_write, open_regular
 from speech_recognition.inference.exported import describe, params_of
 from speech_recognition.inference.packages import check_installed
-from speech_recognition.model import DeepSpeech2, conv_shapes, output_frames
+from speech_recognition.model import DeepSpeech2
 from speech_recognition.parameters import Params
 
 if TYPE_CHECKING:
@@ -88,10 +88,6 @@ class OnnxRecognizer:
     def transcribe(self, batch: Batch) -> list[str]:
         """Return the greedy text of each utterance of a batch on any device."""
         return greedy(*self.log_probs(batch))
-
-    def output_lengths(self, samples: Tensor) -> Tensor:
-        """Return the number of output frames [b] for utterances of `samples` [b]."""
-        return output_frames(conv_shapes(self.params.model), self.features.frames(samples))
 
 
 def load_onnx(path: Path) -> OnnxRecognizer:

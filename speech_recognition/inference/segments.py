@@ -34,11 +34,8 @@ _SHORTEST_PAUSE = 30
 _SHORTEST_SILENCE = 15
 """Frames of the shortest silence between two words that is not part of one."""
 
-MARGIN_SECONDS = 0.1
-"""Default silence that is kept before and after speech, in seconds, as in recordings that models are trained on."""
-
 MOST_MARGIN_SECONDS = _SHORTEST_PAUSE / 200
-"""Longest such silence: half of the shortest pause, because two stretches of speech share it."""
+"""Longest silence that is kept around speech: half of the shortest pause, which two stretches of speech share."""
 
 LONGEST_SECONDS = 20.0
 """Longest window; LibriSpeech's training utterances last up to 25 s."""

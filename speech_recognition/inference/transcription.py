@@ -20,9 +20,9 @@ from speech_recognition.decoding.beam import BeamSearch, Hypothesis
 from speech_recognition.decoding.greedy import Decode, greedy
 from speech_recognition.errors import InputError
 from speech_recognition.inference.blocks import LongRecording, Samples, cut
+from speech_recognition.inference.defaults import LONG_SECONDS, MARGIN_SECONDS
 from speech_recognition.inference.inputs import Input
 from speech_recognition.inference.segments import (
-    MARGIN_SECONDS,
     OVERLAP_SECONDS,
     Window,
     levels,
@@ -37,9 +37,6 @@ from speech_recognition.inference.transcript import Transcript
 from speech_recognition.inference.words import Clock, Word, WordReader, clock_of, likeliest_path, read_words
 from speech_recognition.parameters import SAMPLE_RATE
 from speech_recognition.recognizer import AnyRecognizer
-
-LONG_SECONDS = 40.0
-"""Default length above which a recording is long; LibriSpeech's longest utterance lasts 35 s."""
 
 _BATCH_SECONDS = 120.0
 """Most seconds of audio in a batch, padding included; more would take memory and no less time."""

@@ -51,15 +51,17 @@ class Weights:
 def write_weights(path: Path, state: TrainingState, *, int8: bool) -> None:
     """Write the weights and the parameters of a state. Raises InputError if the package safetensors is missing."""
     check_installed("safetensors", f"{path}")
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     if int8 and state.params.model.rnn_type != "gru":
         raise InputError(f"--precision int8: only GRUs have it, not model.rnn_type={state.params.model.rnn_type}")
     tensors = _in_8_bits(state.model) if int8 else state.model
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     metadata = describe(state.params)
+    # Not by save_file: its errors are no OSError, and only their owner may read the files that it makes.
+    content = save(tensors, metadata | {"digest": _digest(metadata, tensors)})
     with atomic_write(path) as partial:
-        save_file(tensors, partial, metadata | {"digest": _digest(metadata, tensors)})
+        partial.write_bytes(content)
 
 
 def _digest(metadata: dict[str, str], tensors: dict[str, Tensor]) -> str:

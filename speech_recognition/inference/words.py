@@ -72,7 +72,7 @@ def likeliest_path(log_probs: Tensor, text: str) -> list[int]:
     path: list[int] = log_probs.argmax(1).tolist()
     if _collapse(path) == alphabet.encode(text):  # as greedy decoding does
         return path
-    if not text:  # forced_align refuses it
+    if not text:  # a beam search finds none in some noise, and forced_align refuses an empty target
         return [alphabet.BLANK] * len(path)
     targets = torch.tensor([alphabet.encode(text)])
     try:

@@ -6,14 +6,16 @@ keys of tempo, gain and noise, for which it has no constant.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from mlperf_logging.mllog import constants
 
 from speech_recognition.mlperf.benchmarks import benchmark_of
 from speech_recognition.parameters import AugmentationParams, OptimizerParams, Params
+from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runtime import distributed
 
-CONFIG_FILENAME = "params.json"
+CONFIG_FILENAME = RunFolder(Path()).params.name
 """Value of `config_filename`: the file with all parameters in the run's folder, which a submission holds too."""
 
 Line = tuple[str, object, dict[str, object]]

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
@@ -12,9 +12,10 @@ import torch
 from torch.profiler import profile, record_function
 
 from speech_recognition.files import atomic_write
-from speech_recognition.orders import Indices
+from speech_recognition.orders import spread
 from speech_recognition.profiling.layers import marked, nvtx_range, torch_range
 from speech_recognition.profiling.trace import ABOUT, WINDOW
+from speech_recognition.runtime.devices import wait_for
 from speech_recognition.training.epochs import TrainingSet
 from speech_recognition.training.trainer import Trainer
 
@@ -60,19 +61,8 @@ def record(
     with closing(trainer.train(train_set, dataclasses.replace(plan, batches=batches))) as done:
         for _ in range(warm_up):
             next(done)
-        _finish(trainer.device)  # else kernels of the warm-up would be in the recording
+        wait_for(trainer.device)  # else kernels of the warm-up would be in the recording
         with recording:
             for _ in range(steps):
                 next(done)
-            _finish(trainer.device)
-
-
-def spread(batches: Sequence[Indices], count: int) -> list[Indices]:
-    """Return `count` batches from evenly spaced places of an epoch; an epoch with fewer repeats some."""
-    return [batches[(2 * number + 1) * len(batches) // (2 * count)] for number in range(count)]
-
-
-def _finish(device: torch.device) -> None:
-    """Wait until the device has finished what it was given; a CPU always has."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
+            wait_for(trainer.device)

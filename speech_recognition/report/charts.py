@@ -232,7 +232,7 @@ def _short(name: object) -> str:
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
 
 
-def _by_split(axes: Axes, records: Records) -> bool:
+def _by_subset(axes: Axes, records: Records) -> bool:
     rates = _rates(records, lambda table: table["subset"])
     names = list(dict.fromkeys(name for each in rates.values() for name in each.index))
     return _bars(axes, rates, names[:_MOST_NAMES], "subset of val")
@@ -279,6 +279,6 @@ _CHARTS: dict[str, _Chart] = {
     "learning_rate": _Chart("Learning rate", _learning_rate),
     "wer_by_length": _Chart("WER by length", _by_length),
     "wer_by_speaker": _Chart("WER by speaker", _by_speaker),
-    "wer_by_split": _Chart("WER by split", _by_split),
+    "wer_by_subset": _Chart("WER by subset", _by_subset),
 }
 """Each chart by the name of its file, in the page's order."""

@@ -24,7 +24,11 @@ class Table(NamedTuple):
 
 
 def parameters(records: Sequence[Record]) -> Table:
-    """Return the parameters, with the dataset from the log: with --data-dir, it is not that of data.dataset."""
+    """Return the parameters.
+
+    The dataset with the checksum in the log, or why there is none, stands in place of data.dataset, which is only a
+    folder.
+    """
     columns = [{"dataset": record.dataset} | record.parameters for record in records]
     one_preset = len({record.parameters["preset"] for record in records}) == 1
     changed = {name for record in records for name in record.changed}

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from speech_recognition.durations import duration
+from speech_recognition.errors import ExitStatus
 from speech_recognition.mlperf.series import RunResult, series_score
 from speech_recognition.report.phases import total_seconds
 from speech_recognition.report.record import Record
-from speech_recognition.training.outcome import duration
 
 Records = Sequence[Record]
 
@@ -150,7 +151,7 @@ def score(records: Records) -> str:
         RunResult(
             run=number,
             seed=record.seed or 0,
-            status=0 if record.reached_target and not record.violations else 3,
+            status=ExitStatus.DONE if record.reached_target and not record.violations else ExitStatus.TARGET_MISSED,
             seconds=total_seconds(record),
         )
         for number, record in enumerate(records)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jinja2
 
+from speech_recognition.durations import duration
 from speech_recognition.errors import InputError, one_line
 from speech_recognition.files import atomic_write
 from speech_recognition.report import comparison, headline, transcripts
@@ -21,7 +22,6 @@ from speech_recognition.report.significance import difference
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runtime import distributed
 from speech_recognition.runtime.distributed import Launch
-from speech_recognition.training.outcome import duration
 
 
 def write_report(folder: Path, records: Sequence[Record]) -> Path:

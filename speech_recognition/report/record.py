@@ -14,7 +14,7 @@ from speech_recognition.mlperf.check import check_log
 from speech_recognition.mlperf.log_table import has_lines, log_table
 from speech_recognition.mlperf.system import read_description
 from speech_recognition.runs.folder import RunFolder
-from speech_recognition.runs.metrics import best_epoch, read_metrics
+from speech_recognition.runs.metrics import read_metrics
 from speech_recognition.runs.series_folder import SeriesFolder
 from speech_recognition.runs.steps import read_steps
 from speech_recognition.runs.utterances import read_utterances
@@ -94,11 +94,12 @@ class Record:
 
     @property
     def best(self) -> pd.Series | None:
-        """Row of the best epoch (`best_epoch`); None before the first evaluation."""
+        """Row of the epoch that `runs.metrics.best_of` takes; None before the first evaluation."""
         if self.epochs.empty:
             return None
-        best = best_epoch(dict(zip(self.epochs["epoch"], self.epochs["wer"], strict=True)))
-        return self.epochs.loc[self.epochs["epoch"] == best].iloc[-1]
+        trained = self.epochs[self.epochs["epoch"] > 0]
+        rows = self.epochs if trained.empty else trained
+        return rows.iloc[len(rows) - 1 - int(rows["wer"].to_numpy()[::-1].argmin())]
 
     @property
     def untrained(self) -> bool:

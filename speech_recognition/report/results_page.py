@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speech_recognition.errors import InputError, one_line
-from speech_recognition.files import atomic_write, read_input
+from speech_recognition.files import atomic_write, held, read_input
 from speech_recognition.report import headline
 from speech_recognition.report.phases import total_seconds
 from speech_recognition.report.record import Record
@@ -38,9 +38,19 @@ def append_rows(page: Path, records: Sequence[Record], command: str | None = Non
     else the command that each run's folder holds. Raises InputError, and leaves the page as it is, if it has no table
     of runs, if a row is there already, or as `row` does.
     """
-    lines = _lines(page)
+    _text(page)  # refuses a page that cannot be read, before its folder is locked
+    # From reading to writing, or of two programs at once the second would undo the first one's rows.
+    with held(page.absolute().parent, f"{page}: another program is adding rows to it; run again"):
+        return _append_rows(page, records, command)
+
+
+def _append_rows(page: Path, records: Sequence[Record], command: str | None) -> list[str]:
+    """Do what `append_rows` does, for the only program that does so."""
+    text = _text(page)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    lines = text.replace("\r\n", "\n").split("\n")
     first = _first_row(page, lines)
-    last = next((place for place in range(first, len(lines)) if not lines[place].startswith("|")), len(lines))
+    last = next((place for place in range(first, len(lines)) if not lines[place].lstrip().startswith("|")), len(lines))
     cells = [_cells(page, place + 1, lines[place]) for place in range(first, last)]
     added = []
     for record in records:
@@ -52,15 +62,15 @@ def append_rows(page: Path, records: Sequence[Record], command: str | None = Non
     cells.sort(key=lambda each: (machines.index(each[0]), presets.index(each[1])))
     lines[first:last] = [_line(each) for each in cells]
     with atomic_write(page) as partial:
-        partial.write_text("\n".join(lines), encoding="utf-8")
+        partial.write_bytes(newline.join(lines).encode())
     return [_line(each) for each in added]
 
 
 def row(record: Record, command: str | None = None) -> list[str]:
     """Return the cells of a run's row, with `command` or else the command that its folder holds.
 
-    Raises InputError for a run that has not ended, was stopped early or was resumed, and for one whose folder does not
-    say the machine or the command.
+    Raises InputError for a run that has not ended, was stopped early or was resumed, and for one whose folder lacks the
+    machine, the seed, the start, the table of epochs or the command.
     """
     _check_whole(record)
     machine = headline.hardware(record.system)
@@ -80,15 +90,19 @@ def row(record: Record, command: str | None = None) -> list[str]:
         "" if record.audio_rate is None else f"{record.audio_rate:.0f}",
         headline.began(record),
         headline.commit(record.system) or "unknown",
-        f"`{command or _command(record)}`",
+        _as_code(command or _command(record)),
     )
-    return [one_line("" if cell is None else str(cell)).replace("|", r"\|") for cell in cells]
+    return [one_line("" if cell is None else str(cell)).strip().replace("|", r"\|") for cell in cells]
 
 
 def _check_whole(record: Record) -> None:
     """Raise InputError unless the run ended by itself, at its target or after its last epoch, and in one piece."""
-    if not record.ended or record.last_epoch is None:
+    if not record.ended:
         raise InputError(f"{record.folder}: the run has not ended; add it when it has")
+    if record.last_epoch is None:
+        raise InputError(f"{record.folder}: has no epoch in metrics.csv; leave the run out")
+    if record.seed is None or not headline.began(record):
+        raise InputError(f"{record.folder}: the log lacks the seed or run_start; leave the run out")
     most = record.parameters["training.epochs"]
     if not record.reached_target and record.last_epoch < most:
         raise InputError(
@@ -103,13 +117,21 @@ def _command(record: Record) -> str:
     path = RunFolder(record.folder).command
     if not path.exists():
         raise InputError(f"{path}: missing, as in runs of older versions; give the command with --command TEXT")
-    return read_input(path, "replace it", most_bytes=2**16).decode(errors="replace").strip()
+    if command := read_input(path, "replace it", most_bytes=2**16).decode(errors="replace").strip():
+        return command
+    raise InputError(f"{path}: is empty; give the command with --command TEXT")
 
 
-def _lines(page: Path) -> list[str]:
-    """Return the lines of the page. Raises InputError if it cannot be read."""
+def _as_code(text: str) -> str:
+    """Return `text` in as many backquotes as Markdown needs, which is more than it has in a row."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if len(fence) > 1 else f"{fence}{text}{fence}"
+
+
+def _text(page: Path) -> str:
+    """Return the page. Raises InputError if it cannot be read."""
     try:
-        return read_input(page, "name a page with a table of runs", most_bytes=2**24).decode().split("\n")
+        return read_input(page, "name a page with a table of runs", most_bytes=2**24).decode()
     except UnicodeDecodeError:
         raise InputError(f"{page}: is not text in UTF-8; name a page with a table of runs") from None
 

@@ -4,7 +4,6 @@ bits.
 A checkpoint carries a digest of its own content, because torch loads a file with a flipped byte without an error.
 """
 
-import errno
 import math
 import os
 import re
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from speech_recognition import settings
 from speech_recognition.errors import InputError, one_line
-from speech_recognition.files import atomic_write, check_file
+from speech_recognition.files import FULL, atomic_write, check_file
 from speech_recognition.parameters import Params
 from speech_recognition.recognizer import Recognizer, load_recognizer
 from speech_recognition.runs.metrics import EpochMetrics
@@ -86,7 +85,7 @@ class TrainingState:
 def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
     """Write a checkpoint to `path`, and make each of `others` a second name of it in the same folder.
 
-    Raises OSError, which names the file and the remedy, if it cannot be written.
+    Raises OSError, which names the file and, if the disk is full, the remedy.
     """
     # Dictionaries, lists, numbers, texts and tensors only: `weights_only` refuses to load classes of this program.
     content = {field.name: getattr(state, field.name) for field in fields(state)}
@@ -103,9 +102,9 @@ def save(path: Path, state: TrainingState, others: Sequence[str] = ()) -> None:
                 except OSError:  # a file system without hard links
                     shutil.copyfile(path, partial)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "free some disk" if full else "check its folder and disk"
-        raise OSError(error.errno, f"cannot be written ({error.strerror or error}); {remedy}", str(path)) from None
+        full = "; free some disk, then run the command again (`train` with --resume)" if error.errno in FULL else ""
+        reason = f"cannot be written ({error.strerror or error}){full}"
+        raise OSError(error.errno, reason, str(path)) from None
 
 
 def _write(content: object, file: IO[bytes]) -> None:

@@ -113,14 +113,12 @@ class RunFolder:
 
 
 def newest_runs(preset: str, root: Path) -> list[RunFolder]:
-    """Return the folders of a preset's runs in `root`, the newest first by the time of the start in their names.
-
-    The folder of a series has such a name as well, but no parameters in it.
-    """
+    """Return the folders of a preset's runs in `root`, the newest first by the time of the start in their names."""
     name = re.compile(rf"{re.escape(preset)}_\d{{8}}_\d{{6}}_\d+")
     # By name, not by the folder's time, which changes when somebody writes a report into it.
     found = sorted((path for path in root.glob("*") if name.fullmatch(path.name)), reverse=True)
-    return [folder for folder in map(RunFolder, found) if folder.params.is_file()]
+    # A series has a folder with such a name too; its first run lies in it (series_folder.py).
+    return [RunFolder(path) for path in found if not (path / "run_0").exists()]
 
 
 @contextmanager

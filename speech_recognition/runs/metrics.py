@@ -1,6 +1,6 @@
 """The table of a run's epochs, `metrics.csv`: a row for each evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -83,13 +83,10 @@ class EpochMetrics:
         return " ".join(parts)
 
 
-def best_epoch(wers: Mapping[int, float]) -> int:
-    """Return the latest of the epochs with the lowest WER, given the WER of each epoch in order.
-
-    This is the untrained model, which has no checkpoint, only if no other epoch was evaluated.
-    """
-    trained = [epoch for epoch in wers if epoch > 0] or [*wers]
-    return min(reversed(trained), key=lambda epoch: wers[epoch])
+def best_of(epochs: Sequence[EpochMetrics]) -> EpochMetrics:
+    """Return the latest of the rows with the lowest WER; the untrained model only if there is no other."""
+    trained = [each for each in epochs if each.epoch > 0] or epochs
+    return min(reversed(trained), key=lambda each: each.wer)
 
 
 _REQUIRED = ("epoch", "wer", "cer")

@@ -85,8 +85,6 @@ class _Write(threading.Thread):
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             checkpoint.save(*self._arguments)
-        except OSError as error:
-            self.error = OSError(error.errno, f"{error.strerror}, then --resume", error.filename)
         except BaseException as error:  # whatever it is, the main thread must not take the checkpoint for written
             self.error = error
         finally:

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import resource
 from pathlib import Path
 
@@ -25,6 +26,15 @@ def keep_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, -1)  # the free end of the heap is never returned
         # One heap for all threads, so that what one frees serves the others: gru.py computes in two threads.
         libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def keep_few_kernels() -> None:
+    """Have oneDNN, which has made no kernel yet, keep 128 of them instead of 1,024, unless the user has chosen.
+
+    oneDNN makes kernels for each shape. Where no two batches have the same, none is used again, and they grow by 4 MB
+    in a step (docs/LOG.md).
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
 
 class KeptMemory:

@@ -59,6 +59,12 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has finished what it was given; a CPU always has."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
 def _check_accelerator(device: torch.device) -> None:
     """Raise InputError unless `device` is this machine's accelerator and has the rarer operations of a training step.
 

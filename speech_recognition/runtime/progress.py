@@ -18,12 +18,9 @@ class Progress:
     """
 
     def __init__(self, title: str, total: int, unit: str, done: int = 0) -> None:
-        """Begin at the `done` units that an earlier program finished; a terminal shows a bar.
-
-        Rate and time left follow from the units that this program finishes.
-        """
+        """Begin with `done` units that were finished before, at no speed of this program; a terminal shows a bar."""
         self._title, self._total, self._unit = title, total, unit
-        self._before = self._done = done
+        self._first = self._done = done
         self._start = self._printed = time.monotonic()
         self._bar = None
         if sys.stderr.isatty() and _columns() > 0:
@@ -50,7 +47,7 @@ class Progress:
     def _print_line(self, note: str) -> None:
         """Print a line with the finished units, the rate of bytes, `note` and the seconds left."""
         elapsed = time.monotonic() - self._start
-        own = max(0, self._done - self._before)  # a download that starts over loses what an earlier program did
+        own = self._done - self._first
         left = f"{elapsed / own * (self._total - self._done):.0f} s left" if own else ""
         if self._unit == "B":
             done, total, rate = (each / 1e6 for each in (self._done, self._total, own / max(elapsed, 1e-9)))

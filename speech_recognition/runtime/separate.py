@@ -55,28 +55,23 @@ def _answer(
     arguments: tuple[object, ...],
     named: dict[str, object],
 ) -> None:
-    """Send the function's outcome, and end the process."""
+    """Send the function's result as a tuple of one, or its error, and end the process."""
+    answer: tuple[object] | Exception
     for number in SIGNALS:  # a terminal signals the whole group; the parent ends this process itself
         signal.signal(number, signal.SIG_IGN)
     end_with_parent(parent)
     status = 0
     try:
-        sender.send(_outcome(function, arguments, named))  # the parent may kill this process once it has the outcome
+        try:
+            answer = (function(*arguments, **named),)
+        except (ReportedError, OSError) as error:
+            answer = error
+        # Before the answer, upon which the parent kills this process.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sender.send(answer)
     except BaseException:
         traceback.print_exc()
+        sys.stderr.flush()
         status = 1
     os._exit(status)  # Python's own way out would wait for threads that the function left running
-
-
-def _outcome(
-    function: Callable[..., object], arguments: tuple[object, ...], named: dict[str, object]
-) -> tuple[object] | ReportedError | OSError:
-    """Return the function's result as a tuple of one, or its error; what it printed has left this process."""
-    try:
-        try:
-            return (function(*arguments, **named),)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-    except (ReportedError, OSError) as error:
-        return error

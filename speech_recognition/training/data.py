@@ -37,8 +37,8 @@ def read_data(job: Job, recognizer: Recognizer, output: TextIOBase) -> RunData:
 
     Raises InputError for a manifest that cannot be used, and for sets other than those of the run's checkpoint.
     """
-    train = _usable(job, _read(job.train_manifest, job.train_samples), recognizer, output)
-    val = _read(job.val_manifest, job.val_samples)
+    train = _usable(job, _read(job.train_manifest, job.train_utterances), recognizer, output)
+    val = _read(job.val_manifest, job.val_utterances)
     train_digest, val_digest = set_digest(train), set_digest(val)
     if job.state and job.state.train_set != train_digest:
         raise InputError(f"{job.train_manifest}: not the utterances that the checkpoint was trained on; name those")
@@ -48,13 +48,13 @@ def read_data(job: Job, recognizer: Recognizer, output: TextIOBase) -> RunData:
     return RunData(train_set=train_set, val_set=val, train_digest=train_digest, val_digest=val_digest)
 
 
-def _read(manifest: Path, samples: int) -> Table:
+def _read(manifest: Path, count: int) -> Table:
     """Return the utterances of a manifest. Raises InputError unless there are as many as counts.json says."""
     # The division and the warm-up were decided by counts.json, since reading a manifest is on the clock.
     utterances = read_table(manifest)
-    if len(utterances) != samples:
+    if len(utterances) != count:
         raise InputError(
-            f"{manifest}: {len(utterances)} utterances where counts.json says {samples}; prepare the dataset again"
+            f"{manifest}: {len(utterances)} utterances where counts.json says {count}; prepare the dataset again"
         )
     return utterances
 

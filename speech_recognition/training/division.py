@@ -67,21 +67,16 @@ def verified(option: str, data_dir: Path, references: Path) -> Verified:
     stamped = read_stamp(data_dir, sha256)
     if stamped is None:
         print(f"verifying {data_dir} before the run", file=sys.stderr)
-        try:
-            run_command("verify", option, "--data-dir", str(data_dir))
-        except VerificationError as error:
-            raise VerificationError(
-                f"{error}. Remove the dataset and make it again, or run in the open division:"
-                " --set submission.division=open"
-            ) from None
+        advice = "; remove the dataset and make it again, or run in the open division: --set submission.division=open"
+        run_command("verify", option, "--data-dir", str(data_dir), advice=advice)
     return stamped or Verified(dataset=option, sha256=sha256)
 
 
-def run_command(*arguments: str) -> None:
+def run_command(*arguments: str, advice: str = "") -> None:
     """Run a command of this program in a process of its own, the first lines of its output on standard error.
 
-    Raises VerificationError if its status is FAILURE; ends the program with any other status that is not 0,
-    since the command has said why.
+    Raises VerificationError, whose message ends in `advice`, if its status is FAILURE; ends the program with any other
+    status that is not 0, since the command has said why.
     """
     command = [sys.executable, "-m", "speech_recognition", *arguments]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace")
@@ -91,6 +86,6 @@ def run_command(*arguments: str) -> None:
     if len(lines) > _SHOWN:
         print(f"... and {len(lines) - _SHOWN} more lines", file=sys.stderr)
     if status == ExitStatus.FAILURE:
-        raise VerificationError(f"{' '.join(arguments)}: failed, see the lines above; the run has not begun")
+        raise VerificationError(f"{' '.join(arguments)}: failed, see the lines above; the run has not begun{advice}")
     if status:
         raise SystemExit(status if status > 0 else 128 - status)  # subprocess has -N for a process that signal N ended

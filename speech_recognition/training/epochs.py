@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import xxhash
-from torch import Tensor
 
 from speech_recognition.corpus.manifest import Utterance
 from speech_recognition.corpus.table import Table
 from speech_recognition.draws import Draws, epoch_draws
-from speech_recognition.features import Features
-from speech_recognition.model import conv_shapes, output_frames
 from speech_recognition.orders import Indices, epoch_batches
 from speech_recognition.parameters import Params
+from speech_recognition.recognizer import output_lengths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +64,8 @@ class TrainingSet:
         draws = epoch_draws(self._params.augmentation, self._seed, epoch, len(self.utterances))
         if self._stretches:
             samples, needed = map(torch.from_numpy, (self.utterances.samples, self.utterances.ctc_frames))
-            draws = draws.with_paths(samples, needed, self._output_frames)
+            draws = draws.with_paths(samples, needed, partial(output_lengths, self._params))
         return draws
-
-    def _output_frames(self, samples: Tensor, tempo: Tensor) -> Tensor:
-        """Return the numbers of the model's output frames for lengths `samples`, spoken `tempo` times as fast."""
-        frames = Features(self._params.features).frames(samples, tempo)
-        return output_frames(conv_shapes(self._params.model), frames)
 
     def _batches(self, epoch: int, draws: Draws) -> list[Indices]:
         """Return the batches of an epoch, of the size that its stage of the recipe has."""

@@ -27,9 +27,9 @@ class Job:
     """Manifest of the training set."""
     val_manifest: Path
     """Manifest of the validation set."""
-    train_samples: int
+    train_utterances: int
     """Number of utterances in the training manifest, from counts.json; the run may leave some of them out."""
-    val_samples: int
+    val_utterances: int
     """Number of utterances in the validation manifest, from counts.json."""
     longest_train_seconds: float
     """Length of the training manifest's longest utterance, on which the warm-up trains."""

@@ -2,9 +2,10 @@
 
 import math
 
+from speech_recognition.durations import duration
 from speech_recognition.mlperf.log_table import has_lines, run_seconds
 from speech_recognition.runs.folder import RunFolder
-from speech_recognition.runs.metrics import best_epoch, read_metrics
+from speech_recognition.runs.metrics import read_metrics
 from speech_recognition.scoring import target_reached
 from speech_recognition.training.job import Job
 
@@ -17,22 +18,12 @@ def outcome(job: Job) -> str:
     """
     folder, target = RunFolder(job.output_dir), job.params.training.target_wer
     rows = read_metrics(folder.metrics)
-    wers, epochs = {row["epoch"]: row["wer"] for row in rows}, rows[-1]["epoch"]
+    wers, epochs = [row["wer"] for row in rows if row["epoch"] > 0], rows[-1]["epoch"]
     times = [run_seconds(log) for log in folder.logs() if has_lines(log)]
     # NaN is the time of a log that has no run_stop, as a kill leaves it.
     seconds = sum(each for each in times if not math.isnan(each))
-    if target_reached(wers[epochs], target):
-        verdict = f"target reached: WER {wers[epochs]:.2f} <= {target:g}"
+    if target_reached(wers[-1], target):
+        verdict = f"target reached: WER {wers[-1]:.2f} <= {target:g}"
     else:
-        verdict = f"target missed: best WER {wers[best_epoch(wers)]:.2f} > {target:g}"
+        verdict = f"target missed: best WER {min(wers):.2f} > {target:g}"
     return f"{verdict} after {epochs} epoch{'s' * (epochs != 1)}, {duration(seconds)}; report: {folder.page}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the units that a person uses: 47 s, 5 min 3 s, 2 h 14 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -172,8 +171,8 @@ def make_job(
         data_dir=places.train_manifest.parent if places.train_manifest else places.data_dir,
         train_manifest=train_path,
         val_manifest=val_path,
-        train_samples=train.utterances,
-        val_samples=val.utterances,
+        train_utterances=train.utterances,
+        val_utterances=val.utterances,
         longest_train_seconds=train.longest_seconds,
         longest_val_seconds=val.longest_seconds,
         output_dir=folder,
@@ -195,16 +194,10 @@ def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
         changed.pop("submission.division", None)  # it follows from the others
     if changed:
         listed = "; ".join(f"{name}={theirs}, not {ours}" for name, (theirs, ours) in changed.items())
-        raise InputError(f"{folder}: its checkpoint has other parameters: {listed}; {_advice(before, changed)}")
-
-
-def _advice(before: Params, changed: Mapping[str, tuple[object, object]]) -> str:
-    """Return how to resume a run whose parameters are `before`, if these parameters have `changed`."""
-    if "preset" in changed:
-        return f"give its --preset {before.preset}"
-    again = " ".join(f"--set {name}={theirs}" for name, (theirs, _) in changed.items() if name != "stages")
-    restore = f"restore the stages of {before.preset} in params.py" if "stages" in changed else ""
-    return " and ".join(filter(None, [again and f"add {again}", restore]))
+        again = " ".join(f"--set {name}={theirs}" for name, (theirs, _) in changed.items() if "." in name)
+        advice = f"add {again}" if again else "put the preset's stages back into params.py"
+        advice = f"give its --preset {before.preset}" if "preset" in changed else advice
+        raise InputError(f"{folder}: its checkpoint has other parameters: {listed}; {advice}")
 
 
 def _split(data_dir: Path, name: str, manifest: Path | None, digest: str | None = None) -> tuple[SplitCounts, Path]:

@@ -1,6 +1,5 @@
 """The quality table of a run: the WER of every epoch's checkpoint, in the form that mlcommons/inference published."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,9 +24,9 @@ def evaluate_epochs(
     """Yield a row for each epoch's checkpoint in the folder `run`, the first epoch first.
 
     recognizer_of: makes the recognizer of a state from the path that it was read from. Raises InputError if there is
-    no checkpoint, if one cannot be read, or if two sets have a subset of the same name.
+    no checkpoint, if one cannot be read, or if two sets have a subset of the same name, and so the same column.
     """
-    _check_names(sets)
+    _check_columns(sets)
     paths = checkpoint.epoch_paths(RunFolder(run).checkpoints)
     if not paths:
         raise InputError(
@@ -48,15 +47,14 @@ def evaluate_epochs(
         yield row | recipe
 
 
-def _check_names(sets: Sequence[Sequence[Utterance]]) -> None:
-    """Raise InputError if a subset's name is in several sets: they would have one column."""
-    counts = Counter(name for utterances in sets for name in {each.subset for each in utterances})
-    shared = sorted(name for name, count in counts.items() if count > 1)
-    if shared:
-        raise InputError(
-            f"subset {', '.join(shared)}: in several manifests, and the table has one column for each name; evaluate"
-            " these manifests one at a time"
-        )
+def _check_columns(sets: Sequence[Sequence[Utterance]]) -> None:
+    """Raise InputError if two sets have a subset of the same name."""
+    seen = set[str]()
+    for utterances in sets:
+        names = {each.subset for each in utterances}
+        if twice := sorted(seen & names):
+            raise InputError(f"{', '.join(twice)}: a subset of several manifests; evaluate them one by one")
+        seen |= names
 
 
 def markdown(row: Row) -> str:

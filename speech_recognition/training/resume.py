@@ -37,7 +37,7 @@ def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: i
 
     The run goes on from the end of `epoch`, or from its newest checkpoint. Without any checkpoint, prints a note and
     returns None. Raises InputError if there are checkpoints and none of them can be used, if there is none of `epoch`,
-    if the one found comes from `import`, or if it has a seed other than `seed`.
+    or if they have a seed other than `seed`.
     """
     for folder in _folders(preset, given, root):
         checkpoints = folder.checkpoints
@@ -45,11 +45,8 @@ def find(preset: str, given: Path | None, root: Path, epoch: int | None, seed: i
         if found is None:  # killed before its first checkpoint, which is due after ten minutes: try an older run
             continue
         path, state = found
-        if not state.optimizer:  # as `TrainingState.of_weights` makes one
-            raise InputError(
-                f"{path}: has weights but no optimizer state, so training cannot go on from it; leave --resume out and"
-                " choose a different --output-dir"
-            )
+        if "steps" not in state.tally:
+            raise InputError(f"{path}: was imported, and no training can go on from it; name a run with --output-dir")
         if seed is not None and seed != state.seed:
             raise InputError(f"--seed {seed}: {path} has the seed {state.seed}; leave --seed out")
         print(f"going on from {path}: epoch {state.tally['epoch']}, step {state.tally['steps']}", file=sys.stderr)

@@ -13,7 +13,7 @@ from speech_recognition.mlperf.run_log import RunLog
 from speech_recognition.parameters import Params
 from speech_recognition.runs.folder import RunFolder
 from speech_recognition.runs.log import Output, Silence
-from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, best_epoch, write_metrics
+from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, best_of, write_metrics
 from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runs.utterances import write_utterances
@@ -48,8 +48,8 @@ def run(job: Job, output: Output | Silence) -> bool:
             with log.run() as clock:
                 # On the clock, as MLPerf asks: no manifest, recording or transcript is opened before run_start.
                 data = read_data(job, trainer.recognizer, output)
-                samples = len(data.train_set.utterances)
-                clock.samples(train=samples, evaluation=len(data.val_set))
+                train_utterances = len(data.train_set.utterances)
+                clock.samples(train=train_utterances, evaluation=len(data.val_set))
                 trainer.read_noise()
                 saves = SavePolicy(folder.checkpoints, trainer, metrics, data, writer)
                 steps = StepTable(folder.steps, trainer.tally) if distributed.is_first() else None
@@ -59,15 +59,15 @@ def run(job: Job, output: Output | Silence) -> bool:
                     for epoch in range(metrics[-1].epoch + 1 if metrics else 1, training.epochs + 1):
                         _announce_stage(job.params, epoch, output)
                         plan = data.train_set.plan(epoch)
-                        consumed = (epoch - 1) * samples + plan.utterances(trainer.steps_done(epoch))
+                        consumed = (epoch - 1) * train_utterances + plan.utterances(trainer.steps_done(epoch))
                         with (
-                            log.epoch(epoch, consumed, epoch * samples),
+                            log.epoch(epoch, consumed, epoch * train_utterances),
                             closing(trainer.train(data.train_set, plan, check.held)) as tallies,
                         ):
                             for tally in tallies:
                                 _after_step(tally, steps, saves)
                                 check(trainer.signal)
-                        with log.evaluation(epoch, epoch * samples) as accuracy:
+                        with log.evaluation(epoch, epoch * train_utterances) as accuracy:
                             wer = _evaluate(trainer, data, trainer.tally, metrics, folder, output, check)
                             accuracy.accuracy(wer)
                         if target_reached(wer, training.target_wer):
@@ -141,7 +141,7 @@ def _evaluate(
     metrics.append(row)
     if distributed.is_first():
         write_metrics(folder.metrics, metrics)
-        if row.epoch == best_epoch({each.epoch: each.wer for each in metrics}):
+        if best_of(metrics) is row:
             write_utterances(folder.utterances, evaluation)
     print(row.line(), file=output)
     # A terminal that shows the growing table of epochs is spared the timing and the transcripts.
@@ -160,11 +160,10 @@ def _announce_stage(params: Params, epoch: int, output: Output | Silence) -> Non
 
 def _report_miss(params: Params, metrics: list[EpochMetrics], output: Output | Silence) -> None:
     """Print to the log that the target was missed, and the best epoch."""
-    wers = {row.epoch: row.wer for row in metrics}
-    best = best_epoch(wers)
+    best = best_of(metrics)
     print(
         f"target {params.training.target_wer:g} not reached in {params.training.epochs} epochs:"
-        f" the best WER is {wers[best]:.2f}, of epoch {best}",
+        f" the best WER is {best.wer:.2f}, of epoch {best.epoch}",
         file=output,
     )
 

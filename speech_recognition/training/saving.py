@@ -7,7 +7,7 @@ from pathlib import Path
 
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.checkpoint import BEST, LAST, TrainingState
-from speech_recognition.runs.metrics import EpochMetrics, best_epoch
+from speech_recognition.runs.metrics import EpochMetrics, best_of
 from speech_recognition.runs.writer import CheckpointWriter
 from speech_recognition.runtime import distributed
 from speech_recognition.training.data import RunData
@@ -50,8 +50,7 @@ class SavePolicy:
     def after_evaluation(self) -> None:
         """Save an evaluated epoch as epoch_NN.pt and last.pt, and as best.pt if no epoch has a lower WER."""
         last = self._metrics[-1]
-        is_best = last.epoch == best_epoch({row.epoch: row.wer for row in self._metrics})
-        names = (LAST, BEST) if is_best else (LAST,)
+        names = (LAST, BEST) if best_of(self._metrics) is last else (LAST,)
         self._save(checkpoint.epoch_path(self._folder, last.epoch).name, *names)
 
     def before_the_end(self) -> None:

@@ -1,7 +1,6 @@
 """The trainer: a model in training, from the warm-up through the steps of every epoch."""
 
 import copy
-import math
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -23,7 +22,7 @@ from speech_recognition.recognizer import new_recognizer
 from speech_recognition.runs.checkpoint import TrainingState
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runtime import distributed, memory
-from speech_recognition.runtime.allocator import kept_memory
+from speech_recognition.runtime.allocator import keep_few_kernels, kept_memory
 from speech_recognition.runtime.devices import try_algorithms
 from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import EpochPlan, TrainingSet
@@ -44,6 +43,8 @@ class Trainer:
         self.parallel = data_parallel(self.model)
         self.optimizer = build_optimizer(params.optimizer, self.model)
         self.augmentation = Augmentation(params.augmentation, self.features)
+        if params.augmentation.changes_tempo or params.augmentation.changes_speed:  # as drawn, for each utterance
+            keep_few_kernels()
         self.tally = Tally()
         self.signal = 0
         """highest number of a signal that a process held in the last step; 0 for none"""
@@ -55,9 +56,7 @@ class Trainer:
         small. Leaves no trace in weights, statistics, optimizer or random generators. Raises InputError if memory runs
         out.
         """
-        # No shorter than a second, and no longer than the utterances that training leaves in.
-        longest = self.params.data.longest_seconds or math.inf
-        train_seconds, val_seconds = min(max(train_seconds, 1.0), longest), max(val_seconds, 1.0)
+        train_seconds = min(train_seconds, self.params.data.longest_seconds or train_seconds)
         lengths = f"utterances of {train_seconds:.1f} s in training and {val_seconds:.1f} s in evaluation"
         print(f"warming up on synthetic batches: {lengths}", file=sys.stderr)
         state = copy.deepcopy(self.model.state_dict())
@@ -79,7 +78,7 @@ class Trainer:
 
     def _try_batches(self, train_seconds: float, val_seconds: float) -> None:
         """Train twice and evaluate once on utterances of these lengths, in the largest batches of the run."""
-        longest, samples = (round(seconds * SAMPLE_RATE) for seconds in (train_seconds, val_seconds))
+        longest, samples = (max(round(seconds * SAMPLE_RATE), SAMPLE_RATE) for seconds in (train_seconds, val_seconds))
         # Fast speech has a symbol for every second output frame, 25 a second.
         symbols = max(1, int(self.recognizer.output_lengths(torch.tensor(longest))) // 2)
         slowest = self.params.augmentation.tempo_min * self.params.augmentation.speed_min

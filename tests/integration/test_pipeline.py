@@ -13,6 +13,9 @@ from speech_recognition.commands import ROOT
 
 STAND_IN = """\
 #!/bin/sh
+if [ "$1" = -c ]; then # the check of the options of train
+    exit "${CHECK:-0}"
+fi
 shift 2
 printf '%s\\n' "$*" >>"$RECORD"
 if [ "$1" = "${WAIT:-none}" ]; then
@@ -75,6 +78,12 @@ def test_the_gardens_options_reach_every_step(copy: Copy) -> None:
     assert commands[0] == "download mini --data-dir my data"
     assert commands[1].endswith(f"--resume --data-dir my data {' '.join(options)}")
     assert commands[2] == "evaluate my run/checkpoints/best.pt dev.csv my data/manifests/test.csv"
+
+
+def test_options_that_train_would_refuse_end_the_pipeline_before_the_download(copy: Copy) -> None:
+    assert copy.start("clean", "--preset", "nope", CHECK="2").wait(60) == 2
+    assert copy.start("").wait(60) == 2
+    assert not copy.record.exists()
 
 
 def test_small_has_a_folder_of_its_own_and_no_test_set(copy: Copy) -> None:

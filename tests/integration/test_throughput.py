@@ -1,6 +1,8 @@
 """Tests of benchmarks/throughput.py, on the CPU in tiny sizes: what the first hour on a GPU relies on."""
 
+import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +69,17 @@ def test_steps_of_a_new_shape_are_cold_and_the_first_three_steps_do_not_count() 
     assert (found["warm_steps"], found["warm_ms_p50"]) == (2, 3000)
     assert found["audio_hours_per_hour"] == 10 and found["waiting_percent"] == 10
     assert _ms([], 0.5) is None
+
+
+def test_an_image_with_torch_needs_no_package_that_the_guide_does_not_name() -> None:
+    """A GPU is lent for half an hour, often in an image without this project's packages and without a network."""
+    guide = (ROOT / "docs" / "GPU.md").read_text(encoding="utf-8")
+    named = {*guide.split("manylinux_2_28_x86_64 \\\n")[1].split("\n")[0].lower().split()}
+    listing = "import json, sys, benchmarks.throughput; print(json.dumps([*{n.split('.')[0] for n in sys.modules}]))"
+    result = subprocess.run([sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)
+    owners = importlib.metadata.packages_distributions()
+    needed = {owner.lower() for module in json.loads(result.stdout) for owner in owners.get(module, [])}
+    of_torch = {re.split(r"[^\w-]", each)[0] for each in importlib.metadata.requires("torch") or []}
+    have = {"torch", "torchaudio", "numpy", "setuptools", "typing_extensions", *of_torch}
+    assert {"pandas", "tqdm", "soundfile"} <= needed  # else the list of modules is not read
+    assert not {each for each in needed - have - named if "speech" not in each}

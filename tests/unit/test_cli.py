@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from speech_recognition.cli import main
+from speech_recognition.cli import check, main, mend_streams
 from speech_recognition.commands import ROOT, logs
 from speech_recognition.corpus.manifest import read_manifest, write_manifest
 from speech_recognition.errors import DivergedError, DownloadError, ExitStatus, InputError
@@ -221,6 +221,11 @@ def test_a_disk_too_full_to_begin_is_a_failure_as_one_that_fills_up_is(
             "error: some/file: No space left on device\n",
         ),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "error: writing: No space left on device\n"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "closed/file"),
+            2,
+            "error: closed/file: Permission denied; name a different path, or make this one usable\n",
+        ),
     ],
 )
 def test_an_error_ends_a_command_with_its_status_and_one_line(
@@ -232,6 +237,18 @@ def test_an_error_ends_a_command_with_its_status_and_one_line(
     monkeypatch.setattr(logs, "_check_log", fail)
     assert main(["check-log", "file"]) == status
     assert capsys.readouterr() == ("", line)
+
+
+def test_a_closed_standard_input_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    mend_streams()
+    assert sys.stdin.read() == "" and sys.stdin.buffer.read() == b"" and not sys.stdin.isatty()
+
+
+def test_the_words_of_a_command_can_be_checked_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(["train", "--preset", "mini"]) == 0 and capsys.readouterr() == ("", "")
+    assert check(["train", "--preset", "mini", "words"]) == 2
+    assert "unrecognized arguments: words" in capsys.readouterr().err
 
 
 def test_a_dataset_without_a_split_is_refused(

@@ -24,6 +24,27 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_full_disk_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, files.atomic_write(tmp_path / "table.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it
+    assert caught.value.filename == str(tmp_path / "table.csv")
+    with (
+        pytest.raises(OSError, match="File name too long") as caught,
+        files.atomic_write(tmp_path / ("x" * 250)) as partial,
+    ):
+        partial.write_text("new")
+    assert caught.value.filename == str(tmp_path / ("x" * 250))
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    path.chmod(0o600)
+    with files.atomic_write(path) as partial:
+        partial.write_text("new")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_finished_write_replaces_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "new" / "table.csv"
     for text in ("first", "second"):

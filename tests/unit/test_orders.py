@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import params
-from speech_recognition.orders import epoch_batches, make_batches
+from speech_recognition.orders import epoch_batches, make_batches, spread
 
 DATA = params.mlperf_2018().data
 ORDERS = ["ascending", "batch_shuffle", "sorta_grad", "buckets"]
@@ -114,3 +114,11 @@ def test_the_ascending_order_of_2018_is_the_manifests() -> None:
 def test_batches_hold_plain_integers(samples: list[int], size: int, order: str, epoch: int) -> None:
     batches = epoch_batches(dataclasses.replace(DATA, order=order), size, samples, seed=1, epoch=epoch)
     assert {type(index) for batch in batches for index in batch} == {int}
+
+
+@pytest.mark.parametrize(
+    ("count", "places"),
+    [(0, []), (1, [5]), (2, [2, 7]), (5, [1, 3, 5, 7, 9]), (10, list(range(10))), (20, [*range(10)] * 2)],
+)
+def test_items_come_from_evenly_spaced_places_and_few_are_repeated(count: int, places: list[int]) -> None:
+    assert spread(range(10), count) == sorted(places)

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -139,12 +140,11 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
             except Exception as error:  # of any kind: the calling thread raises it
                 ended.put(error)
 
-    before = sum(each.done for each in transfers)
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_AT_ONCE, len(archives)))]
     for thread in threads:
         thread.start()
     try:
-        _wait(transfers, ended, before)
+        _wait(transfers, ended)
     finally:
         stop.set()
         # A thread that hangs in a read is left behind: a second is enough for the others.
@@ -152,15 +152,15 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
             thread.join(timeout=1.0)
 
 
-def _wait(transfers: Sequence[Transfer], ended: "queue.SimpleQueue[Exception | None]", before: int) -> None:
-    """Show progress until every transfer has ended. An earlier program left `before` bytes.
+def _wait(transfers: Sequence[Transfer], ended: "queue.SimpleQueue[Exception | None]") -> None:
+    """Show progress until every transfer has ended.
 
     An error of the disk or of the user's input is raised at once. If no mirror completes an archive, DownloadError
     is raised only after the other archives have been downloaded.
     """
-    left, shown = len(transfers), before
+    left, shown = len(transfers), sum(each.done for each in transfers)
     without_mirror: list[DownloadError] = []
-    with Progress("download", sum(each.archive.bytes for each in transfers), "B", done=shown) as progress:
+    with Progress("download", sum(each.archive.bytes for each in transfers), "B", shown) as progress:
         while left:
             try:
                 error = ended.get(timeout=_POLL_SECONDS)
@@ -207,8 +207,13 @@ def _from_any(transfer: Transfer, mirrors: Sequence[str], patience: Patience, st
             furthest = max(furthest, transfer.done)
         if good and fruitless < patience.rounds:
             stop.wait(min(patience.first_pause * 2 ** max(0, fruitless - 1), patience.longest_pause))
-    causes = "; ".join(f"{mirror}: {_short(reason)}" for mirror, reason in reasons.items())
+    causes = "; ".join(f"{_shown(transfer.archive.url(each))}: {_short(text)}" for each, text in reasons.items())
     raise DownloadError(f"{transfer.archive.file}: no mirror completed it ({causes}); run again to continue")
+
+
+def _shown(url: str) -> str:
+    """Return a URL without the user's name and password."""
+    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def _short(reason: str) -> str:

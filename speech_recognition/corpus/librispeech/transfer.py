@@ -46,10 +46,10 @@ class Transfer:
         """Make the download of `archive` into `folder`; nothing is requested yet."""
         self.archive = archive
         """Archive to download."""
+        self.done = 0
+        """Number of bytes that have arrived. Other threads may read it."""
         self._path = folder / archive.file
         self._partial = folder / f"{archive.file}.partial"
-        self.done = self._partial.stat().st_size if self._partial.is_file() else 0
-        """Number of bytes that have arrived, with those of an earlier program. Other threads may read it."""
         self._patience, self._stop = patience, stop
         self._digest = hashlib.sha256()
 
@@ -60,15 +60,13 @@ class Transfer:
         """
         if not os.path.lexists(self._partial):
             return
-        count = 0
         with open(open_own(self._partial, os.O_RDONLY), "rb") as file:
             # hashlib cannot store a digest's state, so the bytes are read again: at 1.7 GB/s, 18 s for 31 GB.
             while piece := file.read(_READ_BYTES):
                 self._digest.update(piece)
-                count += len(piece)
+                self.done += len(piece)
                 if self._stop.is_set():
                     return
-        self.done = count
 
     def receive(self, url: str) -> None:
         """Request the missing bytes from one server; on return, the archive is complete, verified and on disk.
@@ -149,26 +147,22 @@ class Transfer:
     def _check_answer(self, response: BaseHTTPResponse) -> int:
         """Return the position in the archive where an answer's body begins, 0 if the server ignores Range.
 
-        Only an answer whose length is that of the whole archive replaces the bytes that have arrived. Raises
-        TransferError for any status, length or range but the requested one.
+        Raises TransferError for any status, length or range but the requested one.
         """
         if response.status not in (200, 206):
+            # 416 too: this server's file ends before `done`, which says nothing against the bytes that have arrived.
             raise TransferError(f"HTTP {response.status} {response.reason or ''}".strip())
-        begin = self.done if response.status == 206 else 0
+        begin = self.done if response.status == 206 else 0  # 200 is the whole archive: this server ignores Range
         expected = self.archive.bytes - begin
-        length = response.headers.get("Content-Length")
-        if length not in (None, str(expected)):
+        # A chunked answer has no Content-Length; the count at its end is checked instead.
+        length = response.headers.get("Content-Length", str(expected))
+        if length != str(expected):
             raise TransferError(f"it offers {length} bytes, must be {expected}")
         content_range = f"bytes {begin}-{self.archive.bytes - 1}/{self.archive.bytes}"
         if response.status == 206 and response.headers.get("Content-Range") != content_range:
             raise TransferError(f"it sends the range {response.headers.get('Content-Range')!r}, not {content_range!r}")
-        if begin < self.done:  # this server ignores Range
-            if length is None:  # a login page, perhaps
-                raise TransferError(
-                    f"it cannot continue a download and states no length; remove {self._partial.name} to begin anew"
-                )
+        if begin < self.done:  # only now: a page with an error's text may have the status 200 too
             self._start_over()
-        # Without a Content-Length, as in a chunked answer, the bytes are counted at the end instead.
         return begin
 
     def _keep(self, piece: bytes, file: FileIO) -> None:

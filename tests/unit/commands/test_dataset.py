@@ -34,6 +34,18 @@ def test_a_dataset_is_replaced_only_if_that_is_asked_for(
 
 
 @pytest.mark.parametrize(
+    "url", ["ftp://a.org/x", "http://", "http://127.0.0.1:abc", "http://a.org:99999", "http://[::1", "http://a b.org/"]
+)
+def test_a_mirror_that_is_no_url_is_refused_at_once(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = ["--data-dir", str(tmp_path / "data"), "--archives", str(tmp_path / "archives")]
+    assert main(["download", "small", "--mirror", url, *folders]) == 2
+    assert f"error: --mirror {url}: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     ("option", "folder"),
     [
         ("all", "LibriSpeech_dataset"),

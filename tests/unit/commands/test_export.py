@@ -61,6 +61,15 @@ def test_what_cannot_be_exported_is_one_line(
     assert reason in capsys.readouterr().err and not [*tmp_path.glob("model.*")]
 
 
+def test_an_output_that_cannot_be_written_is_named_before_the_checkpoint_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["export", str(tmp_path / "gone.pt"), "--output", str(tmp_path / "file" / "model.onnx")]) == 2
+    expected = f"error: --output {tmp_path / 'file'}: {tmp_path / 'file'} is not a folder; choose a different path\n"
+    assert capsys.readouterr().err == expected
+
+
 @pytest.mark.parametrize(("package", "output"), [("onnx", "x.onnx"), ("safetensors", "x.safetensors")])
 def test_a_missing_package_is_one_line_that_says_how_to_install_it(
     save_model: Save,

@@ -86,9 +86,7 @@ def test_an_epoch_is_that_of_the_run(
     for name in ("mini_20260101_000000_1", "mini_20260102_000000_1", "reference_20260103_000000_1"):
         folder = tmp_path / "results" / name / "checkpoints"
         folder.mkdir(parents=True)
-        (folder.parent / "params.json").touch()
         shutil.copy(save_model(), folder / ("epoch_01.pt" if name.startswith("mini_20260101") else "epoch_03.pt"))
-    (tmp_path / "results" / "mini_20260104_000000_1" / "run_0").mkdir(parents=True)  # a series
     assert main(["test", "3", *rest]) == 0, "the newest run of mini"
     assert main(["test", "1", *rest]) == 2
     error = capsys.readouterr().err

@@ -73,6 +73,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["perf"], "invalid choice: 'perf'"),
         (["parse"], "FILE"),
         (["parse", "/no/file.csv"], "/no/file.csv: No such file"),
+        (["parse", __file__, "--output-dir", __file__], "is not a folder; choose a different path"),
     ],
 )
 def test_what_cannot_be_profiled_is_refused(capsys: pytest.CaptureFixture[str], words: list[str], fault: str) -> None:

@@ -14,8 +14,7 @@ import soundfile
 from speech_recognition.cli import _parser, main
 from speech_recognition.commands import transcription
 from speech_recognition.inference import formats
-from speech_recognition.inference.segments import MARGIN_SECONDS
-from speech_recognition.inference.transcription import LONG_SECONDS, Transcriber
+from speech_recognition.inference.transcription import Transcriber
 from tests.conftest import tones
 from tests.unit.inference.conftest import ToneReader
 
@@ -149,6 +148,12 @@ def test_standard_input_is_a_recording(talks: Path, capsys: Any, monkeypatch: py
     assert "error: -: truncated, " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--margin", "nan"], ["--margin", "5"], ["--long-seconds", "-3"]])
+def test_live_too_refuses_seconds_out_of_range(capsys: Any, words: list[str]) -> None:
+    assert main(["transcribe", "model.pt", "-", "--live", *words]) == 2
+    assert f"error: {words[0]} " in capsys.readouterr().err
+
+
 def test_live_text_is_printed_as_it_comes(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     from speech_recognition.inference import live, streaming
 
@@ -161,7 +166,8 @@ def test_live_text_is_printed_as_it_comes(monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_the_defaults_for_long_recordings_are_the_transcribers() -> None:
     options = _parser().parse_args(["transcribe", "best.pt", "a.wav"])
-    assert (options.long_seconds, options.margin, options.long) == (LONG_SECONDS, MARGIN_SECONDS, Transcriber.long)
+    stated = (options.long_seconds, options.margin, options.long)
+    assert stated == (Transcriber.long_seconds, Transcriber.margin, Transcriber.long)
 
 
 def test_the_names_of_the_formats_are_those_that_exist() -> None:

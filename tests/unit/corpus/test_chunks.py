@@ -9,7 +9,7 @@ import soundfile
 
 from speech_recognition.corpus.audio import count_samples, read_pcm, write_wav
 from speech_recognition.corpus.chunks import unclaimed_bytes
-from speech_recognition.corpus.recordings import read_any
+from speech_recognition.corpus.recordings import check_recording, read_any
 from speech_recognition.errors import InputError
 
 SAMPLES = np.arange(1, 1001, dtype=np.int16)
@@ -95,6 +95,32 @@ def test_other_files_are_not_looked_into(tmp_path: Path) -> None:
     for content in (b"", b"RIFF", b"RIFF\0\0\0\0AVI data", b"fLaC" + bytes(50), b"RIFF\0\0\0\0WAVE", b".snd"):
         path.write_bytes(content)
         assert left(path) == 0
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_file_with_a_damaged_page_is_refused(tmp_path: Path, subtype: str) -> None:
+    """libsndfile leaves such a page out, and with it a second of the recording."""
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 80_000), 16_000, format="OGG", subtype=subtype)
+    assert len(read_any(path)) == 80_000
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"OggS") - 100] ^= 1  # in the last page but one
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.ogg: damaged, its page [1-9]\d* fails its checksum; restore it"):
+        read_any(path)
+
+
+def test_an_ogg_page_whose_first_bytes_are_lost_is_damage_and_a_tag_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 80_000), 16_000)
+    content = path.read_bytes()
+    for whole in (content + b"TAG" + bytes(125), 2 * content):
+        path.write_bytes(whole)
+        check_recording(path)
+    last = content.rindex(b"OggS")
+    path.write_bytes(content[:last] + bytes(4) + content[last + 4 :])
+    with pytest.raises(InputError, match=rf"a\.ogg: damaged, its page {content.count(b'OggS')} fails its checksum"):
+        check_recording(path)
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from speech_recognition.corpus.audio import write_wav
 from speech_recognition.corpus.manifest import Utterance, by_length, read_manifest, write_manifest
-from speech_recognition.corpus.manifest_forms import COLUMNS, SUFFIXES, WRITERS, read_rows
+from speech_recognition.corpus.manifest_forms import COLUMNS, SUFFIXES, WRITERS, is_manifest, read_rows
 from speech_recognition.errors import InputError
 
 FOREIGN = sorted(set(WRITERS) - {"csv"})
@@ -157,3 +157,8 @@ def test_any_fields_of_a_table_come_back(tmp_path_factory: pytest.TempPathFactor
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["audio", "transcript"], *table])
     assert [list(row.fields.values()) for row in read_rows(path)] == table
+
+
+@pytest.mark.parametrize(("name", "manifest"), [("a.csv", True), ("A.TSV", True), ("a.json", True), ("csv", False)])
+def test_a_manifest_is_told_by_its_name(name: str, manifest: bool) -> None:
+    assert is_manifest(Path(name)) is manifest

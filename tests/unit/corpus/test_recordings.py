@@ -135,9 +135,14 @@ def test_a_name_that_tells_no_split_is_refused(name: str) -> None:
 def damaged(folder: Path, name: str, kind: str) -> str:
     """Write a recording that cannot be used; returns its name."""
     path = folder / name
-    values = {"empty": np.zeros(0), "nan": np.full(100, np.nan), "long": np.zeros(3601)}.get(kind, tone(16_000))
-    subtype = "FLOAT" if kind == "nan" else None
-    soundfile.write(path, values, 1 if kind == "long" else 16_000, subtype=subtype)
+    values = {
+        "empty": np.zeros(0),
+        "nan": np.full(100, np.nan),
+        "huge": np.tile([1.7e308, -1.7e308], 50),
+        "long": np.zeros(3601),
+    }.get(kind, tone(16_000))
+    subtype = {"nan": "FLOAT", "huge": "DOUBLE"}.get(kind)
+    soundfile.write(path, values, {"long": 1, "slow": 999}.get(kind, 16_000), subtype=subtype)
     content = path.read_bytes()
     if kind == "cut":
         path.write_bytes(content[: len(content) * 6 // 10])
@@ -157,7 +162,9 @@ def damaged(folder: Path, name: str, kind: str) -> str:
         ("x.wav", "text", r"x\.wav: not a recording that libsndfile reads"),
         ("x.wav", "empty", r"x\.wav: 0 samples at 16000 Hz"),
         ("x.wav", "long", r"x\.wav: 3601 samples at 1 Hz, must be between one sample and an hour"),
-        ("x.wav", "nan", r"x\.wav: has samples that are infinite"),
+        ("x.wav", "slow", r"x\.wav: 999 Hz, must be at least 1000"),
+        ("x.wav", "nan", r"x\.wav: has samples that are infinite, not a number"),
+        ("x.wav", "huge", r"x\.wav: has samples that are .* above 1e\+30"),
     ],
 )
 def test_a_recording_that_cannot_be_used_is_named(
@@ -169,6 +176,18 @@ def test_a_recording_that_cannot_be_used_is_named(
         prepare_recordings([mine / "train.csv"], tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_the_decoder_of_mp3_prints_nothing_of_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tone(16_000, seconds=4), 16_000)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    for damaged in (content[:middle], content[:middle] + bytes(2000) + content[middle + 2000 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"a\.mp3: "):
+            read_any(path)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_stream_that_promises_no_length_is_read(tmp_path: Path) -> None:

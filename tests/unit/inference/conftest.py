@@ -41,10 +41,6 @@ class ToneReader:
         """Return the greedy texts."""
         return greedy(*self.log_probs(batch))
 
-    def output_lengths(self, samples: torch.Tensor) -> torch.Tensor:
-        """Return the number of output frames."""
-        return samples // FRAME
-
 
 def _symbol(samples: np.ndarray) -> int:
     """Return the id of the symbol whose tone `samples` are."""

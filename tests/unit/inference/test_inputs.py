@@ -62,11 +62,13 @@ def test_a_missing_file_among_others_is_left_to_fail_alone(folder: Path) -> None
         ("empty", "empty: no recordings in this folder or below"),
         ("empty.csv", r"empty\.csv: no utterances"),
         ("odd.csv", r"odd\.csv:2: utterance_id 'a/b' must be the name of a file"),
+        ("gone.csv", r"gone\.csv:3: audio file .*typo\.wav does not exist"),
     ],
 )
 def test_an_argument_that_names_nothing_is_refused(folder: Path, argument: str, message: str) -> None:
     (folder / "empty").mkdir()
     (folder / "empty.csv").write_text("audio,transcript\n")
+    (folder / "gone.csv").write_text("audio,transcript\ntalks/a.wav,GO\ntypo.wav,GO\n")
     (folder / "odd.csv").write_text("audio,transcript,utterance_id\ntalks/a.wav,GO,a/b\n")
     with pytest.raises(InputError, match=message):
         find_inputs([argument])

@@ -1,6 +1,7 @@
 """Tests of weights as safetensors: what comes back computes the same, and damaged files are refused."""
 
 import dataclasses
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from speech_recognition import settings
 from speech_recognition.alphabet import SYMBOLS
 from speech_recognition.batches import synthetic_batch
+from speech_recognition.cli import main
 from speech_recognition.errors import InputError
 from speech_recognition.inference import weights
 from speech_recognition.inference.export import export
@@ -58,6 +60,22 @@ def test_an_int8_file_has_a_byte_for_each_recurrent_weight(save_model: Save) -> 
         each.numel() for name, each in checkpoint.read(path).model.items() if "weight" in name and "_l0" in name
     )
     assert sizes[0] - sizes[1] == pytest.approx(3 * recurrent, rel=0.03)
+
+
+def test_a_file_that_cannot_be_written_is_one_line_and_others_may_read_one_that_can(
+    save_model: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, output = save_model(), tmp_path / "weights" / "a.safetensors"
+    assert main(["export", str(checkpoint), "--output", str(output)]) == 0
+    assert output.stat().st_mode & 0o777 == checkpoint.stat().st_mode & 0o777
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["export", str(checkpoint), "--output", str(output)]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: {output}: No space left on device"
+    assert [each.name for each in output.parent.iterdir()] == ["a.safetensors"]
 
 
 def test_the_metadata_say_how_to_use_the_weights(save_model: Save) -> None:

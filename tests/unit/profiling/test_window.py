@@ -10,22 +10,9 @@ import pytest
 from speech_recognition.profiling.calls import OTHER
 from speech_recognition.profiling.reading import read_profile
 from speech_recognition.profiling.table import by_layer
-from speech_recognition.profiling.window import captured_range, record, spread, torch_recording
+from speech_recognition.profiling.window import captured_range, record, torch_recording
 from speech_recognition.training.epochs import TrainingSet
 from speech_recognition.training.trainer import Trainer
-
-BATCHES = [[number] for number in range(10)]
-
-
-@pytest.mark.parametrize(
-    ("count", "places"), [(0, []), (1, [5]), (2, [2, 7]), (5, [1, 3, 5, 7, 9]), (10, list(range(10)))]
-)
-def test_batches_come_from_all_over_the_epoch(count: int, places: list[int]) -> None:
-    assert spread(BATCHES, count) == [[place] for place in places]
-
-
-def test_a_short_epoch_is_repeated() -> None:
-    assert spread(BATCHES[:2], 4) == [[0], [0], [1], [1]]
 
 
 def test_the_recording_begins_after_the_warm_up_and_ends_with_the_last_step(

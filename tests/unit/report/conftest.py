@@ -19,7 +19,6 @@ from speech_recognition.runs.metrics import EpochMetrics, write_metrics
 from speech_recognition.runs.steps import StepTable
 from speech_recognition.runs.tally import Tally
 from speech_recognition.runs.utterances import write_utterances
-from speech_recognition.scoring import score
 from tests.conftest import make_utterance
 from tests.unit.mlperf.conftest import MINI, shapes_of
 
@@ -78,11 +77,7 @@ def make_run(
         row = EpochMetrics(epoch=epoch, wer=wer, cer=wer / 3, utterance_wer=wer, eval_seconds=2.0, **tally.metrics())
         epochs.append(row)
     write_metrics(RunFolder(folder).metrics, epochs)
-    scores = [score(one, other) for one, other in zip(REFERENCES, hypotheses, strict=True)]
-    write_utterances(
-        RunFolder(folder).utterances,
-        Evaluation(utterances=utterances(), hypotheses=list(hypotheses), scores=scores),
-    )
+    write_utterances(RunFolder(folder).utterances, Evaluation.of(utterances(), list(hypotheses)))
     return folder
 
 

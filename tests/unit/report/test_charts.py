@@ -84,7 +84,7 @@ def test_no_chart_has_one_bar(run_folder: Maker, tmp_path: Path) -> None:
     assert not [name for name in drawn if name.startswith("wer_by")]
     two = record.utterances.assign(subset=["dev-clean", "dev-other"] * 2)
     draw_charts(tmp_path, [replace(record, utterances=two)])
-    assert {"dev-clean", "dev-other"} <= set(texts(tmp_path / "wer_by_split.svg"))
+    assert {"dev-clean", "dev-other"} <= set(texts(tmp_path / "wer_by_subset.svg"))
 
 
 def test_speakers_are_bars_and_of_too_many_the_worst_are_shown(

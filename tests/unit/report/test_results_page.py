@@ -1,5 +1,7 @@
 """Tests of the table of runs on a page of results, and of the command `results`."""
 
+import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,14 +117,20 @@ def unended(folder: Path) -> None:
     log.write_text("".join(line for line in log.read_text().splitlines(keepends=True) if "run_stop" not in line))
 
 
+def without_start(folder: Path) -> None:
+    set_in(folder / "speech_ds2.out", '"key": "run_start"', '"key": "run_begin"')
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
         (unended, "the run has not ended"),
-        (lambda folder: (folder / "metrics.csv").unlink(), "the run has not ended"),
+        (lambda folder: (folder / "metrics.csv").unlink(), r"has no epoch in metrics\.csv"),
+        (without_start, "the log lacks the seed or run_start"),
         (stopped, "the run was stopped after epoch 2 of 10"),
         (resumed, "the run was resumed"),
         (lambda folder: (folder / "system.json").unlink(), "has no description of the machine"),
+        (lambda folder: (folder / "command.txt").write_text("\n"), r"command\.txt: is empty; give"),
         (lambda folder: None, r"command\.txt: missing, .* give the command with --command TEXT"),
     ],
 )
@@ -135,6 +143,39 @@ def test_a_run_that_is_no_result_is_refused_in_one_line(
     with pytest.raises(InputError, match=reason):
         append_rows(page, [read_record(folder)])
     assert capsys.readouterr().err.count("\n") == 1 and page.read_text() == before
+
+
+def test_a_page_keeps_its_line_ends_and_its_permissions(run_folder: Maker, page: Path) -> None:
+    page.write_bytes(page.read_bytes().replace(b"\n", b"\r\n"))
+    page.chmod(0o640)
+    (line,) = append_rows(page, [read_record(run_folder())], "sh run.sh")
+    assert f"{DASHES}\r\n{line}\r\n".encode() in page.read_bytes()
+    assert page.read_bytes().count(b"\n") == page.read_bytes().count(b"\r\n")
+    assert page.stat().st_mode & 0o777 == 0o640
+
+
+def test_of_two_programs_at_once_the_second_is_refused(run_folder: Maker, page: Path) -> None:
+    """Else it would write the page as it had read it, without the rows of the first."""
+    before = page.read_text()
+    other = os.open(page.parent, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(InputError, match="another program is adding rows to it; run again"):
+        append_rows(page, [read_record(run_folder())], "sh run.sh")
+    os.close(other)
+    assert page.read_text() == before
+
+
+def test_a_command_with_backquotes_stays_one_piece_of_code(run_folder: Maker) -> None:
+    assert row(read_record(run_folder()), "run `date`")[-1] == "`` run `date` ``"
+
+
+def test_a_machine_with_a_blank_around_its_name_is_known_again(run_folder: Maker, page: Path) -> None:
+    folder = run_folder()
+    record = read_record(folder)
+    record.system["host_processor_model_name"] = f" {record.system['host_processor_model_name']} "
+    append_rows(page, [record], "sh run.sh")
+    with pytest.raises(InputError, match="its row is in"):
+        append_rows(page, [record], "sh run.sh")
 
 
 @pytest.mark.parametrize(

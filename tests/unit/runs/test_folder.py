@@ -7,7 +7,7 @@ import pytest
 
 import params
 from speech_recognition.errors import InputError
-from speech_recognition.runs.folder import RunFolder, newest_runs, open_folder
+from speech_recognition.runs.folder import RunFolder, open_folder
 from speech_recognition.runs.log import Output
 from speech_recognition.runtime.distributed import ALONE, Launch
 
@@ -90,14 +90,6 @@ def test_the_folder_itself_and_what_stays_in_it_may_be_links(tmp_path: Path) -> 
     (tmp_path / "disk" / "checkpoints" / "best.pt").symlink_to("epoch_01.pt")
     (tmp_path / "run").symlink_to("disk")
     assert log_of_a_run_in(tmp_path / "run") == "speech_ds2.out"
-
-
-def test_the_folder_of_a_series_is_none_of_the_runs(tmp_path: Path) -> None:
-    names = ["mini_20261120_100000_9", "mini_20261121_090000_1", "reference_20261122_100000_3"]
-    for name in names:
-        log_of_a_run_in(tmp_path / name)
-    log_of_a_run_in(tmp_path / "mini_20261123_100000_2" / "run_0")
-    assert [folder.path.name for folder in newest_runs("mini", tmp_path)] == [names[1], names[0]]
 
 
 def test_a_name_of_torchruns_that_is_no_text_is_another_runs(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from speech_recognition.errors import InputError
-from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, best_epoch, read_metrics, write_metrics
+from speech_recognition.runs.metrics import TABLE_HEAD, EpochMetrics, best_of, read_metrics, write_metrics
 
 UNTRAINED = EpochMetrics(epoch=0, wer=100.0, cer=100.0, utterance_wer=100.0, eval_seconds=3.0)
 TRAINED = EpochMetrics(
@@ -81,13 +81,12 @@ def test_a_table_that_no_run_writes_is_refused_by_name(tmp_path: Path, content: 
         read_metrics(tmp_path / "metrics.csv")
 
 
-def test_of_equal_epochs_the_latest_is_the_best() -> None:
-    assert best_epoch({1: 40.0, 2: 30.0, 3: 30.0, 4: 35.0}) == 3
+def test_the_best_epoch_is_the_latest_of_equals_and_never_the_untrained_model() -> None:
+    def row(epoch: int, wer: float) -> EpochMetrics:
+        return EpochMetrics(epoch=epoch, wer=wer, cer=1.0, utterance_wer=1.0, eval_seconds=1.0)
 
-
-def test_the_untrained_model_is_the_best_only_if_there_is_no_other() -> None:
-    assert best_epoch({0: 10.0, 1: 50.0, 2: 60.0}) == 1
-    assert best_epoch({0: 100.0}) == 0
+    rows = [row(0, 100.0), row(1, 104.0), row(2, 103.0), row(3, 103.0)]
+    assert best_of(rows) is rows[3] and best_of(rows[:2]) is rows[1] and best_of(rows[:1]) is rows[0]
 
 
 def test_the_rows_of_the_table_stand_under_its_head() -> None:

@@ -10,7 +10,6 @@ from speech_recognition.errors import InputError
 from speech_recognition.evaluation import Evaluation
 from speech_recognition.runs.csv_tables import read_table
 from speech_recognition.runs.utterances import read_utterances, write_utterances
-from speech_recognition.scoring import score
 
 SAID, HEARD = ["THE CAT SAT", "'TIS SO"], ["THE CAT", "=1+1"]
 
@@ -22,8 +21,7 @@ def evaluation() -> Evaluation:
         Utterance(f"{number}-1-0", Path("a.wav"), None, text, 1.5, 24_000, f"00{number}", "dev-mini", 1)
         for number, text in enumerate(SAID)
     ]
-    scores = [score(one, other) for one, other in zip(SAID, HEARD, strict=True)]
-    return Evaluation(utterances=utterances, hypotheses=HEARD, scores=scores)
+    return Evaluation.of(utterances, HEARD)
 
 
 @pytest.fixture

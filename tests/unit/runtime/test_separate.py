@@ -1,13 +1,11 @@
 """Tests of calls in a process of their own."""
 
-import io
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -42,6 +40,16 @@ def test_any_other_error_is_printed_there_and_named_here(capfd: pytest.CaptureFi
     assert "ValueError: invalid literal" in capfd.readouterr().err
 
 
+def speak() -> None:
+    print("spoken", end="")  # stays in the buffer of a pipe
+
+
+def test_what_the_function_printed_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    for _ in range(3):
+        call(speak)
+    assert capfd.readouterr().out == 3 * "spoken"
+
+
 def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -49,31 +57,6 @@ def kill_itself() -> None:
 def test_a_killed_process_is_named_with_its_signal() -> None:
     with pytest.raises(WorkerError, match=r"ended with signal 9"):
         call(kill_itself)
-
-
-def print_to_a_slow_file(path: str, fault: str) -> None:
-    class Slow(io.StringIO):
-        def flush(self) -> None:
-            time.sleep(0.5)
-            Path(path).write_text(self.getvalue())
-
-    sys.stdout = Slow()
-    print("all of it")
-    if fault:
-        raise InputError(fault)
-
-
-def test_what_the_function_printed_is_written_before_its_process_is_killed(tmp_path: Path) -> None:
-    call(print_to_a_slow_file, str(tmp_path / "result"), "")
-    assert (tmp_path / "result").read_text() == "all of it\n"
-    with pytest.raises(InputError, match=r"^a.wav: not there$"):
-        call(print_to_a_slow_file, str(tmp_path / "error"), "a.wav: not there")
-    assert (tmp_path / "error").read_text() == "all of it\n"
-
-
-def test_a_full_disk_behind_standard_output_is_raised_here(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError):
-        call(print_to_a_slow_file, str(tmp_path), "")
 
 
 def leave_a_thread() -> str:

@@ -33,8 +33,8 @@ def job(tone_dataset: Path, tmp_path: Path) -> Job:
 def make_job(train_manifest: Path, dataset: Path, params: Params = SMALL, **fields: Any) -> Job:
     val_manifest = dataset / "manifests" / "val.csv"
     known = {
-        "train_samples": len(read_manifest(train_manifest)),
-        "val_samples": len(read_manifest(val_manifest)),
+        "train_utterances": len(read_manifest(train_manifest)),
+        "val_utterances": len(read_manifest(val_manifest)),
         "longest_train_seconds": 2.0,
         "longest_val_seconds": 2.0,
     }
@@ -116,7 +116,7 @@ def test_nothing_left_to_train_on_is_an_error(job: Job, recognizer: Recognizer) 
         read(dataclasses.replace(job, params=chosen), recognizer)
 
 
-@pytest.mark.parametrize(("count", "name"), [("train_samples", "train.csv"), ("val_samples", "val.csv")])
+@pytest.mark.parametrize(("count", "name"), [("train_utterances", "train.csv"), ("val_utterances", "val.csv")])
 def test_a_manifest_with_other_counts_than_the_log_states_is_refused(
     job: Job, recognizer: Recognizer, count: str, name: str
 ) -> None:

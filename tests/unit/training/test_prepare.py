@@ -1,7 +1,6 @@
 """From what a command asks for to a job."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from speech_recognition import settings
 from speech_recognition.errors import DiskFullError, InputError
 from speech_recognition.mlperf.check import Violation
 from speech_recognition.model import build_model
-from speech_recognition.parameters import Params, Stage
+from speech_recognition.parameters import Params
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.metrics import EpochMetrics
 from speech_recognition.runtime.distributed import ALONE, Launch
@@ -70,7 +69,6 @@ def row(epoch: int, wer: float) -> dict[str, Any]:
 def begin(folder: Path, epochs: int, run_id: str = "job 7") -> None:
     """A run of torchrun's with some epochs behind it, of seed 5."""
     folder.mkdir()
-    (folder / "params.json").write_text(json.dumps(settings.to_dict(SMALL)))
     (folder / "torchrun_id").write_text(run_id + "\n")
     (folder / "speech_ds2.out").write_text(SEED_LINE)
     model = build_model(SMALL.model, 64, seed=1)
@@ -236,27 +234,6 @@ def test_a_run_in_another_precision_is_not_gone_on_with(asked: Asked, tmp_path: 
     other = settings.apply(SMALL, ["model.precision=bf16"])
     with pytest.raises(InputError, match=r"model\.precision=fp32, not bf16; add --set model\.precision=fp32"):
         plan(dataclasses.replace(asked, params=other, resuming=True))
-
-
-@pytest.mark.parametrize(
-    ("preset", "workers", "advice"),
-    [
-        ("mini", 0, "restore the stages of mini in params.py"),
-        ("mini", 3, "add --set data.workers=0 and restore the stages of mini in params.py"),
-        ("small", 3, "give its --preset mini"),
-    ],
-)
-def test_a_run_whose_preset_has_got_stages_is_told_what_to_restore(
-    asked: Asked, tmp_path: Path, preset: str, workers: int, advice: str
-) -> None:
-    folder = tmp_path / "mini_20261121_100000_5"
-    begin(folder, epochs=1)
-    stages = (Stage(first_epoch=2, batch_size=32, momentum=0.99, anneal_factor=1.0),)
-    now = dataclasses.replace(settings.apply(SMALL, [f"data.workers={workers}"]), preset=preset, stages=stages)
-    places = dataclasses.replace(asked.places, output_dir=folder)
-    with pytest.raises(InputError, match=r"its checkpoint has other parameters: .*stages=") as caught:
-        plan(dataclasses.replace(asked, params=now, places=places, resuming=True))
-    assert str(caught.value).endswith(f"; {advice}")
 
 
 def test_a_series_needs_the_disk_of_all_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
