@@ -62,7 +62,6 @@ def test_an_epoch_that_was_left_goes_on_with_its_next_step(tone_dataset: Path, m
     steps.close()
     monkeypatch.setattr("speech_recognition.training.trainer.Progress", recorded)
     assert [tally.steps for tally in trainer.train(train_set, train_set.plan(1))] == [3, 4, 5, 6]
-    assert begun == [2]
     assert trainer.train(train_set, train_set.plan(2)).send(None).steps == 1 and begun == [2, 0]
 
 
