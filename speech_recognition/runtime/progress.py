@@ -47,7 +47,7 @@ class Progress:
     def _print_line(self, note: str) -> None:
         """Print a line with the finished units, the rate of bytes, `note` and the seconds left."""
         elapsed = time.monotonic() - self._start
-        own = self._done - self._first
+        own = max(0, self._done - self._first)  # a download that starts over loses what was finished before
         left = f"{elapsed / own * (self._total - self._done):.0f} s left" if own else ""
         if self._unit == "B":
             done, total, rate = (each / 1e6 for each in (self._done, self._total, own / max(elapsed, 1e-9)))

@@ -55,23 +55,32 @@ def _answer(
     arguments: tuple[object, ...],
     named: dict[str, object],
 ) -> None:
-    """Send the function's result as a tuple of one, or its error, and end the process."""
-    answer: tuple[object] | Exception
+    """Send the function's outcome, and end the process."""
     for number in SIGNALS:  # a terminal signals the whole group; the parent ends this process itself
         signal.signal(number, signal.SIG_IGN)
     end_with_parent(parent)
     status = 0
     try:
-        try:
-            answer = (function(*arguments, **named),)
-        except (ReportedError, OSError) as error:
-            answer = error
-        # Before the answer, upon which the parent kills this process.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        sender.send(answer)
+        sender.send(_outcome(function, arguments, named))
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
         status = 1
     os._exit(status)  # Python's own way out would wait for threads that the function left running
+
+
+def _outcome(
+    function: Callable[..., object], arguments: tuple[object, ...], named: dict[str, object]
+) -> tuple[object] | ReportedError | OSError:
+    """Return the function's result as a tuple of one, or its error; also that of a full disk behind standard output.
+
+    Flushes what the function printed: upon the outcome, the parent kills this process.
+    """
+    try:
+        try:
+            return (function(*arguments, **named),)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+    except (ReportedError, OSError) as error:
+        return error

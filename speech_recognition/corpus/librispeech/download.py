@@ -140,11 +140,12 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
             except Exception as error:  # of any kind: the calling thread raises it
                 ended.put(error)
 
+    before = sum(each.done for each in transfers)
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_AT_ONCE, len(archives)))]
     for thread in threads:
         thread.start()
     try:
-        _wait(transfers, ended)
+        _wait(transfers, ended, before)
     finally:
         stop.set()
         # A thread that hangs in a read is left behind: a second is enough for the others.
@@ -152,13 +153,13 @@ def _fetch(archives: Sequence[Archive], folder: Path, mirrors: Sequence[str], pa
             thread.join(timeout=1.0)
 
 
-def _wait(transfers: Sequence[Transfer], ended: "queue.SimpleQueue[Exception | None]") -> None:
-    """Show progress until every transfer has ended.
+def _wait(transfers: Sequence[Transfer], ended: "queue.SimpleQueue[Exception | None]", before: int) -> None:
+    """Show progress until every transfer has ended. An earlier program left `before` bytes.
 
     An error of the disk or of the user's input is raised at once. If no mirror completes an archive, DownloadError
     is raised only after the other archives have been downloaded.
     """
-    left, shown = len(transfers), sum(each.done for each in transfers)
+    left, shown = len(transfers), before
     without_mirror: list[DownloadError] = []
     with Progress("download", sum(each.archive.bytes for each in transfers), "B", shown) as progress:
         while left:

@@ -56,6 +56,13 @@ def test_a_run_is_untrained_until_a_wer_is_below_that_of_an_empty_transcript(run
     assert replace(record, epochs=record.epochs.assign(wer=99.0, epoch=0)).untrained
 
 
+def test_the_best_epoch_is_the_one_whose_checkpoint_is_best(run_folder: Maker) -> None:
+    record = read_record(run_folder(wers=(99.0, 60.0, 60.0, 70.0)))
+    assert record.best is not None and record.best["epoch"] == 3
+    shifted = replace(record, epochs=record.epochs.assign(epoch=[0, 1, 2, 3], wer=[40.0, 60.0, 50.0, 70.0]))
+    assert shifted.best is not None and (shifted.best["epoch"], shifted.best["wer"]) == (2, 50.0)
+
+
 def test_logs_of_runs_that_were_killed_are_read_as_far_as_they_go(run_folder: Maker) -> None:
     folder = run_folder()
     whole = (folder / "speech_ds2.out").read_text()

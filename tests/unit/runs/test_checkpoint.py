@@ -1,6 +1,8 @@
 """Tests of checkpoints: what is saved is read again, the newest whole one is found, and a failed save is named."""
 
+import errno
 import io
+import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,6 +85,21 @@ def test_a_full_disk_is_a_failure_that_names_the_file_and_the_old_one_stays(
         "cannot be written (File too large); free some disk, then run the command again (`train` with --resume)"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"] and (tmp_path / "last.pt").read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    ("number", "advised"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False), (errno.EIO, False)]
+)
+def test_more_disk_is_asked_for_only_where_it_helps(
+    snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advised: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("torch.save", fail)
+    with pytest.raises(OSError, match="cannot be written") as failure:
+        checkpoint.save(tmp_path / "imported.pt", snapshot())
+    assert failure.value.errno == number and ("free some disk" in failure.value.strerror) == advised
 
 
 @pytest.mark.parametrize("error", [RuntimeError("DataLoader worker (pid 7) is killed"), SystemExit(143)])

@@ -54,10 +54,22 @@ def test_what_an_earlier_program_did_is_neither_speed_nor_time_saved(
     with progress.Progress("dev-clean", total=100_000_000, unit="B", done=50_000_000) as bar:
         clock.now += 10
         bar.advance(25_000_000)
+        clock.now += 10
+        bar.advance(-70_000_000)  # a server whose file is a different one: it starts over
     assert capsys.readouterr().err.splitlines() == [
         "epoch 1: 70/100 steps, 30 s left",
         "dev-clean: 75.0/100.0 MB, 2.5 MB/s, 10 s left",
+        "dev-clean: 5.0/100.0 MB, 0.0 MB/s",
     ]
+
+
+def test_a_bar_begins_where_an_earlier_program_ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with progress.Progress("epoch 1", total=4, unit="steps", done=3):
+        pass
+    assert "3/4 [00:00<?" in capsys.readouterr().err  # no rate yet
 
 
 def test_on_a_terminal_there_is_a_bar_with_the_note(

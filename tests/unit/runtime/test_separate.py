@@ -1,11 +1,13 @@
 """Tests of calls in a process of their own."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,31 @@ def test_what_the_function_printed_is_not_lost(capfd: pytest.CaptureFixture[str]
     for _ in range(3):
         call(speak)
     assert capfd.readouterr().out == 3 * "spoken"
+
+
+def print_to_a_slow_file(path: str, fault: str) -> None:
+    class Slow(io.StringIO):
+        def flush(self) -> None:
+            time.sleep(0.5)
+            Path(path).write_text(self.getvalue())
+
+    sys.stdout = Slow()
+    print("all of it")
+    if fault:
+        raise InputError(fault)
+
+
+def test_what_the_function_printed_is_written_before_its_process_is_killed(tmp_path: Path) -> None:
+    call(print_to_a_slow_file, str(tmp_path / "result"), "")
+    assert (tmp_path / "result").read_text() == "all of it\n"
+    with pytest.raises(InputError, match=r"^a.wav: not there$"):
+        call(print_to_a_slow_file, str(tmp_path / "error"), "a.wav: not there")
+    assert (tmp_path / "error").read_text() == "all of it\n"
+
+
+def test_a_file_behind_standard_output_that_cannot_be_written_is_raised_here(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        call(print_to_a_slow_file, str(tmp_path), "")
 
 
 def kill_itself() -> None:

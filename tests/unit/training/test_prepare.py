@@ -11,7 +11,7 @@ from speech_recognition import settings
 from speech_recognition.errors import DiskFullError, InputError
 from speech_recognition.mlperf.check import Violation
 from speech_recognition.model import build_model
-from speech_recognition.parameters import Params
+from speech_recognition.parameters import Params, Stage
 from speech_recognition.runs import checkpoint
 from speech_recognition.runs.metrics import EpochMetrics
 from speech_recognition.runtime.distributed import ALONE, Launch
@@ -234,6 +234,23 @@ def test_a_run_in_another_precision_is_not_gone_on_with(asked: Asked, tmp_path: 
     other = settings.apply(SMALL, ["model.precision=bf16"])
     with pytest.raises(InputError, match=r"model\.precision=fp32, not bf16; add --set model\.precision=fp32"):
         plan(dataclasses.replace(asked, params=other, resuming=True))
+
+
+@pytest.mark.parametrize(
+    ("preset", "advice"),
+    [("mini", "put the preset's stages back into params.py"), ("small", "give its --preset mini")],
+)
+def test_a_run_whose_preset_has_got_stages_is_told_what_to_do(
+    asked: Asked, tmp_path: Path, preset: str, advice: str
+) -> None:
+    folder = tmp_path / "mini_20261121_100000_5"
+    begin(folder, epochs=1)
+    stages = (Stage(first_epoch=2, batch_size=32, momentum=0.99, anneal_factor=1.0),)
+    now = dataclasses.replace(SMALL, preset=preset, stages=stages)
+    places = dataclasses.replace(asked.places, output_dir=folder)
+    with pytest.raises(InputError, match=r"its checkpoint has other parameters: .*stages=") as caught:
+        plan(dataclasses.replace(asked, params=now, places=places, resuming=True))
+    assert str(caught.value).endswith(f"; {advice}")
 
 
 def test_a_series_needs_the_disk_of_all_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

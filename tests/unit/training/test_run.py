@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,8 +104,27 @@ def test_the_untrained_model_is_never_the_best(tone_dataset: Path, tmp_path: Pat
     execute(plan(tone_dataset, tmp_path / "run", *assignments))
     with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
         untrained, first = (float(row["wer"]) for row in csv.DictReader(file))
-    assert untrained <= first  # so epoch 1 is the best of what has a checkpoint, and not of the table
+    assert untrained <= first
     assert (tmp_path / "run" / "checkpoints" / "best.pt").is_file()
+    assert any(line.endswith(f"the best WER is {first:.2f}, of epoch 1") for line in log_lines(tmp_path / "run"))
+
+
+def test_the_table_of_utterances_is_of_a_trained_model(
+    tone_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[float] = []
+    wers = iter([40.0, 60.0, 50.0, 70.0])
+
+    def evaluated(*_: object, **__: object) -> SimpleNamespace:
+        wer = next(wers)
+        return SimpleNamespace(
+            total=SimpleNamespace(wer=wer, cer=1.0, utterance_wer=wer), by_subset=dict, utterances=[], hypotheses=[]
+        )
+
+    monkeypatch.setattr(run, "evaluate", evaluated)
+    monkeypatch.setattr(run, "write_utterances", lambda _, evaluation: written.append(evaluation.total.wer))
+    execute(plan(tone_dataset, tmp_path / "run", "training.epochs=3", "training.evaluate_first=true"))
+    assert written == [40.0, 60.0, 50.0]  # anew for each better epoch; the first is of the untrained model
 
 
 def test_a_run_that_misses_the_target_says_aborted(tone_dataset: Path, tmp_path: Path) -> None:

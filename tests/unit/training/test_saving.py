@@ -107,13 +107,14 @@ def test_never_within_an_epoch_if_nothing_asks_for_it(make: Make, saved: list[li
 def test_best_is_the_lowest_rate_of_a_trained_model(make: Make, saved: list[list[str]]) -> None:
     table = [metrics(0, 10.0)]
     keeper, _ = make(table)
-    for epoch, wer in ((1, 50.0), (2, 60.0), (3, 40.0)):
+    for epoch, wer in ((1, 50.0), (2, 60.0), (3, 40.0), (4, 40.0)):
         table.append(metrics(epoch, wer))
         keeper.after_evaluation()
     assert saved == [
         ["epoch_01.pt", "last.pt", "best.pt"],
         ["epoch_02.pt", "last.pt"],
         ["epoch_03.pt", "last.pt", "best.pt"],
+        ["epoch_04.pt", "last.pt", "best.pt"],
     ]
 
 

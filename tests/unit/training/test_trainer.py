@@ -13,6 +13,7 @@ from speech_recognition.corpus.manifest import read_manifest
 from speech_recognition.errors import InputError
 from speech_recognition.runtime.allocator import kept_memory
 from speech_recognition.runtime.devices import choose_device
+from speech_recognition.runtime.progress import Progress
 from speech_recognition.training.epochs import TrainingSet
 from speech_recognition.training.trainer import Trainer
 
@@ -48,13 +49,21 @@ def test_kernels_are_kept_only_where_shapes_come_again(
     os.environ.pop("ONEDNN_PRIMITIVE_CACHE_CAPACITY", None)
 
 
-def test_an_epoch_that_was_left_goes_on_with_its_next_step(tone_dataset: Path) -> None:
+def test_an_epoch_that_was_left_goes_on_with_its_next_step(tone_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def recorded(*arguments: Any, done: int = 0, **named: Any) -> Progress:
+        begun.append(done)
+        return Progress(*arguments, done=done, **named)
+
     train_set, trainer = training_set(tone_dataset), Trainer(SMALL, seed=1, device=choose_device("cpu"))
     steps = trainer.train(train_set, train_set.plan(1))
     next(steps), next(steps)
     steps.close()
+    monkeypatch.setattr("speech_recognition.training.trainer.Progress", recorded)
     assert [tally.steps for tally in trainer.train(train_set, train_set.plan(1))] == [3, 4, 5, 6]
-    assert trainer.train(train_set, train_set.plan(2)).send(None).steps == 1
+    assert begun == [2]
+    assert trainer.train(train_set, train_set.plan(2)).send(None).steps == 1 and begun == [2, 0]
 
 
 def test_the_warm_up_leaves_no_trace(tone_dataset: Path) -> None:

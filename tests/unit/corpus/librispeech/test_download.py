@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from speech_recognition.corpus.librispeech import download
 from speech_recognition.corpus.librispeech.catalog import Archive
 from speech_recognition.corpus.librispeech.connections import Patience
 from speech_recognition.corpus.librispeech.download import fetch_archives
 from speech_recognition.errors import DownloadError
+from speech_recognition.runtime.progress import Progress
 
 CONTENT = {f"{name}.tar.gz": np.random.default_rng(seed).bytes(300_000) for seed, name in enumerate(["dev-a", "dev-b"])}
 HASTE = Patience(connect=1, read=1, window=0.3, least_rate=50_000, first_pause=0.01, longest_pause=0.05, rounds=3)
@@ -198,6 +200,25 @@ def test_a_cut_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:
     server.plan = [cut, cut]
     fetch_archives([archive()], tmp_path, [server.url], HASTE)
     assert [range_ for _, range_ in server.requests] == [None, "bytes=120000-", "bytes=240000-"]
+
+
+def test_the_progress_begins_at_what_an_earlier_program_left(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, added = [], []
+
+    class Recorded(Progress):
+        def __init__(self, title: str, total: int, unit: str, done: int = 0) -> None:
+            super().__init__(title, total, unit, done)
+            begun.append((title, done))
+
+        def advance(self, count: int, note: str = "") -> None:
+            added.append(count)
+
+    monkeypatch.setattr(download, "Progress", Recorded)
+    (tmp_path / "dev-a.tar.gz.partial").write_bytes(CONTENT["dev-a.tar.gz"][:200_000])
+    fetch_archives([archive()], tmp_path, [server.url], HASTE)
+    assert begun[-1] == ("download", 200_000) and sum(added) == 100_000
 
 
 @pytest.mark.parametrize("fault", [refuse(404), refuse(403), close, wrong_length, flip, no_length, trickle])
