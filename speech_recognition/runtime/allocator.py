@@ -50,7 +50,7 @@ class KeptMemory:
 
     def __init__(self) -> None:
         """Start without a bound; the first batch sets it."""
-        self._needed = 0
+        self._needed = 0.0
         self._returned = True
 
     def after_batch(self) -> None:
