@@ -12,6 +12,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 _MOST_GROWTH = 1.4
 """Bound of the resident memory, as a multiple of its size after a batch that began with no unused memory."""
 
+_REMEMBERED = 0.95
+"""Share of the need so far below which a batch that needs less does not lower it."""
+
 
 def keep_memory() -> None:
     """Keep freed memory in this process instead of returning it to the system. Does nothing without glibc.
@@ -47,7 +50,7 @@ class KeptMemory:
 
     def __init__(self) -> None:
         """Start without a bound; the first batch sets it."""
-        self._needed = 0
+        self._needed = 0.0
         self._returned = True
 
     def after_batch(self) -> None:
@@ -58,8 +61,9 @@ class KeptMemory:
         """
         resident = _resident()
         if self._returned:
-            # This batch began with no unused memory, so all that is resident was needed.
-            self._needed, self._returned = max(self._needed, resident), False
+            # This batch began with no unused memory, so all that is resident was needed. The highest of all batches
+            # would rise as long as a run lasts; short batches must not lower it at once.
+            self._needed, self._returned = max(_REMEMBERED * self._needed, resident), False
         elif resident > _MOST_GROWTH * self._needed:
             with contextlib.suppress(OSError, AttributeError):
                 ctypes.CDLL(None).malloc_trim(0)

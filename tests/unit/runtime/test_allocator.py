@@ -65,6 +65,9 @@ def test_unused_memory_is_returned_when_the_process_has_grown(monkeypatch: pytes
     monkeypatch.setattr(allocator, "_resident", lambda: resident)
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: SimpleNamespace(malloc_trim=returned.append))
     kept_memory = allocator.KeptMemory()
-    for resident, times in ((100, 0), (139, 0), (141, 1), (120, 1), (167, 1), (169, 2), (110, 2), (169, 3)):
+    steps = [(100, 0), (139, 0), (141, 1), (120, 1), (167, 1), (169, 2)]
+    steps += [(110, 2), (159, 2), (161, 3)]  # 0.95 x 120 x 1.4 = 159.6
+    steps += [(130, 3), (181, 3), (183, 4)]
+    for resident, times in steps:
         kept_memory.after_batch()
         assert len(returned) == times, resident
