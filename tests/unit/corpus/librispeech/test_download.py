@@ -15,6 +15,7 @@ from speech_recognition.corpus.librispeech import download
 from speech_recognition.corpus.librispeech.catalog import Archive
 from speech_recognition.corpus.librispeech.connections import Patience
 from speech_recognition.corpus.librispeech.download import fetch_archives
+from speech_recognition.corpus.librispeech.transfer import Transfer
 from speech_recognition.errors import DownloadError
 from speech_recognition.runtime.progress import Progress
 
@@ -215,6 +216,12 @@ def test_the_progress_begins_at_what_an_earlier_program_left(
         def advance(self, count: int, note: str = "") -> None:
             added.append(count)
 
+    def resume_late(transfer: Transfer) -> None:
+        time.sleep(0.3)  # as hashing 31 GB does
+        resume(transfer)
+
+    resume = Transfer.resume
+    monkeypatch.setattr(Transfer, "resume", resume_late)
     monkeypatch.setattr(download, "Progress", Recorded)
     (tmp_path / "dev-a.tar.gz.partial").write_bytes(CONTENT["dev-a.tar.gz"][:200_000])
     fetch_archives([archive()], tmp_path, [server.url], HASTE)
