@@ -15,6 +15,7 @@ def whole(least: int, most: int, minus_one: str = "") -> Callable[[str], int | N
     """Return a parser of whole numbers from `least` to `most`; -1, which means `minus_one`, becomes None."""
 
     def parse(text: str) -> int | None:
+        """Return the number; raises ArgumentTypeError, which argparse prints, if it is out of bounds."""
         if minus_one and text == "-1":
             return None
         if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
@@ -30,6 +31,7 @@ def number(least: float, most: float, *, above: bool = False) -> Callable[[str],
     bounds = f"above {least}, at most {most}" if above else f"from {least} to {most}"
 
     def parse(text: str) -> float:
+        """Return the number; raises ArgumentTypeError, which argparse prints, if it is out of bounds."""
         try:
             value = float(text)
         except ValueError:

@@ -238,6 +238,7 @@ def _progress(found: Sequence["Input"], quiet: bool) -> Iterator[Callable[[float
     with Progress("transcribe", round(sum(map(header_seconds, found))), "s of audio") as progress:
 
         def advance(seconds: float) -> None:
+            """Add finished seconds of audio; the progress counts whole ones."""
             nonlocal done
             progress.advance(round(done + seconds) - round(done))
             done += seconds

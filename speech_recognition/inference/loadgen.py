@@ -98,6 +98,7 @@ def run(recognizer: AnyRecognizer, library: Library, plan: Plan, logs: Path, sam
     events: SimpleQueue[Any] = SimpleQueue()
 
     def load(indices: Sequence[int]) -> None:
+        """Load utterances into memory, as LoadGen asks from a thread of its own; an error becomes an event."""
         try:
             library.load(indices)
         except Exception as error:  # raised here, it would abort the process
@@ -108,6 +109,7 @@ def run(recognizer: AnyRecognizer, library: Library, plan: Plan, logs: Path, sam
     settings, logging = _settings(loadgen, plan, logs / USER_CONF), _logging(loadgen, logs)
 
     def test() -> None:
+        """Run the test; the event None says that it has ended."""
         loadgen.StartTestWithLogSettings(system, source, settings, logging, _NO_AUDIT)
         events.put(None)
 

@@ -87,6 +87,7 @@ def _float_product(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Product:
     bias = bias.to(dtype)
 
     def product(x: Tensor) -> Tensor:
+        """Return the product [n, outputs], in float32, for rows x [n, inputs]."""
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x.to(dtype), packed, bias, "none", [], "")
         return y.float()
 
@@ -102,6 +103,7 @@ def _int8_product(weight: Int8Weight, bias: Tensor | None) -> Product:
     scale, zero = 2 / steps, (steps + 1) // 2
 
     def product(x: Tensor) -> Tensor:
+        """Return the product [n, outputs], in float32, for rows x [n, inputs] between -1 and 1."""
         y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(x, scale, zero, packed)
         return y
 
@@ -112,6 +114,7 @@ def _scaled(product: Product, bias: Tensor) -> Product:
     """Return `product` for inputs of any size: each row is divided by its largest value, its product multiplied."""
 
     def scaled(x: Tensor) -> Tensor:
+        """Return the product [n, outputs] plus the bias, in float32, for rows x [n, inputs]."""
         largest = x.abs().amax(1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
         return torch.addcmul(bias, product(x / largest), largest)
 
