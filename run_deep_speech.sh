@@ -24,6 +24,10 @@ ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 dataset=
 case ${1--} in
+    -h | --help)
+        sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+        exit
+        ;;
     -*) ;;
     '')
         echo "error: the dataset's name is empty; name one, or give options only" >&2

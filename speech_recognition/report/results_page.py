@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speech_recognition.errors import InputError, one_line
-from speech_recognition.files import atomic_write, held, read_input
+from speech_recognition.files import atomic_write, held, read_input, resolved
 from speech_recognition.report import headline
 from speech_recognition.report.phases import total_seconds
 from speech_recognition.report.record import Record
@@ -40,7 +40,7 @@ def append_rows(page: Path, records: Sequence[Record], command: str | None = Non
     """
     _text(page)  # refuses a page that cannot be read, before its folder is locked
     # From reading to writing, or of two programs at once the second would undo the first one's rows.
-    with held(page.absolute().parent, f"{page}: another program is adding rows to it; run again"):
+    with held(resolved(page).parent, f"{page}: another program is adding rows to it; run again"):
         return _append_rows(page, records, command)
 
 

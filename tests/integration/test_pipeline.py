@@ -86,6 +86,13 @@ def test_options_that_train_would_refuse_end_the_pipeline_before_the_download(co
     assert not copy.record.exists()
 
 
+def test_the_help_is_the_usage_and_downloads_nothing(copy: Copy) -> None:
+    script = ["sh", str(copy.repo / "run_deep_speech.sh"), "--help"]
+    shown = subprocess.run(script, env=copy.environment, capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("usage: sh run_deep_speech.sh [all|clean|") and "--model_dir DIR" in shown.stdout
+    assert shown.stderr == "" and not copy.record.exists()
+
+
 def test_small_has_a_folder_of_its_own_and_no_test_set(copy: Copy) -> None:
     _, commands = copy.run("small", "--preset", "small")
     assert commands[0] == "download small --data-dir REPO/small_dataset"

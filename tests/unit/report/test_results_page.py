@@ -156,11 +156,15 @@ def test_a_page_keeps_its_line_ends_and_its_permissions(run_folder: Maker, page:
 
 def test_of_two_programs_at_once_the_second_is_refused(run_folder: Maker, page: Path) -> None:
     """Else it would write the page as it had read it, without the rows of the first."""
-    before = page.read_text()
+    record, before = read_record(run_folder()), page.read_text()
+    link = page.parent / "elsewhere" / "link.md"
+    link.parent.mkdir()
+    link.symlink_to(page)
     other = os.open(page.parent, os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
-    with pytest.raises(InputError, match="another program is adding rows to it; run again"):
-        append_rows(page, [read_record(run_folder())], "sh run.sh")
+    for path in (page, link):
+        with pytest.raises(InputError, match="another program is adding rows to it; run again"):
+            append_rows(path, [record], "sh run.sh")
     os.close(other)
     assert page.read_text() == before
 
