@@ -24,10 +24,6 @@ ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 dataset=
 case ${1--} in
-    -h | --help)
-        sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
-        exit
-        ;;
     -*) ;;
     '')
         echo "error: the dataset's name is empty; name one, or give options only" >&2
@@ -41,6 +37,12 @@ esac
 data_dir='' train='' eval='' model_dir=$ROOT/results/deep_speech
 name=
 for value in "$@"; do
+    case $value in
+        -h | --help)
+            sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+            exit
+            ;;
+    esac
     word=$value
     case $word in
         --*=*) name=${word%%=*} value=${word#*=} ;;

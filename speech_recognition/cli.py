@@ -80,9 +80,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def check(arguments: Sequence[str]) -> int:
-    """Return the exit status of a command whose words alone are read: 0 if it would begin."""
+    """Parse a command without running it; return 0 if its options are good, else the exit status of the refusal."""
     try:
-        _options(arguments)
+        options = _options(arguments)
+        if "check" in options:
+            options.check(options)
     except InputError as error:
         return _reported(error)
     return 0

@@ -41,7 +41,7 @@ class Evaluation:
     def of(
         cls, utterances: Sequence[Utterance], hypotheses: list[str], alternatives: Sequence[Sequence[str]] = ()
     ) -> Self:
-        """Return the evaluation of one transcript for each utterance, which it scores."""
+        """Score one transcript for each utterance and return the evaluation."""
         scores = [score(utterance.transcript, text) for utterance, text in zip(utterances, hypotheses, strict=True)]
         return cls(utterances=utterances, hypotheses=hypotheses, scores=scores, alternatives=alternatives)
 

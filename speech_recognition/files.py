@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 
 from speech_recognition.errors import DiskFullError, InputError
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""Errors of the system that say that the disk, or the user's part of it, has no room for a file."""
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""Errors of the system that say that the disk, or the user's part of it, is full."""
 
 
 def open_regular(path: Path, advice: str = "replace it with one") -> BinaryIO:
@@ -92,8 +92,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
             shutil.copymode(path, partial)
         os.replace(partial, path)  # the folder is not synced: a power cut may bring back the old file, but no half one
     except OSError as error:
-        # A full disk has no name in the error, and nobody knows the temporary one.
-        if str(error.filename) == str(partial) or (error.filename is None and error.errno in FULL):
+        # The error of a write names no file, and users do not know the temporary file.
+        if str(error.filename) == str(partial) or (error.filename is None and error.errno in {*FULL, errno.EFBIG}):
             error.filename = str(path)
         raise
     finally:

@@ -75,7 +75,7 @@ class Recognizer:
 
     def output_lengths(self, samples: Tensor) -> Tensor:
         """Return the numbers of output frames [b] for lengths `samples` [b]."""
-        return output_lengths(self.params, samples)
+        return self.model.output_lengths(self.features.frames(samples))
 
 
 def output_lengths(params: Params, samples: Tensor, tempo: Tensor | None = None) -> Tensor:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from speech_recognition.commands import Commands
-from speech_recognition.commands.options import check_output
+from speech_recognition.commands.options import check_output, whole
 from speech_recognition.errors import ExitStatus
 
 
@@ -76,7 +76,13 @@ def add_lm(commands: Commands) -> None:
     add(
         "text", type=Path, nargs="+", help="a text file with a sentence in each line, or a manifest (.csv, .tsv, .json)"
     )
-    add("--order", type=_order, default=3, metavar="N", help="words of the longest n-grams, from 2 to 6 (default: 3)")
+    add(
+        "--order",
+        type=whole(2, 6),
+        default=3,
+        metavar="N",
+        help="words of the longest n-grams, from 2 to 6, which KenLM reads (default: 3)",
+    )
     add("--output", type=Path, required=True, metavar="FILE.arpa", help="file to write")
     parser.set_defaults(run=_lm)
 
@@ -89,9 +95,3 @@ def _lm(options: argparse.Namespace) -> ExitStatus:
     write_arpa(options.output, ngrams)
     print(f"{options.output}: {ngrams}")
     return ExitStatus.DONE
-
-
-def _order(text: str) -> int:
-    if text not in [*"23456"]:
-        raise argparse.ArgumentTypeError(f"{text}: must be from 2 to 6, which KenLM reads")
-    return int(text)

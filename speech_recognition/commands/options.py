@@ -44,6 +44,6 @@ def number(least: float, most: float, *, above: bool = False) -> Callable[[str],
 
 
 def check_output(path: Path, option: str = "--output", needed_bytes: int = 1_000_000) -> None:
-    """Raise InputError unless the file `path` of an option can be written, DiskFullError without `needed_bytes`."""
+    """Raise InputError if the file `path` of an option cannot be written, DiskFullError without `needed_bytes` free."""
     check_file(path, option)
     check_writable(path.absolute().parent, needed_bytes, option)

@@ -62,7 +62,7 @@ def add_train(commands: Commands) -> None:
         action="store_true",
         help="run the benchmark: make the mini dataset if it is missing, print the timing block, check the log",
     )
-    parser.set_defaults(run=_train)
+    parser.set_defaults(run=_train, check=_chosen)
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--resume",
-        type=_epoch,
+        type=whole(1, 10_000),
         nargs="?",
         const=_NEWEST,
         metavar="EPOCH",
@@ -113,12 +113,6 @@ def _parameters() -> str:
 
 _NEWEST = 0
 """Value of `--resume` without an epoch."""
-
-
-def _epoch(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
-        raise argparse.ArgumentTypeError(f"{text}: must be the number of an epoch, from 1 to 10000")
-    return int(text)
 
 
 def _count(text: str) -> int:
@@ -149,6 +143,11 @@ def _train(options: argparse.Namespace) -> int:
         )
 
 
+def _chosen(options: argparse.Namespace) -> Params:
+    """Return the parameters that --preset and --set choose. Raises InputError for those that cannot be."""
+    return settings.apply(settings.preset(options.preset), options.set)
+
+
 def _prepared(
     options: argparse.Namespace, launch: "Launch", device: "torch.device", drops_caches: bool
 ) -> "Job | ExitStatus":
@@ -158,7 +157,7 @@ def _prepared(
     """
     from speech_recognition.training.prepare import NothingLeftError, Places, prepare
 
-    chosen = settings.apply(settings.preset(options.preset), options.set)
+    chosen = _chosen(options)
     data_dir = options.data_dir or ROOT / chosen.data.dataset
     given = options.train_manifest.parent if options.train_manifest else options.data_dir
     if given:  # the log, params.json and the report name the data that is used, not the preset's

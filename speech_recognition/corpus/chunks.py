@@ -64,8 +64,8 @@ def _after_pages(file: BinaryIO, end: int) -> int:
 def damaged_page(file: BinaryIO) -> int:
     """Return the number, from 1, of the first page of an Ogg file that fails its checksum; 0 if none does.
 
-    libsndfile leaves such a page out without a word. Reads all of `file`, and leaves it at any position, in
-    about 1 % of the time that decoding takes.
+    libsndfile leaves such a page out without a word. Reads an Ogg file to its end, which takes about 1% of the time of
+    decoding; leaves `file` at any position.
     """
     number, finished = 0, True
     file.seek(0)

@@ -29,7 +29,7 @@ _MLPERF_COLUMNS = ("audio", "text")
 """Columns of the two other tables, in the order of their fields, under the names in COLUMNS."""
 
 _FILE_SUFFIXES = (".csv", ".tsv", ".json")
-"""Ends of the names of manifests, beside which a command takes recordings or texts."""
+"""Suffixes by which a command tells a manifest from a recording or a text."""
 
 _FIRST_LINE_CHARACTERS = 10_000
 """Characters that are read to recognise the form: JSON may be a single line of many megabytes."""

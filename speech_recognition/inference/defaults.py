@@ -1,4 +1,4 @@
-"""Defaults of the transcription that the command line states too, where torch would make `--help` wait."""
+"""Defaults that the transcriber and the command line share, in a module without torch, so that `--help` is fast."""
 
 LONG_SECONDS = 40.0
 """Length above which a recording is long; LibriSpeech's longest utterance lasts 35 s."""

@@ -58,7 +58,7 @@ def write_weights(path: Path, state: TrainingState, *, int8: bool) -> None:
     tensors = _in_8_bits(state.model) if int8 else state.model
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     metadata = describe(state.params)
-    # Not by save_file: its errors are no OSError, and only their owner may read the files that it makes.
+    # Not save_file: it does not raise OSError, and it makes files that only their owner can read.
     content = save(tensors, metadata | {"digest": _digest(metadata, tensors)})
     with atomic_write(path) as partial:
         partial.write_bytes(content)

@@ -39,13 +39,13 @@ def append_rows(page: Path, records: Sequence[Record], command: str | None = Non
     of runs, if a row is there already, or as `row` does.
     """
     _text(page)  # refuses a page that cannot be read, before its folder is locked
-    # From reading to writing, or of two programs at once the second would undo the first one's rows.
+    # Locked from reading to writing: else a second program would overwrite the rows that the first one added.
     with held(resolved(page).parent, f"{page}: another program is adding rows to it; run again"):
         return _append_rows(page, records, command)
 
 
 def _append_rows(page: Path, records: Sequence[Record], command: str | None) -> list[str]:
-    """Do what `append_rows` does, for the only program that does so."""
+    """Do what `append_rows` does; expects the page's folder to be locked."""
     text = _text(page)
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = text.replace("\r\n", "\n").split("\n")
@@ -123,7 +123,7 @@ def _command(record: Record) -> str:
 
 
 def _as_code(text: str) -> str:
-    """Return `text` in as many backquotes as Markdown needs, which is more than it has in a row."""
+    """Return `text` as Markdown code, in one backquote more than its longest run of them."""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if len(fence) > 1 else f"{fence}{text}{fence}"
 

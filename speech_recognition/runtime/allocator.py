@@ -13,7 +13,7 @@ _MOST_GROWTH = 1.4
 """Bound of the resident memory, as a multiple of its size after a batch that began with no unused memory."""
 
 _REMEMBERED = 0.95
-"""Share of the need so far below which a batch that needs less does not lower it."""
+"""Factor by which the remembered need may shrink each time that it is measured anew."""
 
 
 def keep_memory() -> None:
@@ -32,10 +32,10 @@ def keep_memory() -> None:
 
 
 def keep_few_kernels() -> None:
-    """Have oneDNN, which has made no kernel yet, keep 128 of them instead of 1,024, unless the user has chosen.
+    """Limit oneDNN's cache to 128 kernels instead of 1,024, unless the user has set a limit.
 
-    oneDNN makes kernels for each shape. Where no two batches have the same, none is used again, and they grow by 4 MB
-    in a step (docs/LOG.md).
+    Call it before oneDNN's first kernel. oneDNN makes kernels for each shape: if no two batches have the same shape,
+    none is used again, and the cache grows by 4 MB a step (docs/LOG.md).
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
@@ -61,8 +61,8 @@ class KeptMemory:
         """
         resident = _resident()
         if self._returned:
-            # This batch began with no unused memory, so all that is resident was needed. The highest of all batches
-            # would rise as long as a run lasts; short batches must not lower it at once.
+            # This batch began with no unused memory, so it needed all that is resident. A maximum over the whole run
+            # would only rise, so the old need decays by 5%; a single short batch does not replace it.
             self._needed, self._returned = max(_REMEMBERED * self._needed, resident), False
         elif resident > _MOST_GROWTH * self._needed:
             with contextlib.suppress(OSError, AttributeError):
@@ -71,7 +71,7 @@ class KeptMemory:
 
 
 kept_memory = KeptMemory()
-"""The one of this process, which has one heap."""
+"""This process's instance; a process has one heap."""
 
 
 def _resident() -> int:

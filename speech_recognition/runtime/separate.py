@@ -72,9 +72,9 @@ def _answer(
 def _outcome(
     function: Callable[..., object], arguments: tuple[object, ...], named: dict[str, object]
 ) -> tuple[object] | ReportedError | OSError:
-    """Return the function's result as a tuple of one, or its error; also that of a full disk behind standard output.
+    """Return the function's result as a tuple of one, or the error that it or the flushing of its output raised.
 
-    Flushes what the function printed: upon the outcome, the parent kills this process.
+    Flushes first, because the parent kills this process when it has the outcome.
     """
     try:
         try:

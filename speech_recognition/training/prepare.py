@@ -195,8 +195,9 @@ def _check_same_parameters(before: Params, now: Params, folder: Path) -> None:
     if changed:
         listed = "; ".join(f"{name}={theirs}, not {ours}" for name, (theirs, ours) in changed.items())
         again = " ".join(f"--set {name}={theirs}" for name, (theirs, _) in changed.items() if "." in name)
-        advice = f"add {again}" if again else "put the preset's stages back into params.py"
-        advice = f"give its --preset {before.preset}" if "preset" in changed else advice
+        steps = [f"add {again}"] if again else []
+        steps += ["put the preset's stages back into params.py"] if "stages" in changed else []
+        advice = f"give its --preset {before.preset}" if "preset" in changed else " and ".join(steps)
         raise InputError(f"{folder}: its checkpoint has other parameters: {listed}; {advice}")
 
 

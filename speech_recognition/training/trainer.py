@@ -43,7 +43,9 @@ class Trainer:
         self.parallel = data_parallel(self.model)
         self.optimizer = build_optimizer(params.optimizer, self.model)
         self.augmentation = Augmentation(params.augmentation, self.features)
-        if params.augmentation.changes_tempo or params.augmentation.changes_speed:  # as drawn, for each utterance
+        if (
+            params.augmentation.changes_tempo or params.augmentation.changes_speed
+        ):  # hardly two batches have the same shape
             keep_few_kernels()
         self.tally = Tally()
         self.signal = 0

@@ -86,8 +86,9 @@ def test_options_that_train_would_refuse_end_the_pipeline_before_the_download(co
     assert not copy.record.exists()
 
 
-def test_the_help_is_the_usage_and_downloads_nothing(copy: Copy) -> None:
-    script = ["sh", str(copy.repo / "run_deep_speech.sh"), "--help"]
+@pytest.mark.parametrize("words", [["--help"], ["clean", "-h"]])
+def test_the_help_is_the_usage_and_downloads_nothing(copy: Copy, words: list[str]) -> None:
+    script = ["sh", str(copy.repo / "run_deep_speech.sh"), *words]
     shown = subprocess.run(script, env=copy.environment, capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("usage: sh run_deep_speech.sh [all|clean|") and "--model_dir DIR" in shown.stdout
     assert shown.stderr == "" and not copy.record.exists()

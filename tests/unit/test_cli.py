@@ -247,8 +247,10 @@ def test_a_closed_standard_input_is_an_empty_one(monkeypatch: pytest.MonkeyPatch
 
 def test_the_words_of_a_command_can_be_checked_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert check(["train", "--preset", "mini"]) == 0 and capsys.readouterr() == ("", "")
-    assert check(["train", "--preset", "mini", "words"]) == 2
-    assert "unrecognized arguments: words" in capsys.readouterr().err
+    for words, fault in (("words", "unrecognized arguments: words"), ("--set=x=1", "x"), ("--preset=no", "'no'")):
+        assert check(["train", "--preset", "mini", words]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and fault in error and error.count("\n") == 1
 
 
 def test_a_dataset_without_a_split_is_refused(

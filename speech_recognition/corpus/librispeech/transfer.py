@@ -157,7 +157,7 @@ class Transfer:
         begin = self.done if response.status == 206 else 0  # 200 is the whole archive: this server ignores Range
         expected = self.archive.bytes - begin
         length = response.headers.get("Content-Length")
-        # A chunked answer has no length. Its bytes are counted at the end, which is too late if it replaces others.
+        # A chunked answer states no length. Its bytes can only be counted at the end, after it has replaced the old.
         if length is None and begin < self.done:
             raise TransferError(f"it ignores Range and states no length; remove {self._partial.name} to begin anew")
         if length not in (None, str(expected)):

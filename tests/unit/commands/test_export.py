@@ -117,4 +117,4 @@ def test_an_order_that_kenlm_does_not_read_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], order: str
 ) -> None:
     assert main(["lm", "text.txt", "--order", order, "--output", str(tmp_path / "lm.arpa")]) == 2
-    assert f"{order}: must be from 2 to 6" in capsys.readouterr().err
+    assert f"{order}: must be a whole number from 2 to 6" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import pytest
 
 from speech_recognition.errors import InputError
 from speech_recognition.report.record import find_runs, read_record, read_records
+from speech_recognition.runs.metrics import EpochMetrics, best_of
 
 Maker = Callable[..., Path]
 
@@ -61,6 +62,10 @@ def test_the_best_epoch_is_the_one_whose_checkpoint_is_best(run_folder: Maker) -
     assert record.best is not None and record.best["epoch"] == 3
     shifted = replace(record, epochs=record.epochs.assign(epoch=[0, 1, 2, 3], wer=[40.0, 60.0, 50.0, 70.0]))
     assert shifted.best is not None and (shifted.best["epoch"], shifted.best["wer"]) == (2, 50.0)
+    for each in (record, shifted):
+        pairs = zip(each.epochs["epoch"].astype(int), each.epochs["wer"], strict=True)
+        rows = [EpochMetrics(epoch=epoch, wer=wer, cer=1, utterance_wer=1, eval_seconds=1) for epoch, wer in pairs]
+        assert each.best is not None and each.best["epoch"] == best_of(rows).epoch
 
 
 def test_logs_of_runs_that_were_killed_are_read_as_far_as_they_go(run_folder: Maker) -> None:

@@ -253,6 +253,16 @@ def test_a_run_whose_preset_has_got_stages_is_told_what_to_do(
     assert str(caught.value).endswith(f"; {advice}")
 
 
+def test_with_stages_and_another_parameter_changed_both_remedies_are_named(asked: Asked, tmp_path: Path) -> None:
+    folder = tmp_path / "mini_20261121_100000_5"
+    begin(folder, epochs=1)
+    stages = (Stage(first_epoch=2, batch_size=32, momentum=0.99, anneal_factor=1.0),)
+    now = dataclasses.replace(settings.apply(SMALL, ["optimizer.learning_rate=1e-3"]), stages=stages)
+    places = dataclasses.replace(asked.places, output_dir=folder)
+    with pytest.raises(InputError, match=r"; add --set optimizer\.learning_rate=\S+ and put the preset's stages back"):
+        plan(dataclasses.replace(asked, params=now, places=places, resuming=True))
+
+
 def test_a_series_needs_the_disk_of_all_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = settings.preset("reference")  # 15 GB a run
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 40 * 10**9}))
